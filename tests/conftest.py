@@ -1,0 +1,15 @@
+"""What every test may ask for."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real sequences and published results, beside the checkout where there are any."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs real sequences in {SHARED}, a folder beside the checkout")
+    return SHARED

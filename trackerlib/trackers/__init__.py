@@ -1,0 +1,130 @@
+"""Trackers by name, with their configuration.
+
+A tracker is a module of this package that holds a frozen dataclass `Config`
+and a class `Tracker(config, device, seed)` with two methods:
+
+    init(frame, box)   frame (H, W, 3) uint8 RGB, box (4,) x, y, w, h
+    update(frame)      -> box (4,) float64
+
+A specification names a module and what differs from its defaults:
+`kcf`, `kcf:kernel=linear`, `kcf:features=gray,sigma=0.2`.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+LIBRARY = Path(__file__).resolve().parents[1]
+
+
+class TrackerLike(Protocol):
+    """What evaluation knows of a tracker."""
+
+    def init(self, frame: np.ndarray, box: np.ndarray) -> None: ...
+
+    def update(self, frame: np.ndarray) -> np.ndarray: ...
+
+
+def names() -> list[str]:
+    """The modules of this package: one tracker each."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def resolve_device(device: str) -> str:
+    """`auto` -> `cuda` where torch finds a GPU, `cpu` elsewhere; others are checked."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"resolve_device: expected auto, cpu or a device that torch {torch.__version__} "
+            f"can use here, got {device!r} ({error}); use --device cpu"
+        ) from error
+    return device
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A tracker and its configuration, ready to be built on any machine."""
+
+    label: str  # as it was written; names the tracker in tables
+    module: str
+    config: Any  # the module's Config
+
+    def settings(self) -> dict:
+        """The whole configuration as plain values."""
+        return {"tracker": self.module, **dataclasses.asdict(self.config)}
+
+    def build(self, device: str = "cpu", seed: int = 0) -> TrackerLike:
+        """A fresh tracker."""
+        module = importlib.import_module(f"{__name__}.{self.module}")
+        return module.Tracker(self.config, device=device, seed=seed)
+
+    def code(self) -> str:
+        """Hash of the library's code that the tracker runs; comments do not count."""
+        return _code_hash(f"trackerlib.trackers.{self.module}")
+
+
+def parse(text: str) -> Spec:
+    """`module` or `module:field=value,field=value` -> Spec.
+
+    Raises ValueError for an unknown module, field or ill-typed value; the
+    message lists the known ones.
+    """
+    module, _, rest = text.partition(":")
+    if module not in names():
+        raise ValueError(
+            f"parse: expected a tracker among {', '.join(names())}, got {module!r} in {text!r}"
+        )
+    config_class = importlib.import_module(f"{__name__}.{module}").Config
+    fields = {field.name: field.type for field in dataclasses.fields(config_class)}
+    changes = {}
+    for item in filter(None, rest.split(",")):
+        name, equals, value = item.partition("=")
+        if not equals or name not in fields:
+            raise ValueError(
+                f"parse: expected field=value with a field among {', '.join(fields)}, "
+                f"got {item!r} in {text!r}"
+            )
+        changes[name] = _typed(value, fields[name], text)
+    return Spec(text, module, config_class(**changes))
+
+
+def _typed(value: str, kind: type, text: str):
+    words = {"true": True, "false": False}
+    try:
+        return words[value.lower()] if kind is bool else kind(value)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"parse: expected a value of type {kind.__name__}, got {value!r} in {text!r}"
+        ) from error
+
+
+@lru_cache
+def _code_hash(module: str) -> str:
+    pending, seen = [module], {}
+    while pending:
+        name = pending.pop()
+        path = LIBRARY.parent.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in seen or not path.is_file():
+            continue
+        tree = ast.parse(path.read_text())
+        seen[name] = ast.unparse(tree)  # comments and layout are gone
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                pending += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                pending += [node.module] + [f"{node.module}.{a.name}" for a in node.names]
+    library = {name: text for name, text in seen.items() if name.startswith("trackerlib")}
+    return hashlib.sha256(repr(sorted(library.items())).encode()).hexdigest()[:16]
