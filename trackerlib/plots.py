@@ -1,0 +1,127 @@
+"""Figures that two or more chapters use."""
+
+import base64
+import html
+import itertools
+import json
+import uuid
+
+import cv2
+import numpy as np
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+# Okabe and Ito's palette, which readers with any colour vision can tell apart.
+COLOURS = ("#009E73", "#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
+
+THRESHOLDS = np.linspace(0, 1, 21)
+
+
+def draw(ax: Axes, frame: np.ndarray, boxes: dict[str, np.ndarray], title: str = "") -> None:
+    """Show a frame (H, W, 3) with labelled boxes (4,) x, y, w, h; the first is green."""
+    height, width = frame.shape[:2]
+    ax.imshow(frame, extent=(0, width, height, 0))
+    for colour, (label, (x, y, w, h)) in zip(_cycle(), boxes.items(), strict=False):
+        ax.add_patch(Rectangle((x, y), w, h, fill=False, color=colour, linewidth=2, label=label))
+    if boxes:
+        ax.legend(loc="upper right", fontsize=8)
+    ax.set(title=title, xlabel="x (pixels)", ylabel="y (pixels)")
+
+
+def annotate(frame: np.ndarray, boxes: dict[str, np.ndarray]) -> np.ndarray:
+    """A copy of a frame (H, W, 3) uint8 with boxes (4,) drawn in, coloured as in `draw`."""
+    image = frame.copy()
+    for colour, box in zip(_cycle(), boxes.values(), strict=False):
+        if not np.isfinite(box).all():
+            continue
+        x, y, right, bottom = np.rint([box[0], box[1], box[0] + box[2], box[1] + box[3]])
+        rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        corners = (int(x), int(y)), (int(right), int(bottom))
+        cv2.rectangle(image, *corners, rgb, 2, cv2.LINE_AA)
+    return image
+
+
+def success_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
+    """Success (21,) against overlap threshold; the legend gives each curve's mean, its AUC."""
+    for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
+        ax.plot(THRESHOLDS, curve, color=colour, label=f"{label} [{np.mean(curve):.3f}]")
+    _finish(ax, "overlap threshold (1)", "success rate (1)", (0, 1))
+
+
+def precision_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
+    """Precision (51,) against 0 to 50 px; the legend gives each curve's value at 20 px."""
+    for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
+        ax.plot(np.arange(51), curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
+    _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50))
+
+
+def player(images: list[np.ndarray], captions: list[str], quality: int = 80) -> HTML:
+    """A flip book of (H, W, 3) uint8 images with a slider and a play button.
+
+    It needs neither a kernel nor a network: the images are inside, as JPEG.
+    Raises ValueError unless there is one caption per image.
+    """
+    if len(images) != len(captions) or not images:
+        raise ValueError(
+            f"player: expected one caption per image, got {len(images)} images "
+            f"and {len(captions)} captions"
+        )
+    height, width = images[0].shape[:2]
+    return HTML(
+        PLAYER.replace("$ID", f"player-{uuid.uuid4().hex[:8]}")
+        .replace("$WIDTH", str(width))
+        .replace("$LAST", str(len(images) - 1))
+        .replace("$FIRST_CAPTION", html.escape(captions[0]))
+        .replace("$FRAMES", json.dumps([_jpeg(image, quality) for image in images]))
+        .replace("$CAPTIONS", json.dumps(captions).replace("<", "\\u003c"))
+    )
+
+
+PLAYER = """
+<figure id="$ID" style="max-width:$WIDTHpx;margin:1em 0">
+  <img alt="$FIRST_CAPTION" style="width:100%;display:block">
+  <div style="display:flex;gap:.5em;align-items:center">
+    <button type="button" aria-label="play or pause">&#9654;</button>
+    <input type="range" min="0" max="$LAST" value="0" style="flex:1" aria-label="frame">
+  </div>
+  <figcaption>$FIRST_CAPTION</figcaption>
+</figure>
+<script>
+(function () {
+  const frames = $FRAMES, captions = $CAPTIONS;
+  const root = document.getElementById("$ID");
+  const [image, button, slider, caption] =
+    ["img", "button", "input", "figcaption"].map((tag) => root.querySelector(tag));
+  let timer = null;
+  function show() {
+    image.src = "data:image/jpeg;base64," + frames[slider.value];
+    image.alt = caption.textContent = captions[slider.value];
+  }
+  function stop() { clearInterval(timer); timer = null; button.innerHTML = "&#9654;"; }
+  function step() { slider.value = (+slider.value + 1) % frames.length; show(); }
+  button.onclick = function () {
+    if (timer) { stop(); return; }
+    timer = setInterval(step, 200); button.innerHTML = "&#10074;&#10074;";
+  };
+  slider.oninput = function () { stop(); show(); };
+  show();
+})();
+</script>
+"""
+
+
+def _cycle():
+    return itertools.cycle(COLOURS)
+
+
+def _finish(ax, xlabel, ylabel, xlim):
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim, ylim=(0, 1))
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+
+
+def _jpeg(image: np.ndarray, quality: int) -> str:
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return base64.b64encode(encoded).decode()
