@@ -67,7 +67,7 @@ def player(images: list[np.ndarray], captions: list[str], quality: int = 80) -> 
             f"player: expected one caption per image, got {len(images)} images "
             f"and {len(captions)} captions"
         )
-    height, width = images[0].shape[:2]
+    width = images[0].shape[1]
     return HTML(
         PLAYER.replace("$ID", f"player-{uuid.uuid4().hex[:8]}")
         .replace("$WIDTH", str(width))

@@ -1,0 +1,78 @@
+# Two commands matter: `make book` and `make test`. `make help` lists the others.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+BUILD := build
+
+# make reproduce: a data set in OTB's folder format, and what to run on it
+DATA ?= embedded
+SPLIT ?= all
+TRACKERS ?= identity kcf
+PROTOCOL ?= ope
+SEEDS ?= 0
+DEVICE ?= auto
+WORKERS ?= 1
+SCHEDULER ?=
+STORE ?= $(BUILD)/store
+OUT ?= $(BUILD)/reproduce
+
+LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json')
+BOOK := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*') _config.yml _toc.yml
+TABLE := $(BUILD)/otb_table.ipynb
+HTML := $(BUILD)/_build/html/index.html
+
+# Idle threads that spin take the core from those that work.
+export OMP_WAIT_POLICY := PASSIVE
+# The environment's own kernel, whatever else is installed for this user.
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.PHONY: help book test lab reproduce bench clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+book: $(HTML) ## run the reproduction on the embedded benchmark, render the book
+	@echo "The book is built: open $(abspath $(HTML))"
+
+test: $(READY) ## run everything that is tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout 600 book
+
+lab: $(READY) ## open JupyterLab with the project's kernel
+	$(BIN)/jupyter lab book
+
+reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKERS= ...
+	mkdir -p $(OUT)
+	$(BIN)/papermill book/reproduction/otb_table.ipynb $(OUT)/otb_table.ipynb \
+	  -r data "$(DATA)" -r split "$(SPLIT)" -r trackers "$(TRACKERS)" -r protocol "$(PROTOCOL)" \
+	  -r seeds "$(SEEDS)" -r device "$(DEVICE)" -p workers $(WORKERS) \
+	  -r scheduler "$(SCHEDULER)" -r store "$(abspath $(STORE))"
+	$(BIN)/jupyter nbconvert --to html $(OUT)/otb_table.ipynb
+	@echo "Open $(abspath $(OUT))/otb_table.html"
+
+clean: ## remove what was built (not the environment, nor the rendered benchmark)
+	rm -rf $(BUILD)
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+$(TABLE): book/reproduction/otb_table.ipynb $(LIBRARY) $(READY)
+	mkdir -p $(BUILD)
+	$(BIN)/papermill $< $@ -r store "$(abspath $(STORE))"
+
+# The book is built from a copy in which the table is the one just computed.
+$(HTML): $(TABLE) $(BOOK)
+	mkdir -p $(BUILD)/source
+	cp -Rp book _config.yml _toc.yml $(BUILD)/source/
+	cp -p $(TABLE) $(BUILD)/source/book/reproduction/
+	$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD) -W --keep-going
+	touch $@
