@@ -1,1 +1,67 @@
 """Sequences and data sets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trackerlib.data import manifest, otb
+from trackerlib.data.sequence import Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Sequences to evaluate on, and what is wrong with the folder they come from."""
+
+    name: str
+    sequences: tuple[Sequence, ...]
+    problems: tuple[str, ...] = ()
+
+
+def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
+    """Open a folder of OTB sequences; `embedded` is the benchmark that the library renders.
+
+    split  `otb2013`, `otb50`, `otb100`, `all` (whatever is there), or names of
+           sequences, separated by commas
+
+    What differs from the benchmark's manifest becomes a line of `problems`, and so
+    does every sequence asked for that is missing or cannot be read.
+    Raises FileNotFoundError if the root is no folder or holds nothing that can be
+    opened, ValueError if the split is neither known nor made of known names.
+    """
+    folder = _embedded() if root == "embedded" else Path(root)
+    sequences, problems = [], []
+    for target in otb.list_targets(folder, _names(split)):
+        try:
+            sequence, lines = _open(folder, target)
+            sequences.append(sequence)
+            problems += lines
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(f"{target.name}: left out: {error}")
+    if not sequences:
+        found = "; ".join(problems[:3]) or "no folder with groundtruth_rect.txt and img/"
+        raise FileNotFoundError(
+            f"open_dataset: expected OTB sequences (split {split!r}) in {folder}: {found}"
+        )
+    name = "embedded" if root == "embedded" else folder.resolve().name
+    return Dataset(name, tuple(sequences), tuple(problems))
+
+
+def _embedded() -> Path:
+    from trackerlib.data import embedded
+
+    return embedded.ensure()
+
+
+def _names(split: str) -> list[str] | None:
+    """Names of the sequences of a split; None stands for all there are."""
+    if split == "all":
+        return None
+    if split.upper() in manifest.SPLITS:
+        return [e.name for e in manifest.load().values() if split.upper() in e.splits]
+    return [name.strip() for name in split.split(",")]
+
+
+def _open(root: Path, target: otb.Target) -> tuple[Sequence, list[str]]:
+    if target.folder is None:
+        raise FileNotFoundError(f"no folder {root / target.entry.folder}")
+    sequence = otb.read_sequence(target.folder, target.entry)
+    return sequence, manifest.check_target(target.folder, target.entry) if target.entry else []

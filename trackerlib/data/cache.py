@@ -10,7 +10,7 @@ def cache_dir() -> Path:
 
 
 def shipped(name: str) -> Path:
-    """A file of the project's data/ folder: beside the package in a checkout, inside it in a wheel."""
+    """A file of the project's data/ folder: beside the package, or inside it in a wheel."""
     package = Path(__file__).resolve().parents[1]
     beside = package.parent / "data" / name
     return beside if beside.exists() else package / "shipped" / name

@@ -1,5 +1,6 @@
 """A sequence: frames read when they are asked for, and what is known of each."""
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 
 READ_AHEAD = 4  # frames decoded before they are asked for
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 class FrameError(Exception):
@@ -53,7 +55,65 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-@dataclass(frozen=True)
+def image_files(folder: Path) -> dict[int, Path]:
+    """The images of a folder by the last number in their names, in its order.
+
+    Raises FileNotFoundError if there is none, ValueError if an image has no
+    number or shares it with another.
+    """
+    paths = folder.iterdir() if folder.is_dir() else ()
+    files = {}
+    for path in sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
+        digits = re.findall(r"\d+", path.stem)
+        if not digits:
+            raise ValueError(f"{path}: expected a frame number in the name of every image")
+        other = files.setdefault(int(digits[-1]), path)
+        if other != path:
+            raise ValueError(f"{path}: expected one image per frame number, got {other.name} too")
+    if not files:
+        raise FileNotFoundError(f"{folder}: expected a folder of images, found none in it")
+    return dict(sorted(files.items()))
+
+
+def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
+    """Every number from the first to the last: a missing image gets the name it would have.
+
+    Reading that name is a FrameError, so that the frames after it keep their place.
+    """
+    first, last = min(files), max(files)
+    pattern = files[first]
+    return {
+        number: files.get(number)
+        or pattern.with_name(f"{number:0{len(pattern.stem)}d}{pattern.suffix}")
+        for number in range(first, last + 1)
+    }
+
+
+def check_first_box(box: np.ndarray, frame_size: tuple[int, int], where: str) -> None:
+    """Raise ValueError unless a tracker can start from the box.
+
+    box         (4,) x, y, w, h, 0-based
+    frame_size  (height, width), as in `frame.shape[:2]`
+    where       names the sequence and the frame, for the message
+
+    The box must be finite, at least one pixel wide and high (one pixel itself is
+    legal, though nobody can track it well) and share some area with the frame.
+    """
+    box = np.asarray(box, dtype=np.float64)
+    height, width = frame_size
+    if box.shape != (4,) or not np.isfinite(box).all():
+        expected = "four finite numbers x, y, w, h"
+    elif (box[2:] < 1).any():
+        expected = "a width and height of at least 1 pixel"
+    elif (box[:2] >= (width, height)).any() or (box[:2] + box[2:] <= 0).any():
+        expected = f"a box that overlaps the {width}x{height} frame"
+    else:
+        return
+    got = ", ".join(f"{number:g}" for number in box.ravel())
+    raise ValueError(f"{where}: first box: expected {expected}, got {got}")
+
+
+@dataclass(frozen=True, eq=False)
 class Sequence:
     """One target in one video.
 
@@ -85,32 +145,30 @@ class Sequence:
         """Frames from `start` on, decoded READ_AHEAD frames ahead in a thread.
 
         A frame that cannot be decoded, or whose size is not the first one's, comes
-        as the FrameError that says so, so that the reader of the sequence can
-        decide whether to go on.
+        as the FrameError that says so; all further frames still come. So whoever
+        reads can decide whether to go on.
         """
+        decoded = self._decoded(start)
         with ThreadPoolExecutor(max_workers=1) as thread:
-            ahead, shape = deque(), None
-            for index in range(start, len(self) + READ_AHEAD):
-                if index < len(self):
-                    ahead.append((index, thread.submit(self._frame, index)))
-                if len(ahead) > READ_AHEAD or index >= len(self) and ahead:
-                    due, future = ahead.popleft()
-                    frame = future.result()
-                    if shape is None and not isinstance(frame, FrameError):
-                        shape = frame.shape
-                    yield self._checked(due, frame, shape)
+            ahead = deque(thread.submit(next, decoded, None) for _ in range(READ_AHEAD))
+            while (frame := ahead.popleft().result()) is not None:
+                ahead.append(thread.submit(next, decoded, None))
+                yield frame
 
-    def _frame(self, index: int) -> np.ndarray | FrameError:
-        try:
-            return self.frames[index]
-        except FrameError as error:
-            return FrameError(f"{self.name}, frame {self.frame_numbers[index]}: {error}")
-
-    def _checked(self, index, frame, shape) -> np.ndarray | FrameError:
-        if isinstance(frame, FrameError) or frame.shape == shape:
-            return frame
-        (height, width), (h, w) = shape[:2], frame.shape[:2]
-        return FrameError(
-            f"{self.name}, frame {self.frame_numbers[index]}: "
-            f"expected {width}x{height} like the first frame, got {w}x{h}"
-        )
+    def _decoded(self, start: int) -> Iterator[np.ndarray | FrameError]:
+        shape = None
+        for index in range(start, len(self)):
+            where = f"{self.name}, frame {self.frame_numbers[index]}"
+            try:
+                frame = self.frames[index]
+            except FrameError as error:
+                yield FrameError(f"{where}: {error}")
+                continue
+            shape = shape or frame.shape
+            if frame.shape == shape:
+                yield frame
+            else:
+                (height, width), (h, w) = shape[:2], frame.shape[:2]
+                yield FrameError(
+                    f"{where}: expected {width}x{height} like the first frame, got {w}x{h}"
+                )

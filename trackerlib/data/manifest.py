@@ -1,0 +1,188 @@
+"""What the OTB-100 benchmark is: its 100 targets, and whether a folder holds them.
+
+The table is data/otb100.json, one line per target. It has no ground truth, but
+checksums of it: one of the whole, and one of every BLOCK rows, so that a check
+can name the rows that differ.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from trackerlib.data.cache import shipped
+from trackerlib.data.rows import read_rows
+from trackerlib.data.sequence import FrameError, read_image
+
+BLOCK = 20  # ground-truth rows per short checksum
+SPLITS = ("OTB2013", "OTB50", "OTB100")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One target of the benchmark.
+
+    name           canonical: `Jogging-1`
+    folder         of its video: `Jogging`
+    target         number of its ground-truth file in a video of two targets
+    start, frames  number of the first frame, and how many frames count
+    digits         of the image names
+    image_size     (width, height) where it is known
+    attributes     codes of the benchmark's Python release
+    initial_omits  (first, last) frame numbers that temporal robustness leaves out
+    eval_start     first frame that some toolkits score, where they skip some
+    splits         the splits it belongs to, of SPLITS
+    first_box      1-based x, y, w, h, as in the file
+    sha256, blocks `checksums` of its ground truth
+    """
+
+    name: str
+    folder: str
+    target: int | None
+    start: int
+    frames: int
+    digits: int
+    image_size: tuple[int, int] | None
+    attributes: tuple[str, ...]
+    initial_omits: tuple[tuple[int, int], ...]
+    eval_start: int | None
+    splits: tuple[str, ...]
+    first_box: tuple[float, ...]
+    sha256: str
+    blocks: tuple[str, ...]
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the frames that count."""
+        return range(self.start, self.start + self.frames)
+
+    def image(self, number: int) -> str:
+        """Name of a frame's image file."""
+        return f"{number:0{self.digits}d}.jpg"
+
+
+@lru_cache
+def load() -> Mapping[str, Entry]:
+    """The 100 targets by canonical name, in alphabetical order."""
+    table = json.loads(shipped("otb100.json").read_text())
+    entries = (Entry(**{key: _frozen(v) for key, v in row.items()}) for row in table["targets"])
+    return MappingProxyType({entry.name: entry for entry in entries})
+
+
+def _frozen(value):
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def find(name: str) -> list[Entry]:
+    """The targets that a name stands for, as other toolkits spell it.
+
+    `Jogging.1`, `Jogging_1` and `jogging-1` are Jogging-1; the name of a video,
+    `Jogging`, stands for all its targets. An unknown name gives an empty list.
+    """
+    key = spelling(name)
+    return [e for e in load().values() if key in (spelling(e.name), spelling(e.folder))]
+
+
+def spelling(name: str) -> str:
+    """A name without what toolkits disagree on: capitals, and `.` or `_` for `-`."""
+    return name.lower().replace(".", "-").replace("_", "-")
+
+
+def locate(root: Path, entry: Entry) -> Path | None:
+    """The folder of a target: its video's, or one under its own name in any spelling."""
+    folders = {spelling(path.name): path for path in root.iterdir() if path.is_dir()}
+    return folders.get(spelling(entry.folder)) or folders.get(spelling(entry.name))
+
+
+def ground_truth_file(folder: Path, target: int | None = None) -> Path:
+    """groundtruth_rect.txt, or groundtruth_rect.<target>.txt in a video of two targets."""
+    numbered = folder / f"groundtruth_rect.{target}.txt"
+    return numbered if target and numbered.is_file() else folder / "groundtruth_rect.txt"
+
+
+def checksums(rows: np.ndarray) -> tuple[str, tuple[str, ...]]:
+    """Checksums of a ground truth (T, 4) that separators and line ends do not change.
+
+    returns  sha256 of all rows, crc32 of every BLOCK of them, as hexadecimal text
+    """
+    lines = [",".join(f"{number:.10g}" for number in row) + "\n" for row in rows]
+    blocks = ["".join(lines[i : i + BLOCK]).encode() for i in range(0, len(lines), BLOCK)]
+    sha256 = hashlib.sha256(b"".join(blocks)).hexdigest()
+    return sha256, tuple(f"{zlib.crc32(block):08x}" for block in blocks)
+
+
+def check(root: str | Path, entries: Iterable[Entry] | None = None) -> list[str]:
+    """What differs between a folder of OTB sequences and the benchmark, a line each.
+
+    entries  targets that should be there; all 100 unless given
+    """
+    root, problems = Path(root), []
+    for entry in load().values() if entries is None else entries:
+        folder = locate(root, entry)
+        absent = [f"{entry.name}: no folder {root / entry.folder}"]
+        problems += check_target(folder, entry) if folder else absent
+    return problems
+
+
+def check_target(folder: Path, entry: Entry) -> list[str]:
+    """What differs between one target's folder and the benchmark, a line each.
+
+    Images beyond the frames that count are no difference: the benchmark's own
+    archives hold some (David's first 299, Football1's last 7).
+    """
+    lines = _check_images(folder / "img", entry) + _check_rows(folder, entry)
+    return [f"{entry.name}: {line}" for line in lines]
+
+
+def _check_images(folder: Path, entry: Entry) -> list[str]:
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    absent = [number for number in entry.numbers if entry.image(number) not in present]
+    lines = []
+    if absent:
+        names = ", ".join(_runs(absent, entry.image))
+        lines.append(f"{folder}: {len(absent)} of {entry.frames} images missing: {names}")
+    if entry.image_size and entry.start not in absent:
+        lines += _check_size(folder / entry.image(entry.start), entry.image_size)
+    return lines
+
+
+def _check_size(path: Path, expected: tuple[int, int]) -> list[str]:
+    try:
+        height, width, _ = read_image(path).shape
+    except FrameError as error:
+        return [str(error)]
+    if (width, height) == expected:
+        return []
+    return [f"{path}: expected {expected[0]}x{expected[1]} pixels, got {width}x{height}"]
+
+
+def _check_rows(folder: Path, entry: Entry) -> list[str]:
+    path = ground_truth_file(folder, entry.target)
+    try:
+        rows = read_rows(path)
+    except (ValueError, FileNotFoundError) as error:
+        return [str(error)]
+    if len(rows) != entry.frames:
+        return [f"{path}: expected {entry.frames} rows, got {len(rows)}"]
+    sha256, blocks = checksums(rows)
+    if sha256 == entry.sha256:
+        return []
+    wrong = [
+        i for i, pair in enumerate(zip(blocks, entry.blocks, strict=True)) if len({*pair}) > 1
+    ]
+    spans = [f"{i * BLOCK + 1} to {min((i + 1) * BLOCK, entry.frames)}" for i in wrong]
+    return [f"{path}: not the benchmark's ground truth in rows {', '.join(spans)}"]
+
+
+def _runs(numbers: list[int], name: Callable[[int], str]) -> list[str]:
+    """Names of numbers, consecutive ones as `first to last`."""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in group] for _, group in groups]
+    return [name(r[0]) if len(r) == 1 else f"{name(r[0])} to {name(r[-1])}" for r in runs]

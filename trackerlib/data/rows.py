@@ -1,0 +1,52 @@
+"""Text files with one row of numbers per frame."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+
+def parse_rows(text: str, widths: tuple[int, ...], where: str | Path) -> np.ndarray:
+    """Rows of numbers, separated by commas, tabs, blanks or any mixture -> (T, width) float64.
+
+    text    one row per line, blank lines allowed at the end alone
+    widths  numbers a row may have; the first row settles which, e.g. (4, 8)
+    where   the file's name, for messages
+
+    `nan` is a number here: a ground truth says so where the target is not seen.
+    Raises ValueError, with the row (from 1), for anything else; also if there is no row.
+    """
+    lines = text.rstrip().splitlines()
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        row = _numbers(line)
+        if row is None or len(row) not in widths:
+            expected = " or ".join(map(str, widths))
+            raise ValueError(
+                f"{where}, row {number}: expected {expected} numbers, got {line.strip()[:60]!r}"
+            )
+        widths = (len(row),)
+        rows.append(row)
+    if not rows:
+        raise ValueError(f"{where}: expected one row of numbers per frame, got an empty file")
+    return np.array(rows, dtype=np.float64)
+
+
+def read_rows(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
+    """`parse_rows` of a file.
+
+    Raises FileNotFoundError if there is none, ValueError if it does not parse.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a text file with one row of numbers per frame")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return parse_rows(text, widths, path)
+
+
+def _numbers(line: str) -> list[float] | None:
+    try:
+        row = [float(word) for word in re.split(r"[,\s]+", line.strip(", \t"))]
+    except ValueError:
+        return None
+    return None if any(map(math.isinf, row)) else row
