@@ -18,7 +18,7 @@ import pkgutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
@@ -101,6 +101,7 @@ def parse(text: str) -> Spec:
 
 
 def _typed(value: str, kind: type, text: str):
+    kind = next(iter(get_args(kind)), kind)  # `float | None` reads as float
     words = {"true": True, "false": False}
     try:
         return words[value.lower()] if kind is bool else kind(value)

@@ -1,0 +1,77 @@
+"""Histograms of oriented gradients in the 31-channel form of Felzenszwalb et al.
+
+[1] Felzenszwalb, Girshick, McAllester, Ramanan: Object Detection with
+    Discriminatively Trained Part-Based Models. TPAMI 2010, section 6.
+[2] Dollár: Piotr's Computer Vision Toolbox, `fhog`. Its choices, which KCF was
+    published with: every pixel votes for one orientation and, bilinearly, for
+    the four nearest cells; at the border a cell takes the nearest whole block.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch.nn.functional import avg_pool2d, pad
+
+ORIENTATIONS = 18  # over the full circle; opposite ones together make 9 more channels
+CLIP = 0.2  # of a normalised histogram entry
+TEXTURE = 0.2357  # weight of the four gradient energy channels
+EPSILON = 1e-4 / 4  # under the block norm, for sums over the pixels of a cell
+
+
+def hog(image: torch.Tensor, cell: int = 4) -> torch.Tensor:
+    """Gradient histograms of a grey image, one per square cell.
+
+    image    (H, W) float, intensities 0 to 1; pixels beyond the last whole
+             cell count only in their neighbours' gradients
+    cell     side of a cell in pixels
+    returns  (31, H // cell, W // cell): 18 signed orientations, 9 unsigned
+             ones, 4 energies (one per block that the cell belongs to)
+
+    Source: [1] section 6.2, [2].
+    Raises ValueError for anything but a float (H, W) of at least 2 x 2 cells.
+    """
+    if image.ndim != 2 or not image.is_floating_point() or min(image.shape) < 2 * cell:
+        raise ValueError(
+            f"hog: expected a float image (H, W) of at least {2 * cell} pixels a side, "
+            f"got {tuple(image.shape)} {image.dtype}; enlarge the crop or use smaller cells"
+        )
+    signed = _histograms(image, cell)  # (18, h, w)
+    unsigned = signed[:9] + signed[9:]
+    blocks = avg_pool2d(unsigned.square().sum(0)[None], 2, stride=1) * 4  # (1, h - 1, w - 1)
+    norms = pad((blocks + EPSILON).rsqrt(), (1, 1, 1, 1), mode="replicate")[0]
+    norms = torch.stack((norms[1:, 1:], norms[:-1, 1:], norms[1:, :-1], norms[:-1, :-1]))
+    clipped = (torch.cat((signed, unsigned)) * norms[:, None]).clamp_(max=CLIP)  # (4, 27, h, w)
+    energies = clipped[:, :ORIENTATIONS].sum(1) * TEXTURE
+    return torch.cat((clipped.sum(0) / 2, energies))
+
+
+def _histograms(image: torch.Tensor, cell: int) -> torch.Tensor:
+    """(H, W) -> (18, h, w) gradient magnitude by orientation, spread over the nearest cells."""
+    height, width = (side // cell for side in image.shape)
+    dy, dx = (side[: height * cell, : width * cell].flatten() for side in torch.gradient(image))
+    bins = (torch.atan2(dy, dx) * (ORIENTATIONS / math.tau)).round().long() % ORIENTATIONS
+    corners, weights = _votes(height, width, cell, image.device)
+    framed = (ORIENTATIONS, height + 2, width + 2)  # votes beyond the border fall in the frame
+    flat = torch.zeros(math.prod(framed), dtype=image.dtype, device=image.device)
+    places = corners + bins * (framed[1] * framed[2])
+    flat.scatter_add_(0, places.flatten(), (weights * torch.hypot(dy, dx)).flatten())
+    return flat.view(framed)[:, 1:-1, 1:-1]
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must serve later calls with gradients too
+def _votes(height: int, width: int, cell: int, device: torch.device):
+    """Every pixel's four cells in the framed grid, and their bilinear weights: both (4, H * W)."""
+
+    def along(cells):
+        position = (torch.arange(cells * cell, device=device) + 0.5) / cell + 0.5
+        before = position.long()
+        return torch.stack((before, before + 1)), torch.stack(
+            (1 - position + before, position - before)
+        )
+
+    (rows, row_weights), (columns, column_weights) = along(height), along(width)
+    places = rows[:, None, :, None] * (width + 2) + columns[:, None]  # (2, 2, H, W)
+    weights = row_weights[:, None, :, None] * column_weights[:, None]
+    return places.flatten(2).flatten(0, 1), weights.flatten(2).flatten(0, 1)
