@@ -20,7 +20,7 @@ import numpy as np
 
 from trackerlib.boxes import otb_to_xywh
 from trackerlib.data.manifest import Entry, find, ground_truth_file, locate
-from trackerlib.data.rows import read_rows
+from trackerlib.data.rows import check_length, read_rows
 from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
 
 
@@ -88,7 +88,7 @@ def read_sequence(folder: str | Path, entry: Entry | None = None) -> Sequence:
     numbers = np.array(list(files))
     path = ground_truth_file(folder, entry.target if entry else None)
     rows = read_rows(path)
-    _check_length(path, rows, numbers)
+    check_length(path, rows, numbers)
     return Sequence(
         name=entry.name if entry else folder.name,
         frames=ImageFiles(tuple(files.values())),
@@ -105,19 +105,11 @@ def _listed(folder: Path, entry: Entry) -> dict[int, Path]:
     return {number: folder / "img" / entry.image(number) for number in entry.numbers}
 
 
-def _check_length(path: Path, rows: np.ndarray, numbers: np.ndarray) -> None:
-    if len(rows) != len(numbers):
-        raise ValueError(
-            f"{path}: expected {len(numbers)} rows, one for each frame from {numbers[0]} "
-            f"to {numbers[-1]}, got {len(rows)}"
-        )
-
-
 def _visibility(path: Path, numbers: np.ndarray) -> np.ndarray | None:
     if not path.is_file():
         return None
     rows = read_rows(path, widths=(1,))
-    _check_length(path, rows, numbers)
+    check_length(path, rows, numbers)
     return rows[:, 0]
 
 

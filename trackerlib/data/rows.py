@@ -44,6 +44,15 @@ def read_rows(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
     return parse_rows(text, widths, path)
 
 
+def check_length(path: Path, rows: np.ndarray, numbers: np.ndarray) -> None:
+    """Raise ValueError unless a file has one row for every frame number."""
+    if len(rows) != len(numbers):
+        raise ValueError(
+            f"{path}: expected {len(numbers)} rows, one for each frame from {numbers[0]} "
+            f"to {numbers[-1]}, got {len(rows)}"
+        )
+
+
 def _numbers(line: str) -> list[float] | None:
     try:
         row = [float(word) for word in re.split(r"[,\s]+", line.strip(", \t"))]
