@@ -96,7 +96,7 @@ def _transfer(url: str, part: Path, limit: int) -> None:
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
+        if have and response.status_code == requests.codes.requested_range_not_satisfiable:
             part.unlink()  # it is no beginning of this file
             return _transfer(url, part, limit)
         response.raise_for_status()

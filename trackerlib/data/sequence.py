@@ -89,18 +89,18 @@ def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
     }
 
 
-def check_first_box(box: np.ndarray, frame_size: tuple[int, int], where: str) -> None:
+def check_first_box(box: np.ndarray, frame: np.ndarray, where: str) -> None:
     """Raise ValueError unless a tracker can start from the box.
 
-    box         (4,) x, y, w, h, 0-based
-    frame_size  (height, width), as in `frame.shape[:2]`
-    where       names the sequence and the frame, for the message
+    box    (4,) x, y, w, h, 0-based
+    frame  (H, W, 3) that it is in
+    where  names the sequence and the frame, for the message
 
     The box must be finite, at least one pixel wide and high (one pixel itself is
     legal, though nobody can track it well) and share some area with the frame.
     """
     box = np.asarray(box, dtype=np.float64)
-    height, width = frame_size
+    height, width = frame.shape[:2]
     if box.shape != (4,) or not np.isfinite(box).all():
         expected = "four finite numbers x, y, w, h"
     elif (box[2:] < 1).any():
