@@ -1,0 +1,61 @@
+"""The book builds without a warning, and opens without a network."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a page would fetch by itself when it is opened.
+FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["'](?:https?:)?//|"""
+    r"""<link\b[^>]*\brel=["'](?:stylesheet|preload)["'][^>]*\bhref=["'](?:https?:)?//|"""
+    r"""<link\b[^>]*\bhref=["'](?:https?:)?//[^>]*\brel=["'](?:stylesheet|preload)["']|"""
+    r"""@import\s+(?:url\()?["']?(?:https?:)?//"""
+)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> Path:
+    """The book as it is stored, rendered."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    ignore = shutil.ignore_patterns(".ipynb_checkpoints", "build")
+    shutil.copytree(ROOT / "book", source / "book", ignore=ignore)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, source)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", source,
+         "--path-output", built, "-W", "--keep-going"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return built / "_build" / "html"
+
+
+def test_every_page_of_the_contents_is_there(pages):
+    names = re.findall(r"book/[\w/]+", (ROOT / "_toc.yml").read_text())
+    assert names and all((pages / f"{name}.html").is_file() for name in names)
+
+
+def test_pages_fetch_nothing_from_elsewhere(pages):
+    found = {
+        (page.name, match.group())
+        for page in pages.rglob("*.html")
+        for match in FETCHED.finditer(page.read_text())
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<script src="https://cdn.example/mathjax.js"></script>',
+        '<link href="//fonts.example/a.css" rel="stylesheet">',
+        "<style>@import url('https://fonts.example/a.css');</style>",
+    ],
+)
+def test_a_page_that_fetches_is_seen(page):
+    assert FETCHED.search(page)

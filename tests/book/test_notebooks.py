@@ -1,0 +1,59 @@
+"""What every notebook of the book must be, whatever it says."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: str(path.relative_to(BOOK)))
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_is_valid_small_and_runs_on_the_environments_kernel(path, notebook):
+    nbformat.validate(notebook)
+    assert path.stat().st_size <= 1_500_000
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_carries_outputs_but_no_widget_state_and_no_error(notebook):
+    assert "widgets" not in notebook.metadata
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert outputs and all(output.output_type != "error" for output in outputs)
+    executed = [cell.execution_count for cell in code_cells(notebook)]
+    assert executed == list(range(1, len(executed) + 1)), "run it from top to bottom"
+
+
+def test_cells_can_be_read(notebook):
+    for cell in code_cells(notebook):
+        lines = cell.source.splitlines()
+        assert len(lines) <= 40, cell.source
+        assert max(map(len, lines), default=0) <= 79, max(lines, key=len)
+
+
+def test_what_is_not_compared_is_not_everything(notebook):
+    """nbval compares a cell unless it is tagged; a notebook of tagged cells would test nothing."""
+    compared = [
+        cell
+        for cell in code_cells(notebook)
+        if cell.outputs and "nbval-ignore-output" not in cell.metadata.get("tags", [])
+    ]
+    assert compared
+
+
+def test_every_chapter_has_its_solutions():
+    chapters = {path.name for path in (BOOK / "chapters").glob("*.ipynb")}
+    assert chapters and chapters == {path.name for path in (BOOK / "solutions").glob("*.ipynb")}
