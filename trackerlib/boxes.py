@@ -28,14 +28,19 @@ def xyxy_to_xywh(boxes_xyxy):
 
 def otb_to_xywh(otb):
     """(..., 4) OTB's 1-based x, y, w, h -> the 0-based convention."""
-    shift = np.array([1.0, 1.0, 0.0, 0.0])
-    return otb - (torch.as_tensor(shift) if _library(otb) is torch else shift)
+    return otb - _first_pixel(otb)
 
 
 def xywh_to_otb(boxes):
     """(..., 4) x, y, w, h -> OTB's 1-based x, y, w, h."""
-    shift = np.array([1.0, 1.0, 0.0, 0.0])
-    return boxes + (torch.as_tensor(shift) if _library(boxes) is torch else shift)
+    return boxes + _first_pixel(boxes)
+
+
+def _first_pixel(boxes):
+    counted_from = np.array([1, 1, 0, 0], dtype=np.float32)  # the sum keeps the boxes' precision
+    if _library(boxes) is torch:
+        return torch.as_tensor(counted_from, device=boxes.device)
+    return counted_from
 
 
 def polygon_to_xywh(polygons):
@@ -63,10 +68,38 @@ def overlap(boxes, others):
     Two boxes without area have overlap 0. For all pairs of (N, 4) and (M, 4):
     `overlap(boxes[:, None], others)`, which is (N, M).
     """
-    a, b = xywh_to_xyxy(boxes), xywh_to_xyxy(others)
     library = _library(boxes)
-    low = library.maximum(a[..., :2], b[..., :2])
-    high = library.minimum(a[..., 2:], b[..., 2:])
-    shared = (high - low).clip(0).prod(-1)
+    low = library.maximum(boxes[..., :2], others[..., :2])
+    # Each size less what lies before `low`: unlike differences of edges, this cannot
+    # round to more than the boxes hold, so a box overlaps itself by exactly 1.
+    size = library.minimum(
+        boxes[..., 2:] - (low - boxes[..., :2]), others[..., 2:] - (low - others[..., :2])
+    )
+    shared = size.clip(0).prod(-1)
     union = boxes[..., 2:].prod(-1) + others[..., 2:].prod(-1) - shared
     return library.where(union > 0, shared / library.where(union > 0, union, 1.0), 0.0)
+
+
+def check_target(box, frame: np.ndarray, least: float = 1.0) -> np.ndarray:
+    """What a tracker is initialised with -> a copy of it, (4,) float64.
+
+    box    x, y, w, h
+    frame  (H, W, 3), the frame it belongs to
+    least  smallest width and height, pixels
+
+    Raises ValueError for a box that is not finite, too small or wholly outside the frame.
+    """
+    target = np.array(box, dtype=np.float64)
+    height, width = frame.shape[:2]
+    if (
+        target.shape != (4,)
+        or not np.isfinite(target).all()
+        or (target[2:] < least).any()
+        or (target[:2] >= (width, height)).any()
+        or (target[:2] + target[2:] <= 0).any()
+    ):
+        raise ValueError(
+            f"check_target: expected a first box x, y, w, h of at least {least:g} pixels a side "
+            f"that meets the {width} x {height} frame, got {target.tolist()}"
+        )
+    return target
