@@ -1,0 +1,163 @@
+"""trackerlib/data/sequence.py: frames read lazily, and what becomes of broken ones."""
+
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from made import frame, write_image
+
+from trackerlib.data.sequence import (
+    READ_AHEAD,
+    FrameError,
+    ImageFiles,
+    Sequence,
+    check_first_box,
+    fill_gaps,
+    image_files,
+    read_image,
+)
+
+
+class Counted:
+    """Frames that count how many of them were decoded, and keep none."""
+
+    def __init__(self, length: int):
+        self.length, self.decoded = length, 0
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        self.decoded += 1
+        return frame(index)
+
+
+def sequence(frames) -> Sequence:
+    count = len(frames)
+    return Sequence("Made", frames, np.ones((count, 4)), np.arange(300, 300 + count))
+
+
+def test_frames_come_in_order_from_anywhere():
+    got = list(sequence(Counted(9)).read(start=2))
+    np.testing.assert_array_equal(got, [frame(index) for index in range(2, 9)])
+    assert list(sequence(Counted(9)).read(start=9)) == []
+
+
+def test_frames_are_decoded_a_few_ahead_and_no_further():
+    frames = Counted(1000)
+    reader = sequence(frames).read()
+    for asked in range(1, 20):
+        next(reader)
+        assert frames.decoded <= asked + READ_AHEAD
+    reader.close()
+    assert frames.decoded < 20 + READ_AHEAD
+
+
+def test_memory_does_not_grow_with_the_length():
+    def peak(length):
+        made = sequence(Counted(length))
+        tracemalloc.start()
+        for _ in made.read():
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    peak(20)  # the first run imports
+    assert peak(1000) < 1.1 * peak(100)
+
+
+def test_a_broken_frame_is_named_and_the_others_still_come(tmp_path):
+    paths = [write_image(tmp_path / f"{n}.png", frame(n)) for n in range(6)]
+    paths[1].unlink()
+    paths[2].write_bytes(b"")
+    paths[3].write_bytes(paths[3].read_bytes()[:40])
+    write_image(paths[4], frame(4, size=(20, 30)))
+    got = list(sequence(ImageFiles(tuple(paths))).read())
+    assert [isinstance(one, FrameError) for one in got] == [False, True, True, True, True, False]
+    np.testing.assert_array_equal(got[5], frame(5))
+    for index, said in enumerate(
+        ["cannot be read (No such file", "(0 bytes)", "(40 bytes)", "expected 64x48"], start=1
+    ):
+        assert f"Made, frame {300 + index}: " in str(got[index])
+        assert said in str(got[index])
+    assert str(paths[2]) in str(got[2])
+    assert "got 30x20" in str(got[4])
+
+
+def test_the_size_is_that_of_the_first_frame_that_can_be_read(tmp_path):
+    paths = [
+        tmp_path / "absent.png",
+        *(write_image(tmp_path / f"{n}.png", frame(n)) for n in (1, 2)),
+    ]
+    got = list(sequence(ImageFiles(tuple(paths))).read())
+    assert [isinstance(one, FrameError) for one in got] == [True, False, False]
+
+
+def test_grey_images_get_three_channels_and_colour_is_rgb(tmp_path):
+    grey = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
+    got = read_image(write_image(tmp_path / "grey.png", grey))
+    np.testing.assert_array_equal(got, np.repeat(grey[..., None], 3, axis=2))
+    np.testing.assert_array_equal(read_image(write_image(tmp_path / "c.png", frame(7))), frame(7))
+
+
+def test_a_sequence_survives_pickling(tmp_path):
+    frames = ImageFiles((write_image(tmp_path / "1.png", frame(1)),))
+    got = pickle.loads(pickle.dumps(sequence(frames)))
+    np.testing.assert_array_equal(got.frames[0], frame(1))
+
+
+def test_images_are_ordered_by_number(tmp_path):
+    for name in ("f2.png", "f10.png", "f1.JPG", "notes.txt"):
+        (tmp_path / name).touch()
+    files = image_files(tmp_path)
+    assert [(n, path.name) for n, path in files.items()] == [
+        (1, "f1.JPG"),
+        (2, "f2.png"),
+        (10, "f10.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "said"),
+    [
+        ((), FileNotFoundError, "found none"),
+        (("cover.png",), ValueError, "cover.png: expected a frame number"),
+        (("1.png", "01.png"), ValueError, "one image per frame number, got 01.png"),
+    ],
+)
+def test_folders_that_are_no_video(tmp_path, names, error, said):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(error, match=said):
+        image_files(tmp_path)
+
+
+def test_gaps_keep_their_place(tmp_path):
+    files = {n: tmp_path / f"{n:05d}.png" for n in (9, 10, 13)}
+    assert fill_gaps(files) == {n: tmp_path / f"{n:05d}.png" for n in range(9, 14)}
+
+
+@pytest.mark.parametrize("box", [(0, 0, 64, 48), (63, 47, 1, 1), (-5, -5, 6, 6), (60, 40, 99, 99)])
+def test_first_boxes_to_start_from(box):
+    check_first_box(np.array(box), frame(0), "Made, frame 1")
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((np.nan, 0, 5, 5), "four finite numbers"),
+        ((0, 0, np.inf, 5), "four finite numbers"),
+        ((0, 0, 5), "four finite numbers"),
+        ((0, 0, 0, 5), "at least 1 pixel"),
+        ((0, 0, 5, -3), "at least 1 pixel"),
+        ((0, 0, 0.5, 5), "at least 1 pixel"),
+        ((64, 0, 5, 5), "overlaps the 64x48 frame"),
+        ((0, 48, 5, 5), "overlaps the 64x48 frame"),
+        ((-5, 0, 5, 5), "overlaps the 64x48 frame"),
+    ],
+)
+def test_first_boxes_to_refuse(box, expected):
+    with pytest.raises(ValueError, match=f"^Made, frame 1: first box: .*{expected}.* got"):
+        check_first_box(np.array(box), frame(0), "Made, frame 1")

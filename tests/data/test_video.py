@@ -1,0 +1,118 @@
+"""trackerlib/data/video.py: a user's own video, and what may be wrong with it."""
+
+import pickle
+import re
+
+import cv2
+import numpy as np
+import pytest
+from made import frame, write_image
+
+from trackerlib.data.sequence import FrameError
+from trackerlib.data.video import VideoFile, read_video
+
+BOX = np.array([10.0, 5.0, 20.0, 10.0])
+COUNT = 12
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Motion JPEG, in which every frame stands for itself."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(1, COUNT + 1):
+        writer.write(cv2.cvtColor(frame(number), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def chunk(video, number: int) -> int:
+    """Where a frame's chunk begins; the first mention of the tag is in the header."""
+    return [found.start() for found in re.finditer(b"00dc", video.read_bytes())][number]
+
+
+def shades(frames) -> list[int]:
+    """Which of the made frames each one is."""
+    return [round(float(one[..., 0].mean()) / 10) for one in frames]
+
+
+def test_a_video_is_a_sequence_with_one_known_box(video):
+    sequence = read_video(video, BOX)
+    assert sequence.name == "clip" and len(sequence) == COUNT and sequence.warnings == ()
+    np.testing.assert_array_equal(sequence.boxes[0], BOX)
+    assert sequence.boxes.shape == (COUNT, 4) and np.isnan(sequence.boxes[1:]).all()
+    np.testing.assert_array_equal(sequence.frame_numbers, np.arange(1, COUNT + 1))
+    assert shades(sequence.read()) == list(range(1, COUNT + 1))
+    np.testing.assert_allclose(sequence.frames[3], frame(4), atol=6)
+
+
+def test_frames_in_any_order_and_after_pickling(video):
+    frames = read_video(video, BOX).frames
+    order = [5, 6, 0, 11, 3, 3]
+    assert shades(frames[index] for index in order) == [index + 1 for index in order]
+    again = pickle.loads(pickle.dumps(frames))
+    assert (again.path, len(again)) == (video, COUNT)
+    assert shades([again[7]]) == [8]
+    with pytest.raises(IndexError):
+        frames[COUNT]
+
+
+def test_a_broken_frame_keeps_its_place(video):
+    data, at = video.read_bytes(), chunk(video, 5)
+    end = chunk(video, 6)
+    video.write_bytes(data[: at + 8] + bytes(end - at - 8) + data[end:])
+    got = list(read_video(video, BOX).read())
+    assert len(got) == COUNT
+    assert [index for index, one in enumerate(got) if isinstance(one, FrameError)] == [4]
+    assert "clip, frame 5: " in str(got[4]) and str(video) in str(got[4])
+    assert shades(got[5:]) == list(range(6, COUNT + 1))
+
+
+def test_a_truncated_video_ends_early_and_says_so(video):
+    video.write_bytes(video.read_bytes()[: chunk(video, 8)])
+    sequence = read_video(video, BOX)
+    assert len(sequence) == 7 and shades(sequence.read()) == list(range(1, 8))
+    assert sequence.warnings == (f"{video}: reports {COUNT} frames, 7 can be decoded",)
+
+
+def test_frames_beyond_the_reported_number_are_read(video):
+    data = bytearray(video.read_bytes())
+    for tag, offset in ((b"avih", 24), (b"strh", 40)):  # the frame counts of the AVI header
+        at = data.index(tag) + offset
+        assert int.from_bytes(data[at : at + 4], "little") == COUNT
+        data[at : at + 4] = (5).to_bytes(4, "little")
+    video.write_bytes(data)
+    sequence = read_video(video, BOX)
+    assert shades(sequence.read()) == list(range(1, COUNT + 1))
+    assert sequence.warnings == (f"{video}: reports 5 frames, {COUNT} can be decoded",)
+
+
+def test_what_is_no_video(tmp_path):
+    text = tmp_path / "notes.mp4"
+    text.write_text("no video")
+    with pytest.raises(ValueError, match=r"OpenCV can decode, got .*notes.mp4; convert it"):
+        read_video(text, BOX)
+    (tmp_path / "empty.avi").touch()
+    with pytest.raises(ValueError, match="OpenCV can decode"):
+        read_video(tmp_path / "empty.avi", BOX)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        read_video(tmp_path / "nowhere.avi", BOX)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileNotFoundError, match="found none"):
+        read_video(tmp_path / "folder", BOX)
+
+
+def test_a_folder_of_images_in_the_order_of_their_numbers(tmp_path):
+    for number in (1, 2, 10):
+        write_image(tmp_path / f"shot{number}.png", frame(number))
+    sequence = read_video(tmp_path, BOX)
+    np.testing.assert_array_equal(sequence.frame_numbers, [1, 2, 10])
+    assert shades(sequence.read()) == [1, 2, 10]
+    assert np.isnan(sequence.boxes[1:]).all()
+
+
+def test_a_video_that_vanishes_gives_frame_errors(video):
+    frames = VideoFile(video, COUNT)
+    video.unlink()
+    with pytest.raises(FrameError, match="frame 1 cannot be decoded"):
+        frames[0]
