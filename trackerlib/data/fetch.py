@@ -15,12 +15,13 @@ from pathlib import Path, PureWindowsPath
 import requests
 from tqdm.auto import tqdm
 
-from trackerlib.data.manifest import Entry, check_target, find, load, locate
+from trackerlib.data import manifest
+from trackerlib.data.manifest import Entry, check_target, find, locate
 
 HOST = "http://cvlab.hanyang.ac.kr/tracker_benchmark/seq"
 ARCHIVED = "https://web.archive.org/web/20221118171918id_/" + HOST  # a copy, should HOST be gone
 LIMIT = 1 << 30  # bytes of an archive, and of what it unpacks to
-CHUNK = 1 << 18  # bytes
+CHUNK = 1 << 16  # bytes; an interruption loses at most one
 TIMEOUT = 30  # seconds without an answer
 
 
@@ -51,7 +52,7 @@ def _videos(name: str) -> list[str]:
 
 
 def _fetch_video(root: Path, video: str, host: str, limit: int) -> Path:
-    entries = [entry for entry in load().values() if entry.folder == video]
+    entries = [entry for entry in manifest.load().values() if entry.folder == video]
     folder = locate(root, entries[0])
     if folder:
         _verify(folder, entries, f"{folder} is there but not complete; move it away")

@@ -1,0 +1,215 @@
+"""trackerlib/data/fetch.py against a host on this machine: resume, limits, hostile archives."""
+
+import errno
+import io
+import shutil
+import stat
+import threading
+import zipfile
+from collections import namedtuple
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from made import write_sequence
+
+from trackerlib.data import manifest
+from trackerlib.data.fetch import download, fetch, unpack
+
+
+class Host:
+    """Files by name, served with byte ranges; `breaks` closes the line after so many bytes."""
+
+    def __init__(self):
+        self.files, self.ranges, self.breaks, self.declares = {}, [], None, True
+        host = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                host.answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, request):
+        content = self.files.get(request.path.strip("/"))
+        wanted = request.headers.get("Range")
+        self.ranges.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        if content is None or start >= len(content):
+            request.send_error(404 if content is None else 416)
+            return
+        request.send_response(206 if wanted else 200)
+        if self.declares:
+            request.send_header("Content-Length", str(len(content) - start))
+        request.end_headers()
+        request.wfile.write(content[start : start + self.breaks if self.breaks else None])
+
+
+@pytest.fixture
+def host():
+    host = Host()
+    thread = threading.Thread(target=host.server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield host
+    host.server.shutdown()
+    host.server.server_close()
+    thread.join()
+
+
+def zipped(*folders, **entries) -> bytes:
+    """An archive of folders, and of further entries by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder in folders:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(folder.parent))
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def long_zip(tmp_path, tiny_manifest) -> bytes:
+    """The archive of Long as the benchmark packs it, with what a Mac adds."""
+    folder = write_sequence(tmp_path / "host" / "Long", tiny_manifest["Long"], start=3)
+    return zipped(folder, **{"__MACOSX/Long/._img": "x"})
+
+
+def test_a_sequence_is_put_in_place(tmp_path, host, long_zip):
+    host.files["Long.zip"] = long_zip
+    root = tmp_path / "otb"
+    assert fetch(root, ["long"], host.address) == [root / "Long"]
+    assert manifest.check(root, [manifest.load()["Long"]]) == []
+    assert [path.name for path in root.iterdir()] == ["Long"]
+    fetch(root, ["Long"], host.address)
+    assert len(host.ranges) == 1, "what is there is not fetched again"
+
+
+def test_two_targets_are_one_download(tmp_path, host, tiny_manifest):
+    for target in (1, 2):
+        text, name = tiny_manifest[f"Pair-{target}"], f"groundtruth_rect.{target}.txt"
+        write_sequence(tmp_path / "host" / "Pair", text, name=name)
+    host.files["Pair.zip"] = zipped(tmp_path / "host" / "Pair")
+    root = tmp_path / "otb"
+    assert fetch(root, ["Pair.1", "Pair-2"], host.address) == [root / "Pair"]
+    assert len(host.ranges) == 1
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path, host, long_zip, monkeypatch):
+    monkeypatch.setattr("trackerlib.data.fetch.CHUNK", 256)
+    host.files["Long.zip"], host.breaks = long_zip, 1000
+    root = tmp_path / "otb"
+    with pytest.raises(ConnectionError, match="Run again to resume"):
+        fetch(root, ["Long"], host.address)
+    assert (root / "Long.zip.part").read_bytes() == long_zip[:768]
+    host.breaks = None
+    fetch(root, ["Long"], host.address)
+    assert host.ranges == [None, "bytes=768-"]
+    assert manifest.check(root, [manifest.load()["Long"]]) == []
+
+
+def test_a_leftover_that_is_longer_than_the_file_is_dropped(tmp_path, host):
+    host.files["a.zip"] = b"new"
+    (tmp_path / "a.zip.part").write_bytes(b"something else")
+    download(f"{host.address}/a.zip", tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == b"new"
+
+
+def test_a_host_out_of_reach_says_what_to_put_where(tmp_path, host, long_zip):
+    root = tmp_path / "otb"
+    with pytest.raises(ConnectionError, match=r"404.*put it at .*Long.zip and run again"):
+        fetch(root, ["Long"], host.address)
+    (root / "Long.zip").write_bytes(long_zip)
+    gone = "http://127.0.0.1:9"  # the discard port: nobody listens
+    fetch(root, ["Long"], gone)
+    assert manifest.check(root, [manifest.load()["Long"]]) == []
+    with pytest.raises(ConnectionError, match=r"Pair.zip cannot be fetched.*put it at"):
+        fetch(root, ["Pair-1"], gone)
+
+
+def test_what_is_not_the_benchmarks_is_not_put_in_place(tmp_path, host, long_zip):
+    changed = write_sequence(tmp_path / "host" / "Long", "9,9,9,9\n" * 45, start=3)
+    host.files["Long.zip"] = zipped(changed)
+    root = tmp_path / "otb"
+    with pytest.raises(ValueError, match=r"Long.zip is not the benchmark's.*rows 1 to 20"):
+        fetch(root, ["Long"], host.address)
+    assert [path.name for path in root.iterdir()] == ["Long.zip"]
+
+
+def test_a_folder_that_is_there_is_never_replaced(tmp_path, host, long_zip):
+    host.files["Long.zip"] = long_zip
+    mine = write_sequence(tmp_path / "otb" / "Long", "9,9,9,9\n" * 45, start=3)
+    with pytest.raises(ValueError, match=r"move it away and fetch again: Long: "):
+        fetch(tmp_path / "otb", ["Long"], host.address)
+    assert (mine / "groundtruth_rect.txt").read_text().startswith("9,9,9,9")
+    assert host.ranges == []
+
+
+def test_unknown_names(tmp_path, tiny_manifest):
+    with pytest.raises(ValueError, match=r"targets of OTB-100.*got 'Mine'"):
+        fetch(tmp_path, ["Mine"])
+
+
+@pytest.mark.parametrize("declares", [True, False])
+def test_the_limit_holds_whether_or_not_the_host_declares_a_size(tmp_path, host, declares):
+    host.files["a.zip"], host.declares = bytes(5000), declares
+    with pytest.raises(ValueError, match=r"at most 4,000 bytes, got 5,000 or more: .*a.zip"):
+        download(f"{host.address}/a.zip", tmp_path / "a.zip", limit=4000)
+    assert not (tmp_path / "a.zip").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "..\\evil", "C:\\evil"])
+def test_entries_that_climb_out(tmp_path, name):
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(zipped(**{"Long/fine": "x", name: "x"}))
+    into = tmp_path / "deep" / "into"
+    into.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"a.zip is refused: its entry .*evil"):
+        unpack(archive, into)
+    assert list(into.iterdir()) == [] and list(tmp_path.rglob("evil")) == []
+
+
+def test_links_are_refused(tmp_path):
+    link = zipfile.ZipInfo("Long/img")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc")
+    with pytest.raises(ValueError, match="entry 'Long/img'"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+def test_bombs_are_refused_by_what_they_declare(tmp_path):
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(zipped(zeros=bytes(1_000_000)))
+    assert archive.stat().st_size < 2000
+    with pytest.raises(ValueError, match=r"at most 10,000 bytes, got 1,000,000 .*a.zip, unpacked"):
+        unpack(archive, tmp_path, limit=10_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "text"])
+def test_damaged_archives(tmp_path, damage):
+    content = bytearray(zipped(noise=np.random.default_rng(0).bytes(3000)))
+    if damage == "flip":
+        content[1500] ^= 0xFF
+    archive = tmp_path / "a.zip"
+    archive.write_bytes({"cut": content[:2000], "text": b"404", "flip": content}[damage])
+    with pytest.raises(ValueError, match=r"a.zip is damaged \(.*delete it"):
+        unpack(archive, tmp_path)
+
+
+def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, host, monkeypatch):
+    host.files["a.zip"] = zipped(noise=bytes(5000))
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free=10))
+    with pytest.raises(OSError, match="bytes are needed, 10 are free") as raised:
+        download(f"{host.address}/a.zip", tmp_path / "a.zip")
+    assert raised.value.errno == errno.ENOSPC and raised.value.filename == str(tmp_path)
+    (tmp_path / "b.zip").write_bytes(host.files["a.zip"])
+    with pytest.raises(OSError, match="5,000 bytes are needed"):
+        unpack(tmp_path / "b.zip", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.zip"]
