@@ -1,0 +1,281 @@
+"""Trackers over data sets: one unit at a time, in parallel, resumable.
+
+The workers compute, the caller alone writes the store. Every unit runs on one
+CPU thread in a process of its own, so that its boxes and its speed do not
+depend on how many run beside it.
+"""
+
+import hashlib
+import platform
+import re
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from trackerlib import __version__
+from trackerlib.data import Dataset
+from trackerlib.data.sequence import FrameError, Sequence, check_first_box
+from trackerlib.eval.protocols import Segment, segments
+from trackerlib.eval.store import Store, Track, Unit
+
+THREADS = 1  # per unit
+
+
+@dataclass(frozen=True)
+class Step:
+    """One frame of a track: the frame (or why there is none), the box, the seconds it took."""
+
+    frame: np.ndarray | FrameError
+    box: np.ndarray
+    seconds: float
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A unit, and what is needed to run it anywhere that sees the same files."""
+
+    unit: Unit
+    spec: Any  # label, settings(), code(), build(device, seed)
+    sequence: Sequence
+    segment: Segment
+    device: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: numbers of units."""
+
+    done: int
+    skipped: int  # complete before it began
+    failed: int  # recorded in the store with their tracebacks
+
+
+def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
+    """Initialise on the segment's first frame, update on the others, one Step per frame.
+
+    On a frame that cannot be used the tracker is not asked and the last box
+    stays. Raises FrameError if the first frame is such a one, and ValueError
+    if the first box is unusable or the tracker answers anything but 4 numbers.
+    """
+    box = np.asarray(segment.box, dtype=np.float64)
+    for index, frame in enumerate(sequence.read(segment.start), segment.start):
+        where, seconds, warning = (
+            f"{sequence.name}, frame {sequence.frame_numbers[index]}",
+            0.0,
+            None,
+        )
+        if isinstance(frame, FrameError):
+            if index == segment.start:
+                raise frame
+            warning = f"{frame}; the last box stays"
+        elif index == segment.start:
+            check_first_box(box, frame, where)
+            _, seconds = _timed(tracker.init, frame, box.copy())
+        else:
+            answer, seconds = _timed(tracker.update, frame)
+            box = _checked(answer, where)
+            if not np.isfinite(box).all():
+                warning = f"{where}: the tracker answered {box}"
+        yield Step(frame, box, seconds, warning)
+
+
+def track(tracker, sequence: Sequence, segment: Segment) -> Track:
+    """All of `follow`, without the frames. Raises what `follow` raises."""
+    steps = [(s.box, s.seconds, s.warning) for s in follow(tracker, sequence, segment)]
+    boxes, seconds, warnings = zip(*steps, strict=True)
+    return Track(np.array(boxes), np.array(seconds), tuple(filter(None, warnings)))
+
+
+def plan(
+    specs: Iterable,
+    dataset: Dataset,
+    protocol: str = "ope",
+    seeds: Iterable[int] = (0,),
+    device: str = "auto",
+) -> list[Job]:
+    """Every job of an evaluation, in the order in which it is run.
+
+    `device` auto is this machine's GPU if it has one, and goes for all workers.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return [
+        Job(
+            _unit(spec, dataset, sequence, protocol, segment, seed, device),
+            spec,
+            sequence,
+            segment,
+            device,
+        )
+        for spec in specs
+        for seed in seeds
+        for sequence in dataset.sequences
+        for segment in segments(sequence, protocol)
+    ]
+
+
+def run(
+    specs: Iterable,
+    dataset: Dataset,
+    store: Store,
+    protocol: str = "ope",
+    seeds: Iterable[int] = (0,),
+    device: str = "auto",
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> Summary:
+    """Run what the store does not hold yet; a unit that crashes is recorded, not raised.
+
+    workers    processes of a local cluster; take speed figures from runs with 1
+    scheduler  address of a running dask scheduler (tcp://...), whose workers see
+               the same files and the same library, instead of a local cluster
+
+    A script calls this under `if __name__ == "__main__":`, since workers import it.
+    Raises StoreError if the store is held by another run, full or read-only,
+    and OSError if the scheduler or its workers are out of reach.
+    """
+    if workers < 1:
+        raise ValueError(f"run: expected at least one worker, got {workers}")
+    jobs = plan(specs, dataset, protocol, seeds, device)
+    with store.exclusive():
+        due = [job for job in jobs if not store.complete(job.unit)]
+        for job in due:
+            store.discard(job.unit)
+        failed = _run_due(due, store, workers, scheduler) if due else 0
+    return Summary(len(due) - failed, len(jobs) - len(due), failed)
+
+
+def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None) -> int:
+    """Compute jobs and store them as they come -> how many crashed."""
+    from distributed import as_completed
+    from tqdm.auto import tqdm
+
+    failed = 0
+    with _client(workers, scheduler) as client:
+        width = sum(client.nthreads().values())
+        pending = {client.submit(_compute, job, pure=False): job for job in jobs}
+        for future in tqdm(as_completed(pending), total=len(jobs), unit="unit"):
+            unit = pending.pop(future).unit
+            if future.status == "finished":
+                computed, environment = future.result()
+                store.write(unit, computed, {**environment, "workers": width})
+            else:
+                store.write_failure(unit, _story(future))
+                failed += 1
+    return failed
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None):
+    import dask
+    from distributed import Client, LocalCluster
+
+    if scheduler:
+        with Client(scheduler) as client:
+            client.wait_for_workers(1, timeout=60)
+            yield client
+        return
+    one_at_a_time = {"distributed.scheduler.worker-saturation": 1.0}  # a crash takes no neighbour
+    with (
+        dask.config.set(one_at_a_time),
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _compute(job: Job) -> tuple[Track, dict]:
+    """What a worker does."""
+    torch.set_num_threads(THREADS)
+    cv2.setNumThreads(THREADS)
+    if job.spec.code() != job.unit.code:
+        raise RuntimeError(
+            f"run: {platform.node()} has another version of {job.unit.label} than the caller; "
+            "install the same trackerlib there and restart its workers"
+        )
+    tracker = job.spec.build(device=job.device, seed=_seed(job.unit))
+    return track(tracker, job.sequence, job.segment), _environment(job.device)
+
+
+def _unit(spec, dataset, sequence, protocol, segment, seed, device) -> Unit:
+    return Unit(
+        dataset=dataset.name,
+        sequence=sequence.name,
+        protocol=protocol,
+        segment=segment.name,
+        seed=seed,
+        label=spec.label,
+        settings=spec.settings(),
+        code=spec.code(),
+        device=device.partition(":")[0],
+        start=segment.start,
+        frames=len(sequence) - segment.start,
+        first_box=tuple(float(value) for value in segment.box),
+    )
+
+
+def _seed(unit: Unit) -> int:
+    """The unit's own random seed, the same on every machine; below 2**32."""
+    text = f"{unit.sequence}/{unit.segment}/{unit.seed}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def _timed(function, *arguments):
+    """-> what the function returns, and its seconds, the GPU's work included."""
+    began = time.perf_counter()
+    value = function(*arguments)
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return value, time.perf_counter() - began
+
+
+def _checked(answer, where: str) -> np.ndarray:
+    try:
+        box = np.array(answer, dtype=np.float64)
+    except (TypeError, ValueError):
+        box = np.empty(0)
+    if box.shape != (4,):
+        raise ValueError(f"{where}: expected a box of 4 numbers from the tracker, got {answer!r}")
+    return box
+
+
+def _story(future) -> str:
+    if future.status != "error":
+        raise ConnectionError(
+            "run: the dask scheduler went away; what was computed is kept, run again to go on"
+        )
+    error = future.exception()
+    return "".join(traceback.format_exception(type(error), error, future.traceback()))
+
+
+def _environment(device: str) -> dict:
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _cpu()
+    return {
+        "trackerlib": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "host": platform.node(),
+        "device": device,
+        "device_name": name,
+        "threads": THREADS,
+    }
+
+
+def _cpu() -> str:
+    """The processor's model as Linux gives it, elsewhere what platform knows."""
+    listing = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", listing.read_text()) if listing.exists() else None
+    return found[1] if found else platform.processor() or platform.machine()
