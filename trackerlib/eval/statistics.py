@@ -1,0 +1,81 @@
+"""From one score per sequence to a mean, and how far to trust it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A mean over sequences, its 95 % interval, and over how many sequences it is."""
+
+    mean: float
+    low: float
+    high: float
+    sequences: int
+
+
+def confidence_interval(values: Iterable[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap over sequences of their mean -> (low, high).
+
+    It says how the mean would move with other sequences of the same kind, not how
+    noisy the tracker is: `seed_spread` does. The same values give the same interval,
+    in any order. One value has nothing to resample: (NaN, NaN).
+    Source: Efron and Tibshirani, An introduction to the bootstrap, chapter 13.
+    """
+    values = np.sort(np.fromiter(values, dtype=np.float64))
+    if len(values) < 2:
+        return np.nan, np.nan
+    interval = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def summarise(scores: Mapping[str, float]) -> Summary:
+    """Sequence -> score to their mean with its interval.
+
+    Raises ValueError if there is no score.
+    """
+    if not scores:
+        raise ValueError("summarise: expected a score for at least one sequence, got none")
+    values = list(scores.values())
+    return Summary(float(np.mean(values)), *confidence_interval(values), len(values))
+
+
+def by_attribute(
+    scores: Mapping[str, float], attributes: Mapping[str, Iterable[str]]
+) -> dict[str, Summary]:
+    """Attribute -> summary of the sequences that have it, in alphabetical order.
+
+    scores      sequence -> score
+    attributes  sequence -> codes; a sequence without a score counts nowhere
+    """
+    groups: dict[str, dict[str, float]] = {}
+    for name, score in scores.items():
+        for code in attributes.get(name, ()):
+            groups.setdefault(code, {})[name] = score
+    return {code: summarise(groups[code]) for code in sorted(groups)}
+
+
+def seed_spread(scores: np.ndarray) -> float:
+    """(K seeds, N sequences) -> standard deviation over seeds of the mean over sequences.
+
+    NaN for one seed, and where any score is missing (NaN): means over different
+    sequences cannot be compared. Raises ValueError if it is not a table.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2 or not scores.size:
+        raise ValueError(
+            f"seed_spread: expected (seeds, sequences), got {scores.shape}; one row per seed"
+        )
+    return float(scores.mean(1).std(ddof=1)) if len(scores) > 1 else np.nan
