@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -156,15 +157,12 @@ def run(
 
 def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None) -> int:
     """Compute jobs and store them as they come -> how many crashed."""
-    from distributed import as_completed
     from tqdm.auto import tqdm
 
     failed = 0
     with _client(workers, scheduler) as client:
         width = sum(client.nthreads().values())
-        pending = {client.submit(_compute, job, pure=False): job for job in jobs}
-        for future in tqdm(as_completed(pending), total=len(jobs), unit="unit"):
-            unit = pending.pop(future).unit
+        for unit, future in tqdm(_stream(client, jobs, width), total=len(jobs), unit="unit"):
             if future.status == "finished":
                 computed, environment = future.result()
                 store.write(unit, computed, {**environment, "workers": width})
@@ -174,9 +172,26 @@ def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None)
     return failed
 
 
+def _stream(client, jobs: list[Job], width: int):
+    """Units with their finished futures; a worker that dies takes its own job alone with it."""
+    from distributed import as_completed
+
+    waiting, units, finished = iter(jobs), {}, as_completed()
+
+    def start(count):
+        for job in islice(waiting, count):
+            future = client.submit(_compute, job, pure=False)
+            units[future] = job.unit
+            finished.add(future)
+
+    start(width)
+    for future in finished:
+        start(1)
+        yield units.pop(future), future
+
+
 @contextmanager
 def _client(workers: int, scheduler: str | None):
-    import dask
     from distributed import Client, LocalCluster
 
     if scheduler:
@@ -184,11 +199,12 @@ def _client(workers: int, scheduler: str | None):
             client.wait_for_workers(1, timeout=60)
             yield client
         return
-    one_at_a_time = {"distributed.scheduler.worker-saturation": 1.0}  # a crash takes no neighbour
     with (
-        dask.config.set(one_at_a_time),
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",  # any free port
         ) as cluster,
         Client(cluster) as client,
     ):

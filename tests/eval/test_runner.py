@@ -1,0 +1,290 @@
+"""Tracking one segment, and evaluating many in parallel."""
+
+import dataclasses
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import dask
+import numpy as np
+import pytest
+from distributed import LocalCluster
+
+from trackerlib.data import Dataset
+from trackerlib.data.sequence import FrameError, ImageFiles, Sequence
+from trackerlib.eval.protocols import Segment
+from trackerlib.eval.runner import plan, run, track
+from trackerlib.eval.store import Store, StoreError
+
+BOX = np.array([10.0, 8.0, 20.0, 16.0])
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A tracker's specification whose tracker does what `answer` says."""
+
+    answer: str = "moves"
+    version: str = "1"
+
+    @property
+    def label(self):
+        return f"fake:answer={self.answer}"
+
+    def settings(self):
+        return {"tracker": "fake", "answer": self.answer}
+
+    def code(self):
+        return self.version
+
+    def build(self, device="cpu", seed=0):
+        return FakeTracker(self.answer, seed)
+
+
+class FakeTracker:
+    def __init__(self, answer="moves", seed=0):
+        self.answer, self.seed = answer, seed
+
+    def init(self, frame, box):
+        self.box = box
+
+    def update(self, frame):
+        self.box = self.box + 0.1
+        if self.answer == "crashes" and frame.mean() > 150:
+            raise RuntimeError("the frame is too bright")
+        if self.answer == "dies" and frame.mean() > 150:
+            os._exit(1)
+        answers = {
+            "nan": np.full(4, np.nan),
+            "three": self.box[:3],
+            "nothing": None,
+            "seed": np.array([self.seed % 1e6, 0, 1, 1]),
+            "memory": np.array([resident(), 0, 1, 1]),
+        }
+        return answers.get(self.answer, self.box)
+
+
+def resident():
+    """MiB of memory that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def sequence(folder, length=5, shade=100, size=(48, 64)):
+    folder.mkdir()
+    paths = [folder / f"{number:04d}.png" for number in range(1, length + 1)]
+    cv2.imwrite(str(paths[0]), np.full((*size, 3), shade, np.uint8))
+    for path in paths[1:]:
+        path.hardlink_to(paths[0])
+    boxes = np.tile(BOX, (length, 1))
+    return Sequence(folder.name, ImageFiles(tuple(paths)), boxes, np.arange(1, length + 1))
+
+
+@pytest.fixture
+def dark(tmp_path):
+    return sequence(tmp_path / "Dark")
+
+
+@pytest.fixture
+def dataset(tmp_path, dark):
+    return Dataset("made", (sequence(tmp_path / "Bright", shade=200), dark))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """A cluster that is there already: no processes to start for every test."""
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+WHOLE = Segment("ope", 0, BOX)
+
+
+def replace_frame(sequence, index, content):
+    """Frames are links to one file, so a frame is changed by a new file."""
+    path = sequence.frames.paths[index]
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        cv2.imwrite(str(path), content)
+
+
+def test_a_track_begins_with_the_box_given(dark):
+    result = track(FakeTracker(), dark, WHOLE)
+    np.testing.assert_allclose(result.boxes, BOX + 0.1 * np.arange(5)[:, None])
+    assert (result.seconds > 0).all() and result.warnings == ()
+
+
+def test_a_segment_begins_where_it_says(dark):
+    result = track(FakeTracker(), dark, Segment("tre03", 3, BOX + 1))
+    np.testing.assert_allclose(result.boxes, [BOX + 1, BOX + 1.1])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no image", np.zeros((40, 40, 3), np.uint8)])
+def test_an_unusable_frame_keeps_the_last_box(dark, content):
+    replace_frame(dark, 2, content)
+    result = track(FakeTracker(), dark, WHOLE)
+    np.testing.assert_allclose(result.boxes[:, 0], [10, 10.1, 10.1, 10.2, 10.3])
+    assert result.seconds[2] == 0 and (np.delete(result.seconds, 2) > 0).all()
+    (warning,) = result.warnings
+    assert "Dark, frame 3" in warning and "the last box stays" in warning
+
+
+def test_an_unusable_first_frame_is_an_error(dark):
+    replace_frame(dark, 0, b"no image")
+    with pytest.raises(FrameError, match=r"Dark, frame 1: .*0001\.png: not a readable image"):
+        track(FakeTracker(), dark, WHOLE)
+
+
+@pytest.mark.parametrize("box", [[70, 8, 20, 16], [10, 8, 0, 16], [10, np.nan, 20, 16]])
+def test_an_unusable_first_box_is_an_error(dark, box):
+    with pytest.raises(ValueError, match="Dark, frame 1: first box"):
+        track(FakeTracker(), dark, Segment("ope", 0, np.array(box)))
+
+
+@pytest.mark.parametrize("answer", ["three", "nothing"])
+def test_anything_but_four_numbers_is_an_error(dark, answer):
+    with pytest.raises(ValueError, match="Dark, frame 2: expected a box of 4 numbers"):
+        track(FakeTracker(answer), dark, WHOLE)
+
+
+def test_nan_passes_with_a_warning(dark):
+    result = track(FakeTracker("nan"), dark, WHOLE)
+    assert np.isnan(result.boxes[1:]).all() and len(result.warnings) == 4
+    assert "Dark, frame 2: the tracker answered [nan" in result.warnings[0]
+
+
+def test_seconds_are_the_trackers_alone(dark):
+    @dataclass(frozen=True)
+    class Slow:
+        frames: ImageFiles
+
+        def __len__(self):
+            return len(self.frames)
+
+        def __getitem__(self, index):
+            time.sleep(0.05)
+            return self.frames[index]
+
+    slow = dataclasses.replace(dark, frames=Slow(dark.frames))
+    assert track(FakeTracker(), slow, WHOLE).seconds.sum() < 0.05
+
+
+def test_the_plan_names_every_unit_once(dataset):
+    jobs = plan([Fake(), Fake("nan")], dataset, seeds=(0, 1), device="cpu")
+    assert len({job.unit.stem for job in jobs}) == len(jobs) == 2 * 2 * 2
+    assert [job.unit.sequence for job in jobs[:4]] == ["Bright", "Dark"] * 2
+
+
+def test_a_run_is_complete_and_is_not_repeated(dataset, store, scheduler):
+    first = run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    again = run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    assert (first.done, first.skipped, first.failed) == (2, 0, 0)
+    assert (again.done, again.skipped, again.failed) == (0, 2, 0)
+    result = next(store.results())
+    np.testing.assert_allclose(result.track.boxes[1], BOX + 0.1)
+    expected = {"workers": 1, "threads": 1, "device": "cpu", "numpy": np.__version__}
+    assert expected.items() <= result.environment.items()
+
+
+def test_changed_code_is_run_again(dataset, store, scheduler):
+    for version in ("1", "2"):
+        summary = run([Fake(version=version)], dataset, store, device="cpu", scheduler=scheduler)
+        assert summary.done == 2
+    assert {result.unit.code for result in store.results()} == {"2"}
+
+
+def test_results_of_old_code_are_gone_before_new_ones_come(dataset, store, scheduler):
+    run([Fake("crashes", "1")], dataset, store, device="cpu", scheduler=scheduler)
+    summary = run([Fake("crashes", "2")], dataset, store, device="cpu", scheduler=scheduler)
+    assert summary.failed == 1
+    assert [result.unit.code for result in store.results()] == ["2"]
+
+
+def test_a_crash_is_recorded_and_stops_no_other(dataset, store, scheduler):
+    summary = run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
+    assert (summary.done, summary.failed) == (1, 1)
+    (failure,) = store.failures()
+    assert failure.unit.sequence == "Bright"
+    assert "in update" in failure.traceback and "the frame is too bright" in failure.traceback
+
+
+def test_a_crash_is_retried(dataset, store, scheduler, tmp_path):
+    run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
+    for index in range(5):
+        replace_frame(dataset.sequences[0], index, np.zeros((48, 64, 3), np.uint8))
+    summary = run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
+    assert (summary.done, summary.skipped, summary.failed) == (1, 1, 0)
+    assert not list(store.failures())
+
+
+def test_a_seed_belongs_to_its_unit(dataset, store, scheduler):
+    run([Fake("seed")], dataset, store, seeds=(0, 1), device="cpu", scheduler=scheduler)
+    seeds = {r.unit.stem: r.track.boxes[1, 0] for r in store.results()}
+    assert len(set(seeds.values())) == 4
+    bright = next(s for stem, s in seeds.items() if stem.endswith("Bright.ope.seed0"))
+    assert bright == 53231  # the same on every machine
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_is_there(dataset, store, scheduler):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs Linux's /dev/full")
+    second = plan([Fake()], dataset, device="cpu")[1].unit
+    unfinished = store.root / f"{second.stem}.json.tmp"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="disk is full"):
+        run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    assert [result.unit.sequence for result in store.results()] == ["Bright"]
+    unfinished.unlink()
+    assert run([Fake()], dataset, store, device="cpu", scheduler=scheduler).skipped == 1
+
+
+def test_a_store_in_use_is_refused(dataset, store, scheduler):
+    with store.exclusive(), pytest.raises(StoreError, match=f"process {os.getpid()}"):
+        run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+
+
+def test_no_workers_is_an_error(dataset, store):
+    with pytest.raises(ValueError, match="at least one worker, got 0"):
+        run([Fake()], dataset, store, workers=0)
+
+
+def test_a_scheduler_out_of_reach_is_an_error(dataset, store):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(OSError, match=r"127\.0\.0\.1:9"),
+    ):
+        run([Fake()], dataset, store, device="cpu", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_worker_that_dies_is_a_recorded_crash(dataset, store):
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        summary = run([Fake("dies")], dataset, store, device="cpu")
+    assert (summary.done, summary.failed) == (1, 1)
+    (failure,) = store.failures()
+    assert failure.unit.sequence == "Bright" and "KilledWorker" in failure.traceback
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
+def test_memory_does_not_grow_with_the_sequence(tmp_path, store):
+    sequences = [
+        sequence(tmp_path / name, length, size=(240, 320))
+        for name, length in (("A100", 100), ("B1000", 1000))
+    ]
+    run([Fake("memory")], Dataset("long", tuple(sequences)), store, device="cpu")
+    short, long = (result.track.boxes[1:, 0].max() for result in store.results())
+    assert long == pytest.approx(short, rel=0.10)
