@@ -109,9 +109,28 @@ def plan(
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    parts = [
+        (sequence, _contents(sequence), segment)
+        for sequence in dataset.sequences
+        for segment in segments(sequence, protocol)
+    ]
     return [
         Job(
-            _unit(spec, dataset, sequence, protocol, segment, seed, device),
+            Unit(
+                dataset=dataset.name,
+                sequence=sequence.name,
+                protocol=protocol,
+                segment=segment.name,
+                seed=seed,
+                label=spec.label,
+                settings=spec.settings(),
+                code=spec.code(),
+                device=device.partition(":")[0],
+                start=segment.start,
+                frames=len(sequence) - segment.start,
+                contents=contents,
+                first_box=tuple(float(value) for value in segment.box),
+            ),
             spec,
             sequence,
             segment,
@@ -119,8 +138,7 @@ def plan(
         )
         for spec in specs
         for seed in seeds
-        for sequence in dataset.sequences
-        for segment in segments(sequence, protocol)
+        for sequence, contents, segment in parts
     ]
 
 
@@ -224,27 +242,17 @@ def _compute(job: Job) -> tuple[Track, dict]:
     return track(tracker, job.sequence, job.segment), _environment(job.device)
 
 
-def _unit(spec, dataset, sequence, protocol, segment, seed, device) -> Unit:
-    return Unit(
-        dataset=dataset.name,
-        sequence=sequence.name,
-        protocol=protocol,
-        segment=segment.name,
-        seed=seed,
-        label=spec.label,
-        settings=spec.settings(),
-        code=spec.code(),
-        device=device.partition(":")[0],
-        start=segment.start,
-        frames=len(sequence) - segment.start,
-        first_box=tuple(float(value) for value in segment.box),
-    )
+def _contents(sequence: Sequence) -> str:
+    """Hash of the sizes of a sequence's image files: quick, and any new encoding changes it."""
+    paths = getattr(sequence.frames, "paths", ())
+    sizes = [path.stat().st_size if path.exists() else -1 for path in paths]
+    return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
 
 
 def _seed(unit: Unit) -> int:
-    """The unit's own random seed, the same on every machine; below 2**32."""
+    """The unit's own random seed, the same on every machine; below 2**31, a C int."""
     text = f"{unit.sequence}/{unit.segment}/{unit.seed}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
 
 def _timed(function, *arguments):

@@ -1,0 +1,128 @@
+"""Reports over a made-up store: a tracker that finished, one that crashed on a sequence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trackerlib import trackers
+from trackerlib.data import Dataset
+from trackerlib.data.sequence import Sequence
+from trackerlib.eval import report, runner
+from trackerlib.eval.metrics import score
+from trackerlib.eval.published import published_scores
+from trackerlib.eval.store import Store, Track
+
+BOXES = np.tile([20.0, 10.0, 8.0, 6.0], (5, 1)) + np.arange(5)[:, None] * [2, 1, 0, 0]
+ENVIRONMENT = {"device": "cpu", "device_name": "a processor", "workers": 1}
+
+
+class Grey:
+    """Five frames of nothing."""
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return np.full((60, 80, 3), 128, np.uint8)
+
+
+def dataset(names, problems=()):
+    attributes = {names[0]: ("FM", "OCC"), names[1]: ("FM",)}
+    return Dataset(
+        "made",
+        tuple(
+            Sequence(n, Grey(), BOXES, np.arange(1, 6), attributes=attributes[n]) for n in names
+        ),
+        problems,
+    )
+
+
+@pytest.fixture
+def evaluated(tmp_path):
+    """`good` follows the target, `bad` stays behind on one sequence and crashes on the other."""
+    made = dataset(["Girl", "David"], ("David: rows 1 to 20 differ",))
+    specs = [trackers.parse("identity"), trackers.parse("kcf")]
+    jobs, store = runner.plan(specs, made, device="cpu"), Store(tmp_path)
+    for job in jobs:
+        if job.unit.label == "kcf":
+            store.write(job.unit, Track(BOXES, np.full(5, 0.01)), ENVIRONMENT)
+        elif job.unit.sequence == "Girl":
+            still = Track(BOXES[:1].repeat(5, 0), np.full(5, 0.02), ("Girl, frame 3: unreadable",))
+            store.write(job.unit, still, ENVIRONMENT | {"workers": 2})
+        else:
+            store.write_failure(job.unit, "Traceback ...\nValueError: no such thing\n")
+    return report.collect(jobs, made, store)
+
+
+def test_means_are_over_what_was_finished_and_say_so(evaluated):
+    table = report.table(evaluated)
+    still = score(BOXES[:1].repeat(5, 0), BOXES)
+    assert table.loc["kcf", "sequences"] == "2 of 2"
+    assert table.loc["identity", "sequences"] == "1 of 2"
+    np.testing.assert_allclose(table.loc["identity", "AUC"], still.auc)
+    np.testing.assert_allclose(table.loc["kcf", "AUC"], 20 / 21)  # overlap 1 is not above 1
+    assert table["AUC"].is_monotonic_decreasing
+
+
+def test_a_crash_is_listed_with_its_reason(evaluated):
+    (row,) = evaluated.missing.to_dict("records")
+    assert row == {
+        "tracker": "identity",
+        "sequence": "David",
+        "segment": "ope",
+        "seed": 0,
+        "reason": "ValueError: no such thing",
+    }
+
+
+def test_what_was_noticed_is_told(evaluated):
+    assert evaluated.warnings == (
+        "David: rows 1 to 20 differ",
+        "identity: Girl, frame 3: unreadable",
+    )
+
+
+def test_published_trackers_stand_beside_over_the_same_sequences(evaluated):
+    auc, precision, covered = published_scores(["Girl", "David"])["KCF"]
+    row = report.table(evaluated).loc["KCF (published)"]
+    assert (row["AUC"], row["precision at 20 px"], row["sequences"]) == (
+        auc,
+        precision,
+        f"{covered} of 2",
+    )
+
+
+def test_an_attribute_is_left_open_where_a_sequence_is_missing(evaluated):
+    found = report.attributes(evaluated)
+    assert list(found.columns) == ["FM (2)", "OCC (1)"]
+    assert np.isnan(found.loc["identity", "FM (2)"])
+    assert found.loc["identity", "OCC (1)"] == evaluated.by_sequence("identity")["Girl"]
+
+
+def test_a_sequence_is_left_open_where_a_tracker_crashed(evaluated):
+    found = report.sequences(evaluated)
+    assert np.isnan(found.loc["David", "identity"]) and found.loc["David", "kcf"] > 0.9
+
+
+def test_speed_is_told_from_runs_with_one_worker_alone(evaluated):
+    found = report.speed(evaluated)
+    np.testing.assert_allclose(found.loc[("kcf", "cpu"), "fps"], 100)
+    assert "identity" not in found.index.get_level_values("tracker")
+
+
+def test_curves_are_means_over_sequences(evaluated):
+    success = report.curves(evaluated, "success")
+    np.testing.assert_allclose(success["kcf"], [1.0] * 20 + [0.0])
+
+
+def test_nothing_run_is_an_empty_table_not_an_error(tmp_path):
+    made = dataset(["A", "B"])
+    jobs = runner.plan([trackers.parse("identity")], made, device="cpu")
+    found = report.collect(jobs, made, Store(tmp_path))
+    assert report.table(found).empty and report.attributes(found).empty
+    assert list(found.missing["reason"]) == ["not run yet"] * 2
+
+
+def test_papers_print_means_for_the_benchmarks_splits():
+    found = report.papers("otb100")
+    assert isinstance(found, pd.DataFrame) and "MSDAT" in set(found["tracker"])

@@ -1,0 +1,184 @@
+"""From a store to tables: what was scored, what is missing, what went wrong."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from trackerlib.data import Dataset
+from trackerlib.eval.metrics import OTB, Conventions, Score, pool, score
+from trackerlib.eval.published import paper_scores, published_scores
+from trackerlib.eval.runner import Job
+from trackerlib.eval.statistics import by_attribute, seed_spread, summarise
+from trackerlib.eval.store import Result, Store, Unit
+
+MEASURES = {
+    "auc": "AUC",
+    "precision20": "precision at 20 px",
+    "success50": "success at 0.5",
+    "normalised": "normalised precision",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything that one evaluation gave.
+
+    scores    (tracker, sequence, seed) -> Score, the segments of TRE and SRE pooled;
+              only where every segment is finished
+    results   what was scored, with seconds and environments
+    missing   a row per unit without a result: tracker, sequence, segment, seed, reason
+    warnings  what the data set's check and the trackers' runs noticed
+    dataset   the sequences that were asked for
+    """
+
+    scores: dict[tuple[str, str, int], Score]
+    results: tuple[Result, ...]
+    missing: pd.DataFrame
+    warnings: tuple[str, ...]
+    dataset: Dataset
+
+    @property
+    def trackers(self) -> list[str]:
+        """The trackers that finished a sequence, in the order in which they were asked for."""
+        return list(dict.fromkeys(tracker for tracker, _, _ in self.scores))
+
+    def of(self, tracker: str) -> dict[tuple[str, int], Score]:
+        """One tracker's scores by sequence and seed."""
+        return {(name, seed): s for (t, name, seed), s in self.scores.items() if t == tracker}
+
+    def by_sequence(self, tracker: str, measure: str = "auc") -> dict[str, float]:
+        """One tracker's measure by sequence, the mean over seeds."""
+        values: dict[str, list[float]] = {}
+        for (name, _), scored in self.of(tracker).items():
+            values.setdefault(name, []).append(getattr(scored, measure))
+        return {name: float(np.mean(value)) for name, value in values.items()}
+
+
+def collect(
+    jobs: Iterable[Job], dataset: Dataset, store: Store, conventions: Conventions = OTB
+) -> Report:
+    """Score what the store holds for the jobs of `runner.plan`; the rest is `missing`."""
+    parts, results, missing = {}, [], []
+    for job in jobs:
+        unit, result = job.unit, store.read(job.unit)
+        segments = parts.setdefault((unit.label, unit.sequence, unit.seed), [])
+        if result is None:
+            missing.append((unit.label, unit.sequence, unit.segment, unit.seed, _why(store, unit)))
+            segments.append(None)
+        else:
+            truth = job.sequence.boxes[job.segment.start :]
+            segments.append(score(result.track.boxes, truth, conventions))
+            results.append(result)
+    warnings = [f"{r.unit.label}: {line}" for r in results for line in r.track.warnings]
+    return Report(
+        {key: pool(segments) for key, segments in parts.items() if None not in segments},
+        tuple(results),
+        pd.DataFrame(missing, columns=["tracker", "sequence", "segment", "seed", "reason"]),
+        (*dataset.problems, *warnings),
+        dataset,
+    )
+
+
+def table(report: Report) -> pd.DataFrame:
+    """One row per tracker, and per published one where the sequences are OTB's; best AUC first.
+
+    A mean is over sequences, of each sequence's mean over seeds. The interval is a
+    95 % bootstrap over sequences, the spread the standard deviation over seeds of the
+    mean AUC. A tracker's means are over the sequences that it finished, whose number
+    stands beside them; `missing` lists the others.
+    """
+    rows = {tracker: _row(report, tracker) for tracker in report.trackers}
+    rows |= _published(report)
+    columns = ["AUC", "95 % from", "to", *list(MEASURES.values())[1:], "seed spread", "sequences"]
+    found = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
+    return found.sort_values("AUC", ascending=False).dropna(axis="columns", how="all")
+
+
+def _row(report: Report, tracker: str) -> dict:
+    auc = summarise(report.by_sequence(tracker))
+    others = {
+        title: np.mean([*report.by_sequence(tracker, measure).values()])
+        for measure, title in MEASURES.items()
+        if measure != "auc"
+    }
+    grid = pd.Series({key: scored.auc for key, scored in report.of(tracker).items()}).unstack(0)
+    return {
+        "AUC": auc.mean,
+        "95 % from": auc.low,
+        "to": auc.high,
+        **others,
+        "seed spread": seed_spread(grid.to_numpy()),
+        "sequences": f"{auc.sequences} of {len(report.dataset.sequences)}",
+    }
+
+
+def _published(report: Report) -> dict[str, dict]:
+    names = [sequence.name for sequence in report.dataset.sequences]
+    return {
+        f"{tracker} (published)": {
+            "AUC": auc,
+            MEASURES["precision20"]: precision,
+            "sequences": f"{covered} of {len(names)}",
+        }
+        for tracker, (auc, precision, covered) in published_scores(names).items()
+    }
+
+
+def curves(report: Report, kind: str) -> dict[str, np.ndarray]:
+    """Tracker -> mean `success` (21,) or `precision` (51,) curve."""
+    return {
+        tracker: np.mean([getattr(scored, kind) for scored in report.of(tracker).values()], axis=0)
+        for tracker in report.trackers
+    }
+
+
+def papers(split: str) -> pd.DataFrame:
+    """What the five papers print for an OTB split, best AUC first; `published` has the fields."""
+    return pd.DataFrame(paper_scores(split)).sort_values("auc", ascending=False)
+
+
+def attributes(report: Report) -> pd.DataFrame:
+    """Mean AUC by tracker and attribute; each column says how many sequences have it.
+
+    NaN where a tracker did not finish one of them.
+    """
+    codes = {sequence.name: sequence.attributes for sequence in report.dataset.sequences}
+    held = Counter(code for found in codes.values() for code in found)
+    rows = {
+        tracker: {
+            f"{code} ({held[code]})": found.mean
+            for code, found in by_attribute(report.by_sequence(tracker), codes).items()
+            if found.sequences == held[code]
+        }
+        for tracker in report.trackers
+    }
+    columns = [f"{code} ({held[code]})" for code in sorted(held)]
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
+
+
+def sequences(report: Report) -> pd.DataFrame:
+    """AUC by sequence and tracker; NaN where a tracker did not finish one."""
+    columns = {tracker: report.by_sequence(tracker) for tracker in report.trackers}
+    return pd.DataFrame(columns, index=[sequence.name for sequence in report.dataset.sequences])
+
+
+def speed(report: Report) -> pd.DataFrame:
+    """Frames per second by tracker, harmonic mean over units, and the machine.
+
+    Only runs with one worker count, since several disturb each other.
+    """
+    rows = [
+        (r.unit.label, r.environment["device"], 1 / r.track.fps)
+        for r in report.results
+        if r.environment["workers"] == 1
+    ]
+    found = pd.DataFrame(rows, columns=["tracker", "device", "fps"])
+    return 1 / found.groupby(["tracker", "device"], sort=False).mean()
+
+
+def _why(store: Store, unit: Unit) -> str:
+    failure = store.failure(unit)
+    return failure.traceback.strip().splitlines()[-1] if failure else "not run yet"
