@@ -160,6 +160,7 @@ def test_the_limit_holds_whether_or_not_the_host_declares_a_size(tmp_path, host,
     with pytest.raises(ValueError, match=r"at most 4,000 bytes, got 5,000 or more: .*a.zip"):
         download(f"{host.address}/a.zip", tmp_path / "a.zip", limit=4000)
     assert not (tmp_path / "a.zip").exists()
+    assert (tmp_path / "a.zip.part").exists() is not declares, "a declared size stops it at once"
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "..\\evil", "C:\\evil"])

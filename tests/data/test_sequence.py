@@ -109,13 +109,13 @@ def test_a_sequence_survives_pickling(tmp_path):
 
 
 def test_images_are_ordered_by_number(tmp_path):
-    for name in ("f2.png", "f10.png", "f1.JPG", "notes.txt"):
+    for name in ("7f2.png", "7f10.png", "7f1.JPG", "notes.txt"):
         (tmp_path / name).touch()
     files = image_files(tmp_path)
     assert [(n, path.name) for n, path in files.items()] == [
-        (1, "f1.JPG"),
-        (2, "f2.png"),
-        (10, "f10.png"),
+        (1, "7f1.JPG"),
+        (2, "7f2.png"),
+        (10, "7f10.png"),
     ]
 
 

@@ -26,7 +26,7 @@ from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_file
 
 @dataclass(frozen=True)
 class Target:
-    """A target to read: `folder` is None where it is missing, `entry` where it is nobody's."""
+    """A target to read; its `folder` may be missing, and only the benchmark's have an `entry`."""
 
     name: str
     folder: Path | None
