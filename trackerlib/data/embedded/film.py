@@ -15,14 +15,14 @@ from trackerlib.data.embedded.motion import apply, scale, shift
 from trackerlib.data.embedded.photos import GAMMA
 from trackerlib.data.embedded.shot import Actor, Shadow, Shot
 
-STEP = 1.5  # pixels that anything may move between two samples of the shutter
-MOST_SAMPLES = 14
+STEP = 2.0  # pixels that anything may move between two samples of the shutter
+MOST_SAMPLES = 12
 HALF_PIXEL = shift(-0.5, -0.5), shift(0.5, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """rgba (h, w, 4), premultiplied, whose top left pixel is x, y of the frame; may lie outside."""
+    """rgba (h, w, 4), premultiplied; its top left pixel is x, y of the frame, inside or not."""
 
     rgba: np.ndarray
     x: int
@@ -110,12 +110,9 @@ def light(shot: Shot, f: float) -> np.ndarray:
 
 
 def _backdrop(shot: Shot, f: float) -> np.ndarray:
-    texture = shot.backdrop.texture
-    matrix = shot.camera.matrix(f, shot.size, shot.backdrop.depth) @ shift(
-        *(-np.array(texture.origin))
-    )
-    image = texture.rgba[..., :3]
-    return _warp(image, matrix, shot.size[::-1], cv2.BORDER_REFLECT)
+    x, y = shot.backdrop.origin
+    matrix = shot.camera.matrix(f, shot.size, shot.backdrop.depth) @ shift(-x, -y)
+    return _warp(shot.backdrop.image, matrix, shot.size[::-1], cv2.BORDER_REFLECT)
 
 
 def _darken(canvas, seen: Layer, shadow: Shadow, shot: Shot, actor: Actor, f: float) -> None:
@@ -123,7 +120,7 @@ def _darken(canvas, seen: Layer, shadow: Shadow, shot: Shot, actor: Actor, f: fl
     place = shot.camera.matrix(f, shot.size, actor.depth) @ actor.matrix(f)
     fall = shadow.matrix(*apply(place, np.zeros((1, 2)))[0])
     blur = shadow.blur
-    corners = apply(fall, _corners(seen.alpha) + (seen.x, seen.y))
+    corners = apply(fall @ shift(seen.x, seen.y), _corners(seen.alpha))
     low = np.floor(corners.min(0) - 3 * blur).astype(int)
     high = np.ceil(corners.max(0) + 3 * blur).astype(int)
     to_window = shift(*-low) @ fall @ shift(seen.x, seen.y)
@@ -144,7 +141,7 @@ def _gain(shot: Shot, f: float) -> np.ndarray:
 
 def exposed(shot: Shot, index: int) -> np.ndarray:
     """Mean light over the shutter's opening around frame `index`, (H, W, 3) linear."""
-    moments = index + shot.sensor.shutter * _samples(shot, index)
+    moments = (index + shot.sensor.shutter * _samples(shot, index)).tolist()
     total = light(shot, moments[0])
     for f in moments[1:]:
         total += light(shot, f)
@@ -177,9 +174,12 @@ def jpeg(shot: Shot, index: int) -> bytes:
     levels = 255 * np.clip(linear, 0, 1) ** np.float32(1 / GAMMA)
     random = np.random.default_rng((zlib.crc32(shot.name.encode()), index))
     levels += shot.sensor.noise * random.standard_normal(levels.shape, dtype=np.float32)
+    if shot.sensor.grey:
+        levels = levels @ np.float32([0.299, 0.587, 0.114])
     image = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
+    image = image if image.ndim == 2 else image[..., ::-1]
     quality = (cv2.IMWRITE_JPEG_QUALITY, shot.sensor.quality)
-    return cv2.imencode(".jpg", image[..., ::-1], quality)[1].tobytes()
+    return cv2.imencode(".jpg", image, quality)[1].tobytes()
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,8 @@ import numpy as np
 from trackerlib.data.embedded.motion import scale, shift, turn
 from trackerlib.data.embedded.photos import OVERSAMPLING, Texture, opaque, rounded, shrink
 
+LIGHT = np.array([-0.45, -0.6, -0.66])  # towards the lamp: left, above, on the viewer's side
+
 
 @dataclass(frozen=True, eq=False)
 class Patch:
@@ -50,7 +52,7 @@ class Soft:
         h, w = self.texture.rgba.shape[:2]
         pad = int(self.amplitude * h * 1.5) + 2
         y, x = np.mgrid[-pad : h + pad, -pad : w + pad].astype(np.float32)
-        u, v, t = x / h, y / h, 2 * np.pi * f / self.period
+        u, v, t = x / h, y / h, np.float32(2 * np.pi * f / self.period)
         reach = np.float32(self.amplitude * h)
         dx = reach * (np.sin(4.0 * v + t) + 0.5 * np.sin(7.0 * u - 1.7 * t))
         dy = reach * (np.sin(4.5 * u - 0.8 * t) + 0.5 * np.sin(6.0 * v + 1.3 * t))
@@ -144,7 +146,6 @@ class Carton:
     angles: Callable[[float], np.ndarray]
 
     FOCAL = 5.0  # distance of the eye, in heights
-    LIGHT = np.array([-0.45, -0.6, -0.66])
 
     def patches(self, f: float) -> list[Patch]:
         yaw, pitch = self.angles(f)
@@ -172,7 +173,7 @@ class Carton:
         rows, columns = texture.rgba.shape[:2]
         plan = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
         normal = spin @ turned @ [0, 0, -1]
-        gain = 0.3 + 0.8 * max(0.0, normal @ self.LIGHT)
+        gain = 0.3 + 0.8 * max(0.0, normal @ LIGHT)
         return Patch(texture, cv2.getPerspectiveTransform(plan, np.float32(flat)), gain)
 
 
@@ -195,7 +196,7 @@ class Ball:
         y, x = (np.mgrid[-side:side, -side:side] + 0.5) / r
         z = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
         on_ball = np.stack([x, y, -z], -1) @ (_about_z(roll) @ _about_y(yaw))
-        shade = 0.25 + 0.8 * np.clip(on_ball_light(x, y, z), 0, 1)
+        shade = 0.25 + 0.8 * np.clip(np.stack([x, y, -z], -1) @ LIGHT, 0, 1)
         alpha = np.clip((1 - np.hypot(x, y)) * r, 0, 1)
         rgba = opaque((self._skin(on_ball) * shade[..., None]).astype(np.float32), alpha)
         return [Patch(Texture(rgba, (0, 0)), scale(1 / OVERSAMPLING) @ shift(-side, -side))]
@@ -211,11 +212,6 @@ class Ball:
             (latitude * (h - 1)).astype(np.float32),
             cv2.INTER_LINEAR,
         )
-
-
-def on_ball_light(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Cosine between the sphere's normal and the lamp, above on the left."""
-    return -0.45 * x - 0.6 * y + 0.66 * z
 
 
 def _about_x(degrees: float) -> np.ndarray:

@@ -55,3 +55,8 @@ def path(*rows: tuple[float, ...], swaying: Curve | None = None) -> Curve:
     rest = (1.0, 0.0)
     curve = through(*(row + rest[len(row) - 3 :] for row in rows))
     return curve if swaying is None else lambda f: curve(f) + swaying(f)
+
+
+def eased(curve: Curve, factor: float | np.ndarray, rest: np.ndarray | float = 0.0) -> Curve:
+    """The same motion, `factor` times as far from where it rests."""
+    return lambda f: rest + factor * (curve(f) - rest)

@@ -21,7 +21,7 @@ OUTLINES = json.loads(Path(__file__).with_name("outlines.json").read_text())
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """rgba (h, w, 4), premultiplied; `origin` is the texture point (x, y) that an actor stands on."""
+    """rgba (h, w, 4), premultiplied; origin: the texture's point x, y that its actor stands on."""
 
     rgba: np.ndarray
     origin: tuple[float, float]
@@ -127,7 +127,7 @@ def rounded(image: np.ndarray, w: int, h: int, taper: float = 1.0) -> np.ndarray
 
 
 def portrait(head: str, bust: str, size: float) -> tuple[Texture, Texture]:
-    """A head `size` frame pixels high and the bust it belongs to; both stand on the head's centre."""
+    """A head `size` frame pixels high and its bust; both stand on the centre of the head."""
     (x, y, w, h), (left, top, width, height) = _bounds(head), _bounds(bust)
     centre = (x + w / 2 - left) / width, (y + h / 2 - top) / height
     return cutout(head, size), cutout(bust, size * height / h, centre)

@@ -8,13 +8,15 @@ import numpy as np
 
 from trackerlib.data.embedded.models import Patch
 from trackerlib.data.embedded.motion import Curve, scale, shift, through, turn
-from trackerlib.data.embedded.photos import Texture
 
 
 class Model(Protocol):
     """Anything in models.py."""
 
     def patches(self, f: float) -> list[Patch]: ...
+
+
+SMALL, LARGE = (320, 240), (480, 360)  # width, height of a frame
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,32 @@ class Camera:
 
 @dataclass(frozen=True)
 class Sensor:
-    """shutter: open part of the frame's time; noise: grey levels; vignette: light lost in the corners."""
+    """What is behind the lens.
+
+    shutter   part of a frame's time that it is open
+    noise     standard deviation in grey levels
+    vignette  light lost in the corners, 0 to 1
+    quality   of the JPEG
+    grey      black and white film
+    """
 
     shutter: float = 0.4
     noise: float = 2.0
     vignette: float = 0.25
-    quality: int = 92
+    quality: int = 88
+    grey: bool = False
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A solid texture that fills the view and repeats mirrored beyond its edges."""
+    """A picture that fills the view and repeats mirrored beyond its edges.
 
-    texture: Texture
+    image   (h, w, 3) linear light, in world pixels
+    origin  the picture's point x, y that is the world's origin
+    """
+
+    image: np.ndarray
+    origin: tuple[int, int]
     depth: float = 1.0
 
 

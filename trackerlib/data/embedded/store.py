@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -14,40 +14,37 @@ import numpy as np
 
 from trackerlib.boxes import xywh_to_otb
 from trackerlib.data.cache import cache_dir
+from trackerlib.data.embedded.difficulties import BY_ATTRIBUTE
 from trackerlib.data.embedded.film import jpeg, outline
-from trackerlib.data.embedded.sequences import SHOTS
+from trackerlib.data.embedded.mixtures import MIXTURES
 from trackerlib.data.embedded.shot import Shot
 from trackerlib.data.sequence import Sequence
 
-DIFFICULTIES = {
-    "IV": "Spotlight",
-    "SV": "Ride",
-    "OCC": "Columns",
-    "DEF": "Gymnast",
-    "MB": "Handheld",
-    "FM": "Ball",
-    "IPR": "Saucer",
-    "OPR": "Carton",
-    "OV": "Visitor",
-    "BC": "Coins",
-    "LR": "Harbour",
-}
+SHOTS = {make.__name__.capitalize(): make for make in (*BY_ATTRIBUTE.values(), *MIXTURES)}
+DIFFICULTIES = {code: make.__name__.capitalize() for code, make in BY_ATTRIBUTE.items()}
 HIGHEST_SEVERITY = 2.0
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Frames that are rendered when they are asked for, equal to the stored ones."""
+    """Frames that are rendered when they are asked for; at severity 1 equal to the stored ones."""
 
-    shot: Shot
+    name: str
+    severity: float
+
+    @cached_property
+    def shot(self) -> Shot:
+        return SHOTS[self.name](self.severity)
+
+    def __reduce__(self):
+        return Rendered, (self.name, self.severity)
 
     def __len__(self) -> int:
         return self.shot.frames
 
     def __getitem__(self, index: int) -> np.ndarray:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.shot.name}: frame {index} of {len(self)}")
-        encoded = np.frombuffer(jpeg(self.shot, index % len(self)), np.uint8)
+        index = range(len(self))[index]
+        encoded = np.frombuffer(jpeg(self.shot, index), np.uint8)
         return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
@@ -68,15 +65,16 @@ def render(name: str, severity: float = 1.0) -> Sequence:
         raise ValueError(
             f"render: expected a severity from 0 to {HIGHEST_SEVERITY}, got {severity}"
         )
-    shot = SHOTS[name](severity)
-    boxes, visibility = zip(*(outline(shot, index) for index in range(shot.frames)), strict=True)
+    frames = Rendered(name, severity)
+    outlines = [outline(frames.shot, index) for index in range(len(frames))]
+    boxes, visibility = zip(*outlines, strict=True)
     return Sequence(
         name,
-        Rendered(shot),
+        frames,
         np.array(boxes),
-        np.arange(1, shot.frames + 1),
+        np.arange(1, len(frames) + 1),
         visibility=np.array(visibility),
-        attributes=shot.attributes,
+        attributes=frames.shot.attributes,
     )
 
 
@@ -89,42 +87,40 @@ def version() -> str:
 def ensure() -> Path:
     """The benchmark's folder in the cache, in OTB's format; rendered if it is not there.
 
-    Written to a folder beside and renamed when complete: whoever looks finds the
+    Rendered in a folder beside and renamed when complete: whoever looks finds the
     whole benchmark or none, and of two processes that render at once one wins.
     Raises OSError, and leaves nothing behind, if the disk is full or read-only.
     """
     final = cache_dir() / f"embedded-{version()}"
     if final.is_dir():
         return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
     try:
-        _render_all(draft)
-        os.rename(draft, final)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{final.name}.", dir=final.parent) as draft:
+            _render_all(Path(draft) / final.name)
+            os.rename(Path(draft) / final.name, final)
     except OSError as error:
         if not final.is_dir():
             raise OSError(
                 f"ensure: cannot write the embedded benchmark to {final} ({error}); "
-                "free about 60 MB there, or set TRACKERLIB_CACHE to another folder"
+                "free 100 MB there, or set TRACKERLIB_CACHE to another folder"
             ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return final
 
 
 def _render_all(folder: Path) -> None:
     from tqdm import tqdm
 
-    with ProcessPoolExecutor() as pool:
-        written = pool.map(write, names(), [folder] * len(names()))
-        bar = tqdm(written, "rendering the embedded benchmark", len(names()), file=sys.stderr)
-        for _ in bar:
-            pass
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = pool.map(write, names(), [folder] * len(SHOTS))
+        list(tqdm(written, "rendering the embedded benchmark", len(SHOTS), file=sys.stderr))
 
 
 def write(name: str, folder: Path) -> None:
-    """Render one sequence into folder/name: images, boxes, visibility, attributes."""
-    cv2.setNumThreads(1)
+    """Render one sequence into folder/name: images, boxes, visibility, attributes.
+
+    Boxes as OTB writes them: 1-based x,y,w,h. The other two files, OTB has not.
+    """
     sequence = render(name)
     images = folder / name / "img"
     images.mkdir(parents=True)
