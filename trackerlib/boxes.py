@@ -80,8 +80,8 @@ def overlap(boxes, others):
     return library.where(union > 0, shared / library.where(union > 0, union, 1.0), 0.0)
 
 
-def check_target(box, frame: np.ndarray, least: float = 1.0) -> np.ndarray:
-    """What a tracker is initialised with -> a copy of it, (4,) float64.
+def first_box(box, frame: np.ndarray, least: float = 1.0) -> np.ndarray:
+    """The box that a tracker starts from, checked -> a copy, (4,) float64.
 
     box    x, y, w, h
     frame  (H, W, 3), the frame it belongs to
@@ -99,7 +99,7 @@ def check_target(box, frame: np.ndarray, least: float = 1.0) -> np.ndarray:
         or (target[:2] + target[2:] <= 0).any()
     ):
         raise ValueError(
-            f"check_target: expected a first box x, y, w, h of at least {least:g} pixels a side "
+            f"first_box: expected x, y, w, h of at least {least:g} pixels a side "
             f"that meets the {width} x {height} frame, got {target.tolist()}"
         )
     return target

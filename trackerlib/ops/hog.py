@@ -47,31 +47,30 @@ def hog(image: torch.Tensor, cell: int = 4) -> torch.Tensor:
 
 
 def _histograms(image: torch.Tensor, cell: int) -> torch.Tensor:
-    """(H, W) -> (18, h, w) gradient magnitude by orientation, spread over the nearest cells."""
+    """(H, W) -> (18, h, w) gradient magnitude by orientation, shared among the nearest cells."""
     height, width = (side // cell for side in image.shape)
-    dy, dx = (side[: height * cell, : width * cell].flatten() for side in torch.gradient(image))
+    dy, dx = (step[: height * cell, : width * cell].flatten() for step in torch.gradient(image))
     bins = (torch.atan2(dy, dx) * (ORIENTATIONS / math.tau)).round().long() % ORIENTATIONS
-    corners, weights = _votes(height, width, cell, image.device)
-    framed = (ORIENTATIONS, height + 2, width + 2)  # votes beyond the border fall in the frame
-    flat = torch.zeros(math.prod(framed), dtype=image.dtype, device=image.device)
-    places = corners + bins * (framed[1] * framed[2])
-    flat.scatter_add_(0, places.flatten(), (weights * torch.hypot(dy, dx)).flatten())
-    return flat.view(framed)[:, 1:-1, 1:-1]
+    magnitude = torch.hypot(dy, dx)
+    framed = ORIENTATIONS, height + 2, width + 2  # what falls beyond the border ends in the frame
+    upper_left, shares = _votes(height, width, cell, image.device)
+    places = bins * (framed[1] * framed[2]) + upper_left
+    votes = torch.zeros(math.prod(framed), dtype=image.dtype, device=image.device)
+    for step, share in zip((0, 1, width + 2, width + 3), shares, strict=True):
+        votes[step:].scatter_add_(0, places, share * magnitude)
+    return votes.view(framed)[:, 1:-1, 1:-1]
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # what is kept must serve later calls with gradients too
 def _votes(height: int, width: int, cell: int, device: torch.device):
-    """Every pixel's four cells in the framed grid, and their bilinear weights: both (4, H * W)."""
+    """Of each pixel: its upper left cell in the frame (H * W,), its 4 cells' shares (4, H * W)."""
 
     def along(cells):
         position = (torch.arange(cells * cell, device=device) + 0.5) / cell + 0.5
         before = position.long()
-        return torch.stack((before, before + 1)), torch.stack(
-            (1 - position + before, position - before)
-        )
+        return before, torch.stack((1 - position + before, position - before))
 
-    (rows, row_weights), (columns, column_weights) = along(height), along(width)
-    places = rows[:, None, :, None] * (width + 2) + columns[:, None]  # (2, 2, H, W)
-    weights = row_weights[:, None, :, None] * column_weights[:, None]
-    return places.flatten(2).flatten(0, 1), weights.flatten(2).flatten(0, 1)
+    (rows, row_shares), (columns, column_shares) = along(height), along(width)
+    shares = row_shares[:, None, :, None] * column_shares[:, None]  # (2, 2, H, W)
+    return (rows[:, None] * (width + 2) + columns).flatten(), shares.reshape(4, -1)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trackerlib.boxes import first_box
+
 
 @dataclass(frozen=True)
 class Config:
@@ -17,8 +19,8 @@ class Tracker:
         self.config = config or Config()
 
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
-        """Keep the box (4,)."""
-        self.box = np.asarray(box, dtype=np.float64)
+        """Keep the box (4,). Raises ValueError for a bad one (see `first_box`)."""
+        self.box = first_box(box, frame)
 
     def update(self, frame: np.ndarray) -> np.ndarray:
         """The first box (4,)."""

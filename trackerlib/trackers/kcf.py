@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch.fft import irfft2, rfft2
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import interpolate
 
+from trackerlib.boxes import first_box
 from trackerlib.data.crops import crop, grey
 from trackerlib.ops.hog import hog
 
@@ -62,13 +63,6 @@ def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
     return torch.exp(-0.5 / sigma**2 * (rows[:, None] + columns))
 
 
-def energy(xf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Sum of squares of the x whose spectrum is xf (C, H, W // 2 + 1), by Parseval's theorem."""
-    columns = torch.view_as_real(xf).square().sum((0, 1, 3))  # (W // 2 + 1,)
-    mirrored = columns[1 : (size[1] + 1) // 2]
-    return (columns.sum() + mirrored.sum()) / (size[0] * size[1])
-
-
 def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
     """Spectrum of the inner products of x with all shifts of z, summed over channels.
 
@@ -76,6 +70,11 @@ def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
     returns  (H, W // 2 + 1)
     """
     return (xf * zf.conj()).sum(0)
+
+
+def energy(xf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Squared norm of x: its inner product with itself, unshifted. xf is (C, H, W // 2 + 1)."""
+    return irfft2(cross_correlation(xf, xf), size)[0, 0]
 
 
 def linear_correlation(xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -138,11 +137,12 @@ class Tracker:
         frame  (H, W, 3) uint8 RGB
         box    (4,) x, y, w, h
 
-        Raises ValueError for a box that is not finite, touches no pixel of the
-        frame, or is too small for three cells in its search window.
+        Raises ValueError for a bad box (see `first_box`), as is one whose
+        search window has fewer than LEAST_CELLS cells a side.
         """
         config = self.config
-        self.box = _checked(box, frame, config)
+        least = LEAST_CELLS * config.cell / (1 + config.padding)
+        self.box = first_box(box, frame, least)
         target = self.box[2:]
         self.stride = 2 if np.sqrt(target.prod()) >= config.large else 1
         target = target // self.stride
@@ -174,7 +174,9 @@ class Tracker:
         patch = crop(frame, left, top, width, height)
         image = grey(patch.to(self.device))
         if self.stride > 1:
-            image = avg_pool2d(image[None], self.stride)[0]
+            image = interpolate(image[None, None], scale_factor=1 / self.stride, mode="bilinear")[
+                0, 0
+            ]
         if self.config.features == "hog":
             return rfft2(hog(image, self.config.cell) * self.hann)
         return rfft2((image - image.mean())[None] * self.hann)
@@ -186,16 +188,3 @@ class Tracker:
 
     def _train(self, xf):
         return train(self._kernel(xf, xf), self.yf, self.config.regularisation)
-
-
-def _checked(box: np.ndarray, frame: np.ndarray, config: Config) -> np.ndarray:
-    box = np.array(box, dtype=np.float64)
-    least = LEAST_CELLS * config.cell / (1 + config.padding)
-    inside = (box[:2] < frame.shape[1::-1]) & (box[:2] + box[2:] > 0)
-    if not (np.isfinite(box).all() and (box[2:] >= least).all() and inside.all()):
-        height, width = frame.shape[:2]
-        raise ValueError(
-            f"kcf.Tracker.init: expected a box x, y, w, h of at least {least:g} pixels a side "
-            f"that meets the {width} x {height} frame, got {box.tolist()}"
-        )
-    return box
