@@ -7,7 +7,8 @@ All boxes are (T, 4) float64 x, y, w, h, 0-based.
 
 1. Wu, Lim, Yang, Object tracking benchmark, PAMI 2015, and its MATLAB toolkit
    (calcSeqErrRobust.m, calcRectInt.m, genPerfMat.m).
-2. Müller et al., TrackingNet, ECCV 2018, and its metrics.py: normalised precision.
+2. Müller et al., TrackingNet, ECCV 2018, and its metrics.py: normalised precision. It has
+   21 thresholds and the trapezoid rule; later toolkits have the 51 thresholds used here.
 """
 
 from collections.abc import Sequence
@@ -73,7 +74,8 @@ OTB = Conventions()
 GOT10K = Conventions(valid="all", repair=False)
 
 # pytracking, analysis/extract_results.py, for OTB: only the ground truth's size matters, and
-# a frame without one leaves the denominator. (Boxes that are NaN or negative stop it.)
+# a frame without one leaves the denominator. (In its normalised precision such a frame is
+# still a hit. A prediction that is NaN or negative stops it.)
 PYTRACKING = Conventions(valid="sized", invalid="skip")
 
 
@@ -100,11 +102,13 @@ class Score:
 
 
 def overlaps(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(T, 4), (T, 4) -> (T,) intersection over union, 0 to 1.
+    """(T, 4), (T, 4) -> (T,) intersection over union, 0 to 1; with NaN or inf it is 0.
 
     Raises ValueError if the sizes differ.
     """
-    return boxes.overlap(*_paired("overlaps", predicted, truth))
+    predicted, truth = _paired("overlaps", predicted, truth)
+    with np.errstate(invalid="ignore"):
+        return boxes.overlap(predicted, truth)
 
 
 def centre_errors(predicted: np.ndarray, truth: np.ndarray, centre: str = "pixel") -> np.ndarray:
@@ -122,12 +126,12 @@ def normalised_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(T, 4), (T, 4) -> (T,) centre error in units of the true width and height.
 
     A ground truth without area gives inf or NaN, which no threshold holds.
-    Source: TrackingNet, section 4. Raises ValueError if the sizes differ.
+    Source: TrackingNet's metrics.py. Raises ValueError if the sizes differ.
     """
     predicted, truth = _paired("normalised_errors", predicted, truth)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         offset = (boxes.centres(predicted) - boxes.centres(truth)) / truth[:, 2:]
-    return np.linalg.norm(offset, axis=-1)
+        return np.linalg.norm(offset, axis=-1)
 
 
 def success_curve(overlaps: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:

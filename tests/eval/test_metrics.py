@@ -1,0 +1,207 @@
+"""Metrics: by hand, against a frame-by-frame reading of OTB's rules, by property."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose, assert_array_equal
+
+from trackerlib.boxes import overlap
+from trackerlib.eval.metrics import (
+    GOT10K,
+    OTB,
+    PYTRACKING,
+    Conventions,
+    centre_errors,
+    normalised_errors,
+    overlaps,
+    pool,
+    precision_curve,
+    repair,
+    score,
+    success_curve,
+)
+
+ROWS = arrays(np.float64, st.tuples(st.integers(1, 12), st.just(4)), elements=st.floats(-20, 60))
+SPOILT = arrays(
+    np.float64,
+    st.tuples(st.integers(1, 12), st.just(4)),
+    elements=st.floats(-20, 60) | st.sampled_from([np.nan, np.inf, 0.0]),
+)
+TRUTH = np.array([[10.0, 10, 20, 20]] * 4)
+
+
+def by_the_frame(predicted, truth):
+    """AUC and precision at 20 px as calcSeqErrRobust.m has them, in 1-based loops."""
+    rows, gt = np.add(predicted, (1, 1, 0, 0)), np.add(truth, (1, 1, 0, 0))
+    for i in range(1, len(rows)):
+        if not np.isfinite(rows[i]).all() or rows[i, 2] <= 0 or rows[i, 3] <= 0:
+            rows[i] = rows[i - 1]
+    rows[0] = gt[0]
+    hits, near = np.zeros(21), 0
+    for row, true in zip(rows, gt, strict=True):
+        valid = (true > 0).all()
+        with np.errstate(invalid="ignore"):
+            area = float(overlap(row, true)) if valid else -1.0
+        centre, target = row[:2] + (row[2:] - 1) / 2, true[:2] + (true[2:] - 1) / 2
+        hits += [area > step / 20 for step in range(21)]
+        near += np.hypot(*(centre - target)) <= 20 if valid else 1
+    return hits.mean() / len(gt), near / len(gt)
+
+
+@given(SPOILT, st.randoms(use_true_random=False))
+def test_scores_are_those_of_a_reading_by_the_frame(predicted, random):
+    truth = np.array([[random.randint(-3, 30) for _ in range(4)] for _ in predicted], float)
+    result = score(predicted, truth)
+    assert_allclose((result.auc, result.precision20), by_the_frame(predicted, truth), atol=1e-12)
+
+
+@given(ROWS, ROWS)
+def test_scores_are_rates_and_curves_are_monotone(predicted, truth):
+    frames = min(len(predicted), len(truth))
+    result = score(predicted[:frames], truth[:frames])
+    for rate in (result.auc, result.precision20, result.success50, result.normalised):
+        assert 0 <= rate <= 1
+    assert (np.diff(result.success) <= 0).all() and (np.diff(result.precision) >= 0).all()
+    assert result.frames == frames
+
+
+@given(SPOILT)
+def test_repairing_twice_changes_nothing(predicted):
+    once = repair(predicted)
+    assert_array_equal(repair(once), once)
+
+
+def test_repair_repeats_the_last_good_row():
+    bad = [[np.nan, 1, 1, 1], [5, 5, 0, 3], [5, 5, 3, -1], [np.inf, 1, 1, 1]]
+    rows = np.array([[1, 2, 3, 4], *bad[:2], [6, 7, 8, 9], *bad[2:]], float)
+    assert_array_equal(repair(rows)[:, 0], [1, 1, 1, 6, 6, 6])
+    assert np.isnan(repair(np.array(bad[:2]))[0, 0])  # nothing comes before the first
+
+
+def test_a_perfect_run():
+    result = score(TRUTH, TRUTH)
+    assert result.auc == 20 / 21  # no overlap is beyond 1
+    assert score(TRUTH, TRUTH, Conventions(strict=False)).auc == 1
+    assert (result.precision20, result.success50, result.normalised) == (1, 1, 1)
+
+
+def test_overlap_at_a_threshold_counts_only_where_it_is_not_strict():
+    half = TRUTH - [0, 0, 0, 10]
+    assert_array_equal(overlaps(half, TRUTH), [0.5] * 4)
+    assert score(half, TRUTH, Conventions(first_frame="tracked")).success50 == 0
+    assert score(half, TRUTH, Conventions(first_frame="tracked", strict=False)).success50 == 1
+
+
+def test_error_of_exactly_twenty_pixels_is_precise():
+    assert precision_curve(np.array([20.0, 20.1]))[20] == 0.5
+
+
+@pytest.mark.parametrize(("choice", "rate", "frames"), [("truth", 0.25, 4), ("tracked", 0, 4),
+                                                        ("skip", 0, 3)])  # fmt: skip
+def test_first_frame(choice, rate, frames):
+    result = score(TRUTH + 100, TRUTH, Conventions(first_frame=choice))
+    assert (result.success50, result.frames) == (rate, frames)
+
+
+@pytest.mark.parametrize(
+    ("valid", "invalid", "success", "precision", "frames"),
+    [
+        ("positive", "otb", 1 / 4, 3 / 4, 4),
+        ("sized", "otb", 2 / 4, 3 / 4, 4),
+        ("all", "otb", 2 / 4, 2 / 4, 4),
+        ("positive", "skip", 1 / 2, 1 / 2, 2),
+        ("sized", "skip", 2 / 3, 2 / 3, 3),
+    ],
+)
+def test_invalid_ground_truth(valid, invalid, success, precision, frames):
+    truth = np.array([[10.0, 10, 20, 20], [-1, 10, 20, 20], [-1, -1, 0, 0], [10, 10, 20, 20]])
+    predicted = truth.copy()
+    predicted[2:] = 200, 200, 20, 20
+    result = score(predicted, truth, Conventions(valid=valid, invalid=invalid))
+    assert (result.success50, result.precision20) == (success, precision)
+    assert result.frames == frames
+
+
+def test_the_rule_for_ground_truth_is_on_1_based_numbers():
+    at_the_edge = np.array([[0.0, 0, 20, 20]] * 2)
+    assert score(at_the_edge, at_the_edge).success50 == 1
+    assert score(at_the_edge - [1, 0, 0, 0], at_the_edge - [1, 0, 0, 0]).success50 == 0
+
+
+@given(ROWS)
+def test_pixel_and_edge_centres_cannot_be_told_apart(rows):
+    pixel, edge = (centre_errors(rows, rows[::-1], centre) for centre in ("pixel", "edge"))
+    assert_array_equal(pixel, edge)
+    low_pixel = rows[:, :2] + (rows[:, 2:] - 1) / 2
+    assert_allclose(pixel, np.linalg.norm(low_pixel - low_pixel[::-1], axis=1), atol=1e-9)
+
+
+def test_whole_pixel_centres():
+    assert centre_errors([[0, 0, 3, 4]], [[0, 0, 4, 4]], "floor") == 1  # 1.5 is in pixel 1
+    assert centre_errors([[0, 0, 3, 4]], [[0, 0, 4, 4]]) == 0.5
+
+
+def test_rounding():
+    near, whole = TRUTH + 0.49, replace(OTB, rounding="integer")
+    assert score(near, TRUTH, whole).auc == score(TRUTH, TRUTH).auc > score(near, TRUTH).auc
+
+
+def test_normalised_error_is_in_units_of_the_target():
+    errors = normalised_errors([[3.0, 8, 10, 20]], [[0.0, 0, 10, 20]])
+    assert_allclose(errors, np.hypot(0.3, 0.4))
+    curve = precision_curve(errors, np.arange(51) / 100)
+    assert score([[3.0, 8, 10, 20]], [[0, 0, 10, 20]],
+                 Conventions(first_frame="tracked")).normalised == curve.mean()  # fmt: skip
+
+
+def test_a_prediction_that_is_not_repaired_is_a_miss():
+    predicted = TRUTH.copy()
+    predicted[2] = np.nan
+    assert score(predicted, TRUTH).success50 == 1
+    assert score(predicted, TRUTH, GOT10K).success50 == 0.75
+    assert score(predicted, TRUTH, GOT10K).precision20 == 0.75
+
+
+def test_other_toolkits_differ_where_the_box_leaves_the_image():
+    truth = TRUTH - [15, 0, 0, 0]
+    assert score(truth, truth, OTB).success50 == 0
+    assert score(truth, truth, GOT10K).success50 == score(truth, truth, PYTRACKING).success50 == 1
+
+
+def test_success_curve_takes_any_thresholds():
+    curve = success_curve(np.array([0.1, 0.6]), Conventions(thresholds=(0.0, 0.1, 0.7)))
+    assert_array_equal(curve, [1, 0.5, 0])
+
+
+def test_pooling_weighs_by_frames():
+    good = score(TRUTH[:1], TRUTH[:1])
+    bad = score(TRUTH[1:] + 100, TRUTH[1:], Conventions(first_frame="tracked"))
+    whole = score(np.concatenate((TRUTH[:1], TRUTH[1:] + 100)), TRUTH)
+    together = pool([good, bad])
+    assert (good.frames, bad.frames, together.frames) == (1, 3, 4)
+    assert_allclose(together.success, whole.success)
+    assert_allclose(together.precision, whole.precision)
+    assert together.auc == pytest.approx(whole.auc)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: score(TRUTH[:3], TRUTH), r"score: .*\(3, 4\) and \(4, 4\)"),
+        (lambda: overlaps(TRUTH[0], TRUTH[0]), r"overlaps: .*\(4,\) and \(4,\)"),
+        (lambda: centre_errors(TRUTH[:, :2], TRUTH[:, :2]), r"centre_errors: .*\(4, 2\)"),
+        (lambda: score(TRUTH[:1], TRUTH[:1], Conventions(first_frame="skip")), "got 1 and"),
+        (lambda: score(TRUTH[:0], TRUTH[:0]), "got 0 and"),
+        (lambda: score(TRUTH, TRUTH * np.nan, PYTRACKING), "expected a frame that can be"),
+        (lambda: Conventions(centre="middle"), r"centre among \('pixel', .*got 'middle'"),
+        (lambda: Conventions(rounding="up"), "rounding among"),
+        (lambda: pool([]), "at least one score"),
+    ],
+)
+def test_errors_say_what_came(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,119 @@
+"""Box arithmetic: by hand, by counting pixels, by property, in numpy and in torch."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from trackerlib import boxes
+
+COORDINATES = st.floats(-1e4, 1e4, allow_subnormal=False)
+SIZES = st.floats(0.01, 1e4, allow_subnormal=False)
+BOXES = st.tuples(COORDINATES, COORDINATES, SIZES, SIZES).map(np.array)
+WHOLE = st.tuples(*[st.integers(0, 12)] * 2, *[st.integers(1, 8)] * 2).map(np.array)
+
+
+def pixels(box: np.ndarray) -> set:
+    """The pixels of a whole-numbered box, one by one."""
+    x, y, w, h = box
+    return {(column, row) for column in range(x, x + w) for row in range(y, y + h)}
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ((0, 0, 10, 10), 1),
+        ((5, 0, 10, 10), 50 / 150),
+        ((2, 2, 5, 5), 25 / 100),
+        ((10, 0, 10, 10), 0),  # they touch
+        ((30, 30, 10, 10), 0),
+        ((5, 5, 0, 0), 0),
+        ((5, 5, -3, -3), 0),
+        ((np.nan, 0, 10, 10), 0),
+    ],
+)
+def test_overlap_by_hand(other, expected):
+    assert boxes.overlap(np.array([0.0, 0, 10, 10]), np.array(other, float)) == expected
+
+
+def test_overlap_of_nothing_with_nothing():
+    assert boxes.overlap(np.zeros(4), np.zeros(4)) == 0
+
+
+@given(WHOLE, WHOLE)
+def test_overlap_counts_pixels(box, other):
+    a, b = pixels(box), pixels(other)
+    assert boxes.overlap(box * 1.0, other * 1.0) == len(a & b) / len(a | b)
+    assert (boxes.overlap(box * 1.0, other * 1.0) == 1) == (a == b)
+
+
+@given(BOXES, BOXES)
+def test_overlap_is_symmetric_and_a_rate(box, other):
+    value = boxes.overlap(box, other)
+    assert 0 <= value <= 1
+    assert value == boxes.overlap(other, box)
+
+
+@given(BOXES)
+def test_a_box_overlaps_itself_by_exactly_one(box):
+    assert boxes.overlap(box, box) == 1
+
+
+@given(BOXES, BOXES, SIZES)
+def test_overlap_has_no_unit(box, other, scale):
+    assert_allclose(
+        boxes.overlap(box * scale, other * scale), boxes.overlap(box, other), atol=1e-5
+    )
+
+
+def test_overlap_of_all_pairs():
+    some = np.array([[0.0, 0, 10, 10], [5, 0, 10, 10]])
+    others = np.array([[0.0, 0, 10, 10], [0, 5, 10, 10], [20, 0, 1, 1]])
+    expected = [[1, 1 / 3, 0], [1 / 3, 25 / 175, 0]]
+    assert_allclose(boxes.overlap(some[:, None], others), expected)
+
+
+@given(BOXES)
+def test_conversions_return(box):
+    assert_allclose(boxes.xyxy_to_xywh(boxes.xywh_to_xyxy(box)), box, atol=1e-8)
+    assert_allclose(boxes.otb_to_xywh(boxes.xywh_to_otb(box)), box, atol=1e-8)
+
+
+def test_conversions_by_hand():
+    box = np.array([[2.0, 3, 10, 20]])
+    assert_array_equal(boxes.xywh_to_xyxy(box), [[2, 3, 12, 23]])
+    assert_array_equal(boxes.xywh_to_otb(box), [[3, 4, 10, 20]])
+    assert_array_equal(boxes.centres(box), [[7, 13]])
+
+
+def test_polygon_bounds():
+    polygon = np.array([4.0, 1, 8, 5, 5, 9, 1, 6])
+    assert_array_equal(boxes.polygon_to_xywh(polygon), [1, 1, 7, 8])
+
+
+def test_distance_between_centres():
+    assert boxes.centre_distance(np.array([0.0, 0, 2, 2]), np.array([3.0, 4, 2, 2])) == 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "function",
+    [boxes.xywh_to_xyxy, boxes.xyxy_to_xywh, boxes.otb_to_xywh, boxes.xywh_to_otb,
+     boxes.polygon_to_xywh, boxes.centres, lambda b: boxes.overlap(b, b + 1),
+     lambda b: boxes.centre_distance(b, b * 2)],
+    ids=["xyxy", "xywh", "from otb", "to otb", "polygon", "centres", "overlap", "distance"],
+)  # fmt: skip
+def test_torch_gives_what_numpy_gives(function, dtype):
+    array = np.random.default_rng(0).uniform(1, 50, (20, 4)).astype(dtype)
+    result, expected = function(torch.from_numpy(array)), function(array)
+    assert isinstance(result, torch.Tensor) and isinstance(expected, np.ndarray)
+    assert expected.dtype == dtype
+    torch.testing.assert_close(result, torch.from_numpy(expected))
+
+
+def test_whole_numbers_stay_exact():
+    row = np.array([198, 214, 34, 81])
+    assert_array_equal(boxes.otb_to_xywh(row), [197, 213, 34, 81])
+    assert boxes.otb_to_xywh(row).dtype == np.float64
