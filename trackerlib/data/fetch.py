@@ -12,9 +12,6 @@ import zipfile
 import zlib
 from pathlib import Path, PureWindowsPath
 
-import requests
-from tqdm.auto import tqdm
-
 from trackerlib.data import manifest
 from trackerlib.data.manifest import Entry, check_target, find, locate
 
@@ -81,6 +78,8 @@ def download(url: str, path: Path, limit: int = LIMIT) -> None:
     Raises ConnectionError if the host cannot be reached or stops halfway,
     ValueError if the file has more than `limit` bytes, OSError if the disk is full.
     """
+    import requests
+
     part = path.with_name(path.name + ".part")
     try:
         _transfer(url, part, limit)
@@ -94,6 +93,9 @@ def download(url: str, path: Path, limit: int = LIMIT) -> None:
 
 
 def _transfer(url: str, part: Path, limit: int) -> None:
+    import requests
+    from tqdm.auto import tqdm
+
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
