@@ -151,10 +151,10 @@ def test_rounding():
 
 
 def test_normalised_error_is_in_units_of_the_target():
-    errors = normalised_errors([[3.0, 8, 10, 20]], [[0.0, 0, 10, 20]])
+    errors = normalised_errors([[1.0, 4, 14, 28]], [[0.0, 0, 10, 20]])
     assert_allclose(errors, np.hypot(0.3, 0.4))
     curve = precision_curve(errors, np.arange(51) / 100)
-    assert score([[3.0, 8, 10, 20]], [[0, 0, 10, 20]],
+    assert score([[1.0, 4, 14, 28]], [[0, 0, 10, 20]],
                  Conventions(first_frame="tracked")).normalised == curve.mean()  # fmt: skip
 
 
