@@ -94,7 +94,8 @@ sys.meta_path.insert(0, Refuse())
 for part in sys.argv[1:]:
     module = importlib.import_module(f"trackerlib.{part}")
     for found in pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}."):
-        importlib.import_module(found.name)
+        if not found.name.startswith("trackerlib.data.embedded"):  # a renderer, not a reader
+            importlib.import_module(found.name)
 """
 
 
