@@ -28,6 +28,7 @@ UNIT = Unit(
     device="cpu",
     start=0,
     frames=3,
+    contents="da7a",
     first_box=(10.0, 20.0, 30.0, 40.5),
 )
 TRACK = Track(
@@ -40,6 +41,7 @@ CHANGES = {
     "code": "other",
     "device": "cuda",
     "frames": 4,
+    "contents": "other",
     "first_box": (10.0, 20.0, 30.0, 40.0),
 }
 

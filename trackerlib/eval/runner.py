@@ -69,11 +69,8 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
     """
     box = np.asarray(segment.box, dtype=np.float64)
     for index, frame in enumerate(sequence.read(segment.start), segment.start):
-        where, seconds, warning = (
-            f"{sequence.name}, frame {sequence.frame_numbers[index]}",
-            0.0,
-            None,
-        )
+        where = f"{sequence.name}, frame {sequence.frame_numbers[index]}"
+        seconds, warning = 0.0, None
         if isinstance(frame, FrameError):
             if index == segment.start:
                 raise frame

@@ -46,6 +46,7 @@ class Unit:
     device: str  # "cpu" or "cuda": their floats differ
     start: int  # first frame, an index into the sequence
     frames: int  # number of frames, the first included
+    contents: str  # hash of the frames' file sizes: another rendering, another unit
     first_box: tuple[float, ...]  # x, y, w, h
 
     @property

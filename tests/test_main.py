@@ -1,0 +1,204 @@
+"""The command line, with good and bad input."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from trackerlib.__main__ import main
+
+BOX = "20,14,16,16"
+
+
+@pytest.fixture
+def otb(tmp_path):
+    """Two sequences of eight frames: a square that moves 3 px a frame."""
+    target = np.random.default_rng(0).integers(100, 255, (16, 16, 3))
+    for name in ("Left", "Right"):
+        folder = tmp_path / "otb" / name
+        (folder / "img").mkdir(parents=True)
+        rows = [(21 + 3 * index, 15, 16, 16) for index in range(8)]
+        for number, (x, y, w, h) in enumerate(rows, 1):
+            frame = np.full((48, 64, 3), 40)
+            frame[y - 1 : y - 1 + h, x - 1 : x - 1 + w] = target
+            cv2.imwrite(str(folder / "img" / f"{number:04d}.png"), frame)
+        np.savetxt(folder / "groundtruth_rect.txt", rows, "%d", ",")
+    return tmp_path / "otb"
+
+
+@pytest.fixture
+def images(otb):
+    return otb / "Left" / "img"
+
+
+@pytest.fixture
+def options(otb, tmp_path):
+    """What `run` and `report` need for the two sequences."""
+    store = str(tmp_path / "store")
+    return ["--data", str(otb), "--trackers", "identity", "--device", "cpu", "--store", store]
+
+
+def video(path):
+    capture = cv2.VideoCapture(str(path))
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    return count, capture.get(cv2.CAP_PROP_FPS), capture.read()[1]
+
+
+def track(source, *options):
+    return main(["track", str(source), "--box", BOX, "--device", "cpu", *map(str, options)])
+
+
+def test_track_a_folder(images, tmp_path, capsys):
+    out, boxes = tmp_path / "out.mp4", tmp_path / "boxes.txt"
+    assert track(images, "--out", out, "--boxes", boxes) == 0
+    rows = np.loadtxt(boxes, delimiter=",")
+    np.testing.assert_array_equal(rows[0], [20, 14, 16, 16])
+    assert rows.shape == (8, 4) and abs(rows[-1, 0] - 41) <= 4
+    count, fps, frame = video(out)
+    assert (count, fps, frame.shape) == (8, 25.0, (48, 64, 3))
+    printed = capsys.readouterr()
+    assert "kcf: 8 frames of img at" in printed.out and "boxes.txt" in printed.out
+
+
+def test_track_a_video_at_its_own_rate(images, tmp_path):
+    source = tmp_path / "source.avi"
+    writer = cv2.VideoWriter(str(source), cv2.VideoWriter.fourcc(*"MJPG"), 12, (64, 48))
+    for path in sorted(images.iterdir()):
+        writer.write(cv2.imread(str(path)))
+    writer.release()
+    assert track(source, "--tracker", "identity", "--out", tmp_path / "out.mp4") == 0
+    count, fps, frame = video(tmp_path / "out.mp4")
+    assert (count, fps) == (8, 12.0)
+    edge = frame[14, 20:36].astype(int).mean(0)  # the box is drawn, in green
+    assert edge[1] > edge[2] + 60
+
+
+def test_track_goes_on_after_a_bad_frame(images, tmp_path, capsys):
+    (images / "0004.png").write_bytes(b"no image")
+    out, boxes = tmp_path / "out.mp4", tmp_path / "boxes.txt"
+    assert track(images, "--tracker", "identity", "--out", out, "--boxes", boxes) == 0
+    assert len(boxes.read_text().splitlines()) == video(out)[0] == 8
+    assert "warning: img, frame 4:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--tracker", "nobody"], "expected a tracker among"),
+        (["--tracker", "kcf:kernel=round"], "kernel among gaussian, linear"),
+        (["--device", "abacus"], "expected auto, cpu or a device"),
+        (["--box", "100,14,16,16"], "frame 1: first box: expected a box that overlaps"),
+        (["--out", "out.jpeg-sequence"], "cannot write MPEG-4 to out.jpeg-sequence"),
+    ],
+)
+def test_track_says_what_is_wrong(images, change, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert track(images, *change) == 2
+    error = capsys.readouterr().err
+    assert message in error and "error: " in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["track", "x.mp4", "--box", "1,2,3"], "expected four numbers x,y,w,h, got '1,2,3'"),
+        (["track", "x.mp4", "--box", "a,b,c,d"], "expected four numbers x,y,w,h"),
+        (["track", "x.mp4", "--box", BOX, "--boxes", "no/b.txt"], "a folder that exists"),
+        (["dance"], "invalid choice: 'dance'"),
+    ],
+)
+def test_ill_formed_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_no_video_in_a_process_of_its_own(tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    command = [sys.executable, "-m", "trackerlib", "track", str(tmp_path / "film.mp4")]
+    done = subprocess.run([*command, "--box", BOX], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "film.mp4" in done.stderr
+    assert "error: read_video: expected a video" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_and_report(options, capsys):
+    assert main(["report", *options]) == 2
+    assert "found none; compute them with the command run" in capsys.readouterr().err
+    assert main(["run", *options]) == 0
+    assert "2 units computed, 0 were complete, 0 failed" in capsys.readouterr().out
+    assert main(["run", *options]) == 0
+    assert "0 units computed, 2 were complete" in capsys.readouterr().out
+    assert main(["report", *options]) == 0
+    assert "identity" in capsys.readouterr().out
+
+
+def test_a_failed_unit_is_told_and_reported_missing(otb, options, capsys):
+    (otb / "Left" / "img" / "0001.png").write_bytes(b"no image")
+    assert main(["run", *options]) == 1
+    assert "Left.ope.seed0: " in capsys.readouterr().err
+    assert main(["report", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "1 of 2" in printed and "missing" in printed and "Left" in printed
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--split", "Left,Nobody"], "Nobody"),
+        (["--trackers", "identity nobody"], "expected a tracker among"),
+        (["--protocol", "once"], "expected a protocol among ope, tre, sre, got 'once'"),
+        (["--workers", "0"], "at least one worker, got 0"),
+        (["--store", "/dev/null"], "/dev/null"),
+    ],
+)
+def test_run_says_what_is_wrong(options, change, message, capsys):
+    assert main(["run", *options, *change]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_data_list(otb, capsys):
+    assert main(["data", "list", "--data", str(otb)]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["Left", "8"],
+        ["Right", "8"],
+    ]
+
+
+def test_data_check(otb, capsys):
+    assert main(["data", "check", "--data", str(otb)]) == 0
+    assert "2 sequences, 0 problems" in capsys.readouterr().out
+    assert main(["data", "check", "--data", str(otb), "--split", "Left,Couple"]) == 1
+    assert "Couple" in capsys.readouterr().out
+    assert main(["data", "check", "--data", "nowhere"]) == 2
+
+
+def test_data_render(monkeypatch, tmp_path, capsys):
+    from trackerlib.data import embedded
+
+    monkeypatch.setattr(embedded, "ensure", lambda: tmp_path)
+    assert main(["data", "render"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}\n"
+
+
+def test_data_fetch(tmp_path, capsys):
+    assert main(["data", "fetch", "Nobody", "--data", str(tmp_path)]) == 2
+    assert "expected targets of OTB-100" in capsys.readouterr().err
+
+
+def test_data_fetch_prints_where(monkeypatch, tmp_path, capsys):
+    from trackerlib.data import fetch
+
+    monkeypatch.setattr(fetch, "fetch", lambda root, names: [root / name for name in names])
+    assert main(["data", "fetch", "Couple", "Jogging-1", "--data", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/Couple\n{tmp_path}/Jogging-1\n"
+
+
+def test_track_a_real_sequence(shared, tmp_path, capsys):
+    boxes = tmp_path / "boxes.txt"
+    source = shared / "otb" / "DragonBaby" / "img"
+    assert main(["track", str(source), "--box", "159,82,56,65", "--boxes", str(boxes)]) == 0
+    assert len(boxes.read_text().splitlines()) == 113

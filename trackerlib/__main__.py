@@ -1,0 +1,280 @@
+"""The command line: track a video, evaluate trackers, show the table, look after data sets."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from trackerlib.data.sequence import FrameError
+
+FOLDER_FPS = 25.0  # of the video made from a folder of images
+GREEN = (0, 158, 115)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command -> exit status: 0, 1 where units failed or data differ, 2 for an error."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except (ValueError, OSError, FrameError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def track(arguments) -> int:
+    """Follow one target through a video; write its boxes and the annotated video."""
+    from trackerlib.data.video import read_video
+    from trackerlib.eval.protocols import Segment
+    from trackerlib.eval.runner import follow
+    from trackerlib.trackers import parse, resolve_device
+
+    spec = parse(arguments.tracker)
+    tracker = spec.build(resolve_device(arguments.device), arguments.seed)
+    sequence = read_video(arguments.source, arguments.box)
+    boxes, seconds, warnings = [], [], list(sequence.warnings)
+    video = _Video(arguments.out, _fps(arguments.source)) if arguments.out else None
+    for step in follow(tracker, sequence, Segment("ope", 0, arguments.box)):
+        boxes.append(step.box)
+        seconds.append(step.seconds)
+        warnings += filter(None, [step.warning])
+        if video:
+            video.write(step.frame, step.box)
+    if video:
+        video.close()
+    if arguments.boxes:
+        np.savetxt(arguments.boxes, boxes, "%.10g", ",")
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    fps = np.count_nonzero(seconds) / sum(seconds)
+    written = " and ".join(str(path) for path in (arguments.out, arguments.boxes) if path)
+    print(
+        f"{spec.label}: {len(boxes)} frames of {sequence.name} at {fps:.0f} frames per second"
+        + (f"; wrote {written}" if written else "")
+    )
+    return 0
+
+
+def run(arguments) -> int:
+    """Evaluate trackers; what the store holds already is not computed again."""
+    from trackerlib.eval.runner import run as run_all
+    from trackerlib.eval.store import Store
+
+    specs, dataset, device = _evaluation(arguments)
+    store = Store(arguments.store)
+    summary = run_all(
+        specs,
+        dataset,
+        store,
+        protocol=arguments.protocol,
+        seeds=arguments.seeds,
+        device=device,
+        workers=arguments.workers,
+        scheduler=arguments.scheduler,
+    )
+    for failure in store.failures() if summary.failed else ():
+        reason = failure.traceback.strip().splitlines()[-1]
+        print(f"failed: {failure.unit.stem}: {reason}", file=sys.stderr)
+    print(
+        f"{summary.done} units computed, {summary.skipped} were complete, "
+        f"{summary.failed} failed; store {store.root}"
+    )
+    return 1 if summary.failed else 0
+
+
+def report(arguments) -> int:
+    """Print the table of what a store holds for trackers and a data set."""
+    from trackerlib.eval.report import collect, table
+    from trackerlib.eval.runner import plan
+    from trackerlib.eval.store import Store
+
+    specs, dataset, device = _evaluation(arguments)
+    jobs = plan(specs, dataset, arguments.protocol, arguments.seeds, device)
+    found = collect(jobs, dataset, Store(arguments.store))
+    if not found.scores:
+        raise FileNotFoundError(
+            f"report: expected results for {', '.join(spec.label for spec in specs)} "
+            f"in {arguments.store}, found none; compute them with the command run"
+        )
+    print(table(found).to_string())
+    if len(found.missing):
+        print(f"\nmissing:\n{found.missing.to_string(index=False)}")
+    return 0
+
+
+def list_data(arguments) -> int:
+    """Print the sequences of a data set: name, frames, attributes."""
+    from trackerlib.data import open_dataset
+
+    dataset = open_dataset(arguments.data, arguments.split)
+    for sequence in dataset.sequences:
+        print(f"{sequence.name:<20} {len(sequence):>5}  {' '.join(sequence.attributes)}")
+    _warn(dataset.problems)
+    return 0
+
+
+def check_data(arguments) -> int:
+    """Compare a data set with the benchmark's manifest; print what differs."""
+    from trackerlib.data import open_dataset
+
+    dataset = open_dataset(arguments.data, arguments.split)
+    for problem in dataset.problems:
+        print(problem)
+    print(f"{len(dataset.sequences)} sequences, {len(dataset.problems)} problems")
+    return 1 if dataset.problems else 0
+
+
+def render_data(arguments) -> int:
+    """Render the embedded benchmark, unless it is there; print its folder."""
+    from trackerlib.data import embedded
+
+    print(embedded.ensure())
+    return 0
+
+
+def fetch_data(arguments) -> int:
+    """Download OTB sequences from their host, verify them, print their folders."""
+    from trackerlib.data.fetch import fetch
+
+    for folder in fetch(arguments.data, arguments.names):
+        print(folder)
+    return 0
+
+
+class _Video:
+    """An annotated video, opened when its first frame comes."""
+
+    def __init__(self, path: Path, fps: float):
+        self.path, self.fps, self.writer, self.image = path, fps, None, None
+
+    def write(self, frame: np.ndarray | FrameError, box: np.ndarray) -> None:
+        """Add a frame; in place of an unusable one the last usable one is shown again."""
+        if not isinstance(frame, FrameError):
+            self.image = frame
+        image = self.image.copy()
+        if np.isfinite(box).all():
+            left, top, right, bottom = np.rint([*box[:2], *(box[:2] + box[2:])]).astype(int)
+            cv2.rectangle(image, (left, top), (right, bottom), GREEN, 2, cv2.LINE_AA)
+        if self.writer is None:
+            self._open(image.shape[1::-1])
+        self.writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self.writer.release()
+
+    def _open(self, size: tuple[int, int]) -> None:
+        codec = cv2.VideoWriter.fourcc(*"mp4v")
+        self.writer = cv2.VideoWriter(str(self.path), codec, self.fps, size)
+        if not self.writer.isOpened():
+            raise ValueError(
+                f"track: OpenCV {cv2.__version__} cannot write MPEG-4 to {self.path}; "
+                "give a name that ends in .mp4 or .avi, in a folder that can be written"
+            )
+
+
+def _fps(source: Path) -> float:
+    """Frames per second that a video plays at."""
+    told = 0.0 if source.is_dir() else cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS)
+    return told if told > 0 else FOLDER_FPS
+
+
+def _evaluation(arguments):
+    """What `run` and `report` are about: trackers, data set, device."""
+    from trackerlib.data import open_dataset
+    from trackerlib.trackers import parse, resolve_device
+
+    texts = [text for argument in arguments.trackers for text in argument.split()]
+    dataset = open_dataset(arguments.data, arguments.split)
+    _warn(dataset.problems)
+    return [parse(text) for text in texts], dataset, resolve_device(arguments.device)
+
+
+def _warn(lines) -> None:
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
+
+
+def _box(text: str) -> np.ndarray:
+    try:
+        box = np.array(text.split(","), dtype=np.float64)
+    except ValueError:
+        box = np.empty(0)
+    if box.shape != (4,):
+        raise argparse.ArgumentTypeError(f"expected four numbers x,y,w,h, got {text!r}")
+    return box
+
+
+def _output(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text}")
+    return path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m trackerlib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _track_options(_command(commands, "track", track))
+    run_parser = _command(commands, "run", run)
+    _evaluation_options(run_parser)
+    run_parser.add_argument("--workers", type=int, default=1, help="processes; 1 for speed")
+    run_parser.add_argument("--scheduler", help="a running dask scheduler: tcp://host:port")
+    _evaluation_options(_command(commands, "report", report))
+    data = commands.add_parser("data", help="list, check, render or fetch data sets")
+    _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))
+    return parser
+
+
+def _command(commands, name: str, function) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _track_options(parser) -> None:
+    parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER")
+    parser.add_argument(
+        "--box", type=_box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
+    )
+    parser.add_argument("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
+    parser.add_argument("--out", type=_output, metavar="VIDEO", help="annotated video to write")
+    parser.add_argument("--boxes", type=_output, metavar="TXT", help="0-based x,y,w,h per frame")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+
+
+def _evaluation_options(parser) -> None:
+    _data_options(parser)
+    parser.add_argument(
+        "--trackers",
+        nargs="+",
+        default=["identity kcf"],
+        metavar="TRACKER",
+        help="such as identity kcf:kernel=linear opencv:algorithm=csrt",
+    )
+    parser.add_argument("--protocol", default="ope", help="ope, tre or sre")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.add_argument("--store", type=Path, default=Path("build/store"), metavar="FOLDER")
+
+
+def _data_options(parser) -> None:
+    parser.add_argument("--data", default="embedded", help="a folder of OTB sequences")
+    parser.add_argument(
+        "--split", default="all", help="otb2013, otb50, otb100, all or names: Couple,David"
+    )
+
+
+def _data_commands(commands) -> None:
+    for name, function in (("list", list_data), ("check", check_data)):
+        _data_options(_command(commands, name, function))
+    _command(commands, "render", render_data)
+    fetch = _command(commands, "fetch", fetch_data)
+    fetch.add_argument("names", nargs="+", metavar="NAME", help="such as Couple or Jogging-1")
+    fetch.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where to put")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
