@@ -18,7 +18,7 @@ from trackerlib.boxes import first_box
 from trackerlib.data.crops import crop, grey
 from trackerlib.ops.hog import hog
 
-PUBLISHED = {  # what depends on the features; [1] table 2, cells from section 8.1
+PUBLISHED = {  # what depends on the features; [1] section 8, table of parameters
     "hog": {"cell": 4, "sigma": 0.5, "learning_rate": 0.02},
     "gray": {"cell": 1, "sigma": 0.2, "learning_rate": 0.075},
 }
@@ -28,17 +28,17 @@ LEAST_CELLS = 3  # per side of the search window: the Hann window is zero on the
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of [1]; None stands for the value that [1] gives for the features."""
+    """Settings of [1] section 8; None stands for the published value for the features."""
 
-    features: str = "hog"  # "hog" | "gray": raw brightness; section 8
-    kernel: str = "gaussian"  # "gaussian", eq. 30 | "linear", eq. 31
+    features: str = "hog"  # "hog" | "gray": raw brightness
+    kernel: str = "gaussian"  # "gaussian", [1] eq. 31 | "linear", section 7.2
     cell: int | None = None  # side of a feature cell, pixels
-    sigma: float | None = None  # bandwidth of the gaussian kernel, feature units; table 2
-    learning_rate: float | None = None  # share of the newest frame in the model; table 2
-    regularisation: float = 1e-4  # lambda, eq. 17; table 2
-    padding: float = 1.5  # search window = (1 + padding) * target; table 2
-    label_sigma: float = 0.1  # width of the label, in sqrt(w * h); table 2
-    large: float = 100.0  # targets of sqrt(w * h) from here on, in pixels, are halved; section 8.1
+    sigma: float | None = None  # bandwidth of the gaussian kernel, in feature values
+    learning_rate: float | None = None  # share of the newest frame in the model
+    regularisation: float = 1e-4  # lambda, [1] eq. 17
+    padding: float = 1.5  # what the search window adds to the target, in targets
+    label_sigma: float = 0.1  # width of the label, in sqrt(w * h) of the target
+    large: float = 100.0  # sqrt(w * h), pixels, from which on targets are halved; authors' code
 
     def __post_init__(self):
         for field, known in (("features", tuple(PUBLISHED)), ("kernel", KERNELS)):
@@ -57,7 +57,7 @@ class Config:
 def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
     """What the filter should answer to every shift: (H, W), 1 at shift (0, 0), cyclic.
 
-    sigma in cells. Source: [1] section 4.1 and appendix A.2.
+    sigma in cells. Source: [1] section 8.1.
     """
     rows, columns = (((torch.arange(n) + n // 2) % n - n // 2) ** 2 for n in size)
     return torch.exp(-0.5 / sigma**2 * (rows[:, None] + columns))
@@ -83,7 +83,7 @@ def linear_correlation(xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int]
     xf, zf   (C, H, W // 2 + 1)
     returns  (H, W // 2 + 1)
 
-    Source: [1] eq. 31; the division by the C * H * W values is the authors' code's.
+    Source: [1] section 7.2; the division by the C * H * W values is the authors' code's.
     """
     return cross_correlation(xf, zf) / (len(xf) * size[0] * size[1])
 
@@ -97,7 +97,7 @@ def gaussian_correlation(
     sigma    bandwidth, of the root mean square difference of two feature values
     returns  (H, W // 2 + 1)
 
-    Source: [1] eq. 30; the mean in place of the sum is the authors' code's.
+    Source: [1] eq. 31; the mean in place of the sum is the authors' code's.
     """
     products = irfft2(cross_correlation(xf, zf), size)
     distances = energy(xf, size) + energy(zf, size) - 2 * products
@@ -169,14 +169,14 @@ class Tracker:
 
     def _spectrum(self, frame):
         """Features of the search window around the box -> (C, H, W // 2 + 1)."""
+        # One pixel right and down of centred, as the authors' code has it.
         corner = (self.box[:2] + self.box[2:] // 2 + 1) // self.stride - self.window // 2
         left, top, width, height = (int(v) * self.stride for v in (*corner, *self.window))
         patch = crop(frame, left, top, width, height)
-        image = grey(patch.to(self.device))
-        if self.stride > 1:
-            image = interpolate(image[None, None], scale_factor=1 / self.stride, mode="bilinear")[
-                0, 0
-            ]
+        image = grey(patch.to(self.device))[None, None]
+        if self.stride > 1:  # at half the size, bilinear is the mean of four pixels
+            image = interpolate(image, scale_factor=1 / self.stride, mode="bilinear")
+        image = image[0, 0]
         if self.config.features == "hog":
             return rfft2(hog(image, self.config.cell) * self.hann)
         return rfft2((image - image.mean())[None] * self.hann)

@@ -1,0 +1,93 @@
+"""Trackers by name, the hash of their code, devices, the tracker that never moves."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackerlib import trackers
+from trackerlib.trackers import names, parse, resolve_device
+
+
+def test_every_name_builds_a_tracker_that_answers_boxes(moving):
+    frames, truth = moving(40, 32)
+    assert {"identity", "kcf", "opencv"} <= set(names())
+    for name in names():
+        tracker = parse(name).build(seed=1)
+        tracker.init(frames[0], truth[0])
+        box = tracker.update(frames[1])
+        assert (box.shape, box.dtype) == ((4,), np.float64)
+
+
+def test_identity_never_moves(moving):
+    frames, truth = moving(40, 32)
+    tracker = parse("identity").build()
+    tracker.init(frames[0], truth[0])
+    tracker.update(frames[1])[:] = 0
+    np.testing.assert_array_equal(tracker.update(frames[2]), truth[0])
+
+
+def test_a_specification_changes_the_fields_it_names():
+    spec = parse("kcf:features=gray,cell=2,sigma=0.25")
+    assert (spec.label, spec.module) == ("kcf:features=gray,cell=2,sigma=0.25", "kcf")
+    changed = {"features": "gray", "cell": 2, "sigma": 0.25}
+    assert spec.settings() == parse("kcf").settings() | changed
+
+
+@given(st.floats(1e-6, 1e6), st.integers(1, 100))
+def test_numbers_survive_their_text(sigma, cell):
+    config = parse(f"kcf:sigma={sigma!r},cell={cell}").config
+    assert (config.sigma, config.cell) == (sigma, cell)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kfc", r"expected a tracker among identity, kcf.*, got 'kfc'"),
+        ("kcf:kernal=linear", r"field among features, kernel.*, got 'kernal=linear'"),
+        ("kcf:linear", r"expected field=value .*, got 'linear'"),
+        ("kcf:padding=wide", r"expected a value of type float, got 'wide'"),
+        ("kcf:cell=1.5", r"expected a value of type int, got '1.5'"),
+        ("kcf:kernel=cubic", r"expected kernel among gaussian, linear, got 'cubic'"),
+    ],
+)
+def test_a_wrong_specification_lists_what_is_known(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse(text)
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A copy of the library's code to change, hashed afresh."""
+    copy = tmp_path / "trackerlib"
+    shutil.copytree(trackers.LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(trackers, "LIBRARY", copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("file", "addition", "counts"),
+    [
+        ("trackers/kcf.py", "\nX = 1\n", True),
+        ("ops/hog.py", "\nX = 1\n", True),
+        ("boxes.py", "\nX = 1\n", True),
+        ("ops/hog.py", "\n\n# a remark\n", False),
+        ("trackers/opencv.py", "\nX = 1\n", False),
+    ],
+)
+def test_the_hash_of_a_trackers_code(library, file, addition, counts):
+    code = trackers._code_hash.__wrapped__
+    before = code("trackerlib.trackers.kcf")
+    with (library / file).open("a") as text:
+        text.write(addition)
+    assert (code("trackerlib.trackers.kcf") != before) == counts
+
+
+def test_devices():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ValueError, match=r"resolve_device: .* got 'warp'.*use --device cpu"):
+        resolve_device("warp")
