@@ -10,6 +10,7 @@ import cv2
 import dask
 import numpy as np
 import pytest
+import torch
 from distributed import LocalCluster
 
 from trackerlib.data import Dataset
@@ -50,7 +51,7 @@ class FakeTracker:
         self.box = box
 
     def update(self, frame):
-        self.box = self.box + 0.1
+        self.box += 0.1  # in place: neither the first box nor an answer may follow
         if self.answer == "crashes" and frame.mean() > 150:
             raise RuntimeError("the frame is too bright")
         if self.answer == "dies" and frame.mean() > 150:
@@ -122,6 +123,11 @@ def replace_frame(sequence, index, content):
         cv2.imwrite(str(path), content)
 
 
+def shade(sequence, value):
+    for index in range(len(sequence)):
+        replace_frame(sequence, index, np.full((48, 64, 3), value, np.uint8))
+
+
 def test_a_track_begins_with_the_box_given(dark):
     result = track(FakeTracker(), dark, WHOLE)
     np.testing.assert_allclose(result.boxes, BOX + 0.1 * np.arange(5)[:, None])
@@ -183,6 +189,12 @@ def test_seconds_are_the_trackers_alone(dark):
     assert track(FakeTracker(), slow, WHOLE).seconds.sum() < 0.05
 
 
+def test_seconds_wait_for_the_gpu(dark, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: time.sleep(0.01))
+    assert (track(FakeTracker(), dark, WHOLE).seconds >= 0.01).all()
+
+
 def test_the_plan_names_every_unit_once(dataset):
     jobs = plan([Fake(), Fake("nan")], dataset, seeds=(0, 1), device="cpu")
     assert len({job.unit.stem for job in jobs}) == len(jobs) == 2 * 2 * 2
@@ -208,10 +220,21 @@ def test_changed_code_is_run_again(dataset, store, scheduler):
 
 
 def test_results_of_old_code_are_gone_before_new_ones_come(dataset, store, scheduler):
+    shade(dataset.sequences[0], 0)
     run([Fake("crashes", "1")], dataset, store, device="cpu", scheduler=scheduler)
+    shade(dataset.sequences[0], 200)
     summary = run([Fake("crashes", "2")], dataset, store, device="cpu", scheduler=scheduler)
-    assert summary.failed == 1
+    assert (summary.done, summary.failed) == (1, 1)
     assert [result.unit.code for result in store.results()] == ["2"]
+
+
+def test_other_frames_are_another_unit(dataset, store, scheduler):
+    run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    replace_frame(
+        dataset.sequences[0], 2, np.ones((48, 64, 3), np.uint8) * np.arange(3, dtype="u1")
+    )
+    summary = run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    assert (summary.done, summary.skipped) == (1, 1)
 
 
 def test_a_crash_is_recorded_and_stops_no_other(dataset, store, scheduler):
@@ -222,10 +245,9 @@ def test_a_crash_is_recorded_and_stops_no_other(dataset, store, scheduler):
     assert "in update" in failure.traceback and "the frame is too bright" in failure.traceback
 
 
-def test_a_crash_is_retried(dataset, store, scheduler, tmp_path):
+def test_a_crash_is_retried(dataset, store, scheduler):
     run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
-    for index in range(5):
-        replace_frame(dataset.sequences[0], index, np.zeros((48, 64, 3), np.uint8))
+    shade(dataset.sequences[0], 0)
     summary = run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
     assert (summary.done, summary.skipped, summary.failed) == (1, 1, 0)
     assert not list(store.failures())
