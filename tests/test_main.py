@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -98,6 +99,14 @@ def test_track_says_what_is_wrong(images, change, message, capsys, monkeypatch, 
     assert track(images, *change) == 2
     error = capsys.readouterr().err
     assert message in error and "error: " in error and "Traceback" not in error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize(("option", "name"), [("--boxes", "boxes.txt"), ("--out", "out.mp4")])
+def test_track_on_a_full_disk(images, tmp_path, option, name, capsys):
+    (tmp_path / name).symlink_to("/dev/full")
+    assert track(images, option, tmp_path / name) == 2
+    assert f"{tmp_path / name}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,10 @@ def track(arguments) -> int:
         warnings += filter(None, [step.warning])
         if video:
             video.write(step.frame, step.box)
+    if arguments.boxes:
+        _save(arguments.boxes, boxes)
     if video:
         video.close()
-    if arguments.boxes:
-        np.savetxt(arguments.boxes, boxes, "%.10g", ",")
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     fps = np.count_nonzero(seconds) / sum(seconds)
@@ -161,8 +161,10 @@ class _Video:
         self.writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file. OpenCV says nothing of a full disk, so the file is looked at."""
         self.writer.release()
+        if not cv2.VideoCapture(str(self.path)).isOpened():
+            raise OSError(f"track: {self.path} was not written whole; is its disk full?")
 
     def _open(self, size: tuple[int, int]) -> None:
         codec = cv2.VideoWriter.fourcc(*"mp4v")
@@ -172,6 +174,13 @@ class _Video:
                 f"track: OpenCV {cv2.__version__} cannot write MPEG-4 to {self.path}; "
                 "give a name that ends in .mp4 or .avi, in a folder that can be written"
             )
+
+
+def _save(path: Path, boxes: list[np.ndarray]) -> None:
+    try:
+        np.savetxt(path, boxes, "%.10g", ",")
+    except OSError as error:
+        raise OSError(f"track: cannot write {path}: {error.strerror}") from error
 
 
 def _fps(source: Path) -> float:
