@@ -17,6 +17,7 @@ from trackerlib.data.embedded.sets import (
     SAND,
     TABLE_SHADOW,
     WALL_SHADOW,
+    WHEEL_SHADOW,
     astronaut,
     backdrop,
     bricks,
@@ -30,19 +31,21 @@ from trackerlib.data.embedded.shot import LARGE, SMALL, Actor, Sensor, Shadow, S
 
 
 def spotlight(severity: float) -> Shot:
-    """A speaker under lights that dim, flare and sweep across the stage."""
+    """A speaker under lights that flare, sweep across the stage and twice almost go out."""
     head, bust = portrait("hopper_head", "hopper", 92)
-    stroll = path((0, 80, 134), (30, 150, 130), (60, 240, 136), (89, 170, 132))
+    stroll = path(
+        (0, 80, 134), (32, 215, 130), (48, 85, 136), (60, 100, 132), (76, 235, 134), (89, 190, 132)
+    )
     nod = sway(1, 30, (3, 2, 0.02, 4))
 
     def walk(f):
         return stroll(f) + nod(f)
 
     def lights(f, x, y):
-        swell = 1.8 * np.sin(f / 7) + 1.1 * np.sin(f / 2.3)
-        blinds = np.tanh(3 * np.sin(24 * y + 9 * x + f / 4))
+        swell = 1.5 * np.sin(f / 5) - 16 * sum(np.exp(-(((f - out) / 5) ** 2)) for out in (40, 69))
+        blinds = np.tanh(2 * np.sin(30 * y + 12 * x + f / 2.5))
         beam = np.exp(-((x - 0.5 - 0.4 * np.sin(f / 11)) ** 2 + (y - 0.5) ** 2) / 0.05)
-        return np.exp2(severity * (swell - 2.2 + 1.1 * blinds + 3.5 * beam))
+        return np.exp2(severity * (swell - 1.2 + 1.4 * blinds + 2.5 * beam))
 
     return Shot(
         name="Spotlight",
@@ -54,6 +57,7 @@ def spotlight(severity: float) -> Shot:
         attributes=("IV", "IPR"),
         camera=hand_held(2),
         lights=lights,
+        sensor=Sensor(noise=4),
     )
 
 
@@ -67,13 +71,12 @@ def ride(severity: float) -> Shot:
         x, y, size, lean = journey(f)
         return np.array([x, y, size**severity, lean])
 
-    shadow = Shadow(dx=-2, dy=-3, squash=-0.16, lean=0.25, strength=0.8, blur=4)
     return Shot(
         name="Ride",
         size=LARGE,
         frames=100,
         backdrop=street(photo("motorcycle")[:150, 60:], ground("gravel", ASPHALT), LARGE, 0.4),
-        target=Actor(Flat(cutout("motorcycle", 62, (0.5, 0.97))), approach, shadow),
+        target=Actor(Flat(cutout("motorcycle", 62, (0.5, 0.97))), approach, WHEEL_SHADOW),
         attributes=("SV", "IPR"),
         camera=hand_held(3, 1.5),
     )
@@ -131,7 +134,6 @@ def handheld(severity: float) -> Shot:
     def jerks(f):
         return np.array([0, 0, 1, 0]) + jolt(f) * (0.55 - 0.45 * np.cos(f / 11))
 
-    shadow = Shadow(dx=-2, dy=-3, squash=-0.16, lean=0.25, strength=0.8, blur=4)
     return Shot(
         name="Handheld",
         size=LARGE,
@@ -140,7 +142,7 @@ def handheld(severity: float) -> Shot:
         target=Actor(
             Flat(cutout("motorcycle", 56, (0.5, 0.97))),
             path((0, 230, 236), (89, 260, 240)),
-            shadow,
+            WHEEL_SHADOW,
         ),
         attributes=("MB", "FM"),
         camera=hand_held(8, 1.0, jerks),
@@ -205,7 +207,7 @@ def carton(severity: float) -> Shot:
         crop("china", 60, 30, 300, 370),
         crop("coffee", 150, 10, 280, 280),
     )
-    turning = through((0, 0, 0), (25, 75, 5), (50, 30, -3), (75, 165, 4), (99, 250, 0))
+    turning = through((0, 0, 0), (40, 70, 5), (58, 40, -3), (80, 150, 4), (99, 200, 0))
     model = Carton(
         tuple(card(picture, 88) for picture in pictures),
         (70, 88, 46),

@@ -131,9 +131,9 @@ def _darken(canvas, seen: Layer, shadow: Shadow, shot: Shot, actor: Actor, f: fl
 
 
 def _gain(shot: Shot, f: float) -> np.ndarray:
-    """The lights' pattern is smooth: computed at an eighth of the size."""
+    """The lights' pattern is smooth: computed at a quarter of the size."""
     width, height = shot.size
-    y, x = np.mgrid[: height // 8, : width // 8] * 8.0
+    y, x = np.mgrid[: height // 4, : width // 4] * 4.0
     gain = np.asarray(shot.lights(f, x / width, y / height), dtype=np.float32)
     gain = cv2.resize(gain, shot.size, interpolation=cv2.INTER_LINEAR)
     return gain if gain.ndim == 3 else gain[..., None]

@@ -59,7 +59,7 @@ def shells(severity: float) -> Shot:
             start, slot = turn * beat, places[cup]
             if slot in (a, b):
                 goal = b if slot == a else a
-                side = 34 if slot == a else -34
+                side = 18 if slot == a else -18
                 middle = (slots[slot] + slots[goal]) / 2
                 rows += [(start + 0.5 * beat, middle, 185 + side)]
                 rows += [(start + 0.95 * beat, slots[goal], 185)]
@@ -89,7 +89,7 @@ def garden(severity: float) -> Shot:
     leaves = photo("flower")[:, 460:]
 
     def dahlia(seed, x, y, size):
-        wind = eased(sway(seed, 40, (46, 22, 0.06, 16)), severity)
+        wind = eased(sway(seed, 40, (54, 27, 0.06, 18)), severity)
         model = Soft(cutout("flower", size), 0.035 * severity, 31)
         return Actor(model, path((0, x, y), swaying=wind), WALL_SHADOW)
 
@@ -108,9 +108,9 @@ def garden(severity: float) -> Shot:
 
 def peekaboo(severity: float) -> Shot:
     """A cat that looks over a board, tilts its head and hides."""
-    board = np.ascontiguousarray(wood()[:120, :700]) * np.float32(0.55)
+    board = np.hstack([wood(), wood()])[:200] * np.float32(0.55)
     board[:5] *= 2.2  # its edge catches the light
-    plank = Flat(Texture(opaque(board), (350, 0)))
+    plank = Flat(Texture(opaque(board), (board.shape[1] / 2, 0)))
     play = path(
         (0, 110, 110),
         (18, 140, 118, 1, 12),

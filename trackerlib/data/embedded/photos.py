@@ -1,5 +1,9 @@
 """Photographs that scikit-image, scikit-learn and Matplotlib ship, as textures.
 
+They are in the public domain or CC0, with three exceptions: china.jpg (Daniel
+Buechele) and flower.jpg (vultilion) are CC BY 2.0, and the motorcycle is from
+the Middlebury stereo benchmark of 2014 (Scharstein et al.).
+
 Everything is linear light: float32, 1.0 is white, `encode` undoes `decode`.
 Textures carry colour premultiplied by opacity, so that they blend and shrink
 without dark fringes.
