@@ -117,3 +117,30 @@ def test_whole_numbers_stay_exact():
     row = np.array([198, 214, 34, 81])
     assert_array_equal(boxes.otb_to_xywh(row), [197, 213, 34, 81])
     assert boxes.otb_to_xywh(row).dtype == np.float64
+
+
+FRAME = np.zeros((48, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 64, 48), (63, 47, 1, 1), (-5, -5, 6, 6), (60, 40, 99, 99)])
+def test_first_boxes_to_start_from(box):
+    boxes.first_box(np.array(box), FRAME, where="Made, frame 1")
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((np.nan, 0, 5, 5), "four finite numbers"),
+        ((0, 0, np.inf, 5), "four finite numbers"),
+        ((0, 0, 5), "four finite numbers"),
+        ((0, 0, 0, 5), "at least 1 pixels"),
+        ((0, 0, 5, -3), "at least 1 pixels"),
+        ((0, 0, 0.5, 5), "at least 1 pixels"),
+        ((64, 0, 5, 5), "overlaps the 64x48 frame"),
+        ((0, 48, 5, 5), "overlaps the 64x48 frame"),
+        ((-5, 0, 5, 5), "overlaps the 64x48 frame"),
+    ],
+)
+def test_first_boxes_to_refuse(box, expected):
+    with pytest.raises(ValueError, match=f"^Made, frame 1: .*{expected}.* got"):
+        boxes.first_box(np.array(box), FRAME, where="Made, frame 1")

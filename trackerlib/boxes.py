@@ -80,26 +80,27 @@ def overlap(boxes, others):
     return library.where(union > 0, shared / library.where(union > 0, union, 1.0), 0.0)
 
 
-def first_box(box, frame: np.ndarray, least: float = 1.0) -> np.ndarray:
+def first_box(
+    box: np.ndarray, frame: np.ndarray, least: float = 1.0, where: str = "first_box"
+) -> np.ndarray:
     """The box that a tracker starts from, checked -> a copy, (4,) float64.
 
     box    x, y, w, h
     frame  (H, W, 3), the frame it belongs to
-    least  smallest width and height, pixels
+    least  smallest width and height, pixels; one pixel itself is legal
+    where  names the sequence and the frame, for the message
 
     Raises ValueError for a box that is not finite, too small or wholly outside the frame.
     """
     target = np.array(box, dtype=np.float64)
     height, width = frame.shape[:2]
-    if (
-        target.shape != (4,)
-        or not np.isfinite(target).all()
-        or (target[2:] < least).any()
-        or (target[:2] >= (width, height)).any()
-        or (target[:2] + target[2:] <= 0).any()
-    ):
-        raise ValueError(
-            f"first_box: expected x, y, w, h of at least {least:g} pixels a side "
-            f"that meets the {width} x {height} frame, got {target.tolist()}"
-        )
-    return target
+    if target.shape != (4,) or not np.isfinite(target).all():
+        expected = "four finite numbers x, y, w, h"
+    elif (target[2:] < least).any():
+        expected = f"a width and height of at least {least:g} pixels"
+    elif (target[:2] >= (width, height)).any() or (target[:2] + target[2:] <= 0).any():
+        expected = f"a box that overlaps the {width}x{height} frame"
+    else:
+        return target
+    got = ", ".join(f"{number:g}" for number in target.ravel())
+    raise ValueError(f"{where}: expected {expected}, got {got}")

@@ -12,7 +12,6 @@ from trackerlib.data.sequence import (
     FrameError,
     ImageFiles,
     Sequence,
-    check_first_box,
     fill_gaps,
     image_files,
     read_image,
@@ -137,27 +136,3 @@ def test_folders_that_are_no_video(tmp_path, names, error, said):
 def test_gaps_keep_their_place(tmp_path):
     files = {n: tmp_path / f"{n:05d}.png" for n in (9, 10, 13)}
     assert fill_gaps(files) == {n: tmp_path / f"{n:05d}.png" for n in range(9, 14)}
-
-
-@pytest.mark.parametrize("box", [(0, 0, 64, 48), (63, 47, 1, 1), (-5, -5, 6, 6), (60, 40, 99, 99)])
-def test_first_boxes_to_start_from(box):
-    check_first_box(np.array(box), frame(0), "Made, frame 1")
-
-
-@pytest.mark.parametrize(
-    ("box", "expected"),
-    [
-        ((np.nan, 0, 5, 5), "four finite numbers"),
-        ((0, 0, np.inf, 5), "four finite numbers"),
-        ((0, 0, 5), "four finite numbers"),
-        ((0, 0, 0, 5), "at least 1 pixel"),
-        ((0, 0, 5, -3), "at least 1 pixel"),
-        ((0, 0, 0.5, 5), "at least 1 pixel"),
-        ((64, 0, 5, 5), "overlaps the 64x48 frame"),
-        ((0, 48, 5, 5), "overlaps the 64x48 frame"),
-        ((-5, 0, 5, 5), "overlaps the 64x48 frame"),
-    ],
-)
-def test_first_boxes_to_refuse(box, expected):
-    with pytest.raises(ValueError, match=f"^Made, frame 1: first box: .*{expected}.* got"):
-        check_first_box(np.array(box), frame(0), "Made, frame 1")

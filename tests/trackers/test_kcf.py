@@ -148,7 +148,7 @@ def test_the_smallest_target(moving, features, side):
     tracker = Tracker(Config(features=features))
     tracker.init(frames[0], [70, 60, side, side])
     assert np.isfinite(tracker.update(frames[1])).all()
-    with pytest.raises(ValueError, match=f"at least {side} pixels a side"):
+    with pytest.raises(ValueError, match=f"at least {side} pixels"):
         tracker.init(frames[0], [70, 60, side, side - 0.1])
 
 

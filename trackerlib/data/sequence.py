@@ -89,30 +89,6 @@ def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
     }
 
 
-def check_first_box(box: np.ndarray, frame: np.ndarray, where: str) -> None:
-    """Raise ValueError unless a tracker can start from the box.
-
-    box    (4,) x, y, w, h, 0-based
-    frame  (H, W, 3) that it is in
-    where  names the sequence and the frame, for the message
-
-    The box must be finite, at least one pixel wide and high (one pixel itself is
-    legal, though nobody can track it well) and share some area with the frame.
-    """
-    box = np.asarray(box, dtype=np.float64)
-    height, width = frame.shape[:2]
-    if box.shape != (4,) or not np.isfinite(box).all():
-        expected = "four finite numbers x, y, w, h"
-    elif (box[2:] < 1).any():
-        expected = "a width and height of at least 1 pixel"
-    elif (box[:2] >= (width, height)).any() or (box[:2] + box[2:] <= 0).any():
-        expected = f"a box that overlaps the {width}x{height} frame"
-    else:
-        return
-    got = ", ".join(f"{number:g}" for number in box.ravel())
-    raise ValueError(f"{where}: first box: expected {expected}, got {got}")
-
-
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """One target in one video.

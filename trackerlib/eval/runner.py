@@ -22,8 +22,9 @@ import numpy as np
 import torch
 
 from trackerlib import __version__
+from trackerlib.boxes import first_box
 from trackerlib.data import Dataset
-from trackerlib.data.sequence import FrameError, Sequence, check_first_box
+from trackerlib.data.sequence import FrameError, Sequence
 from trackerlib.eval.protocols import Segment, segments
 from trackerlib.eval.store import Store, Track, Unit
 
@@ -76,7 +77,7 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
                 raise frame
             warning = f"{frame}; the last box stays"
         elif index == segment.start:
-            check_first_box(box, frame, where)
+            first_box(box, frame, where=f"{where}, first box")
             _, seconds = _timed(tracker.init, frame, box.copy())
         else:
             answer, seconds = _timed(tracker.update, frame)
