@@ -90,7 +90,7 @@ def test_track_goes_on_after_a_bad_frame(images, tmp_path, capsys):
         (["--tracker", "nobody"], "expected a tracker among"),
         (["--tracker", "kcf:kernel=round"], "kernel among gaussian, linear"),
         (["--device", "abacus"], "expected auto, cpu or a device"),
-        (["--box", "100,14,16,16"], "frame 1: first box: expected a box that overlaps"),
+        (["--box", "100,14,16,16"], "frame 1, first box: expected a box that overlaps"),
         (["--out", "out.jpeg-sequence"], "cannot write MPEG-4 to out.jpeg-sequence"),
     ],
 )

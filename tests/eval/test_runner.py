@@ -157,7 +157,7 @@ def test_an_unusable_first_frame_is_an_error(dark):
 
 @pytest.mark.parametrize("box", [[70, 8, 20, 16], [10, 8, 0, 16], [10, np.nan, 20, 16]])
 def test_an_unusable_first_box_is_an_error(dark, box):
-    with pytest.raises(ValueError, match="Dark, frame 1: first box"):
+    with pytest.raises(ValueError, match="Dark, frame 1, first box"):
         track(FakeTracker(), dark, Segment("ope", 0, np.array(box)))
 
 
