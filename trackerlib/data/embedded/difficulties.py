@@ -276,7 +276,7 @@ def coins(severity: float) -> Shot:
 
 def harbour(severity: float) -> Shot:
     """A passer-by far away, a dozen pixels wide."""
-    size = 0.36**severity
+    size = 1 / (1 + 1.78 * severity)
 
     def stroll(f):
         return np.array([160 + (f - 40) * 1.6 * size, 190 - 6 * severity, size, 0])
