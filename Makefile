@@ -27,7 +27,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help book test lab reproduce bench clean
+.PHONY: help book test lab reproduce clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
