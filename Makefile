@@ -27,7 +27,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help book test lab reproduce clean
+.PHONY: help book test lab reproduce notebooks clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -37,6 +37,7 @@ book: $(HTML) ## run the reproduction on the embedded benchmark, render the book
 	@echo "The book is built: open $(abspath $(HTML))"
 
 test: $(READY) ## run everything that is tested
+	$(BIN)/python -m trackerlib data render
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
@@ -54,6 +55,12 @@ reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKER
 	$(BIN)/jupyter nbconvert --to html $(OUT)/otb_table.ipynb
 	@echo "Open $(abspath $(OUT))/otb_table.html"
 
+notebooks: $(READY) ## run the book's notebooks again and store their outputs, after a change
+	$(BIN)/python -m trackerlib data render
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  $(or $(NB),$(shell find book -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'))
+
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)
 
@@ -67,6 +74,7 @@ $(READY): requirements.txt pyproject.toml
 
 $(TABLE): book/reproduction/otb_table.ipynb $(LIBRARY) $(READY)
 	mkdir -p $(BUILD)
+	$(BIN)/python -m trackerlib data render
 	$(BIN)/papermill $< $@ -r store "$(abspath $(STORE))"
 
 # The book is built from a copy in which the table is the one just computed.
