@@ -17,6 +17,7 @@ STORE ?= $(BUILD)/store
 OUT ?= $(BUILD)/reproduce
 
 LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json')
+NB ?= $(shell find book -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
 BOOK := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*') _config.yml _toc.yml
 TABLE := $(BUILD)/otb_table.ipynb
 HTML := $(BUILD)/_build/html/index.html
@@ -55,11 +56,13 @@ reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKER
 	$(BIN)/jupyter nbconvert --to html $(OUT)/otb_table.ipynb
 	@echo "Open $(abspath $(OUT))/otb_table.html"
 
-notebooks: $(READY) ## run the book's notebooks again and store their outputs, after a change
+notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
 	$(BIN)/python -m trackerlib data render
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
-	  $(or $(NB),$(shell find book -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*'))
+	$(BIN)/jupyter nbconvert --to notebook --inplace --execute \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False $(NB)
+	$(BIN)/jupyter nbconvert --to notebook --inplace --CoalesceStreamsPreprocessor.enabled=True \
+	  --TagRemovePreprocessor.enabled=True \
+	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)
