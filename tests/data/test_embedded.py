@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from pathlib import Path
 
 import cv2
@@ -110,6 +111,17 @@ def test_a_full_disk_leaves_nothing_behind_and_says_what_to_do(home, monkeypatch
     with pytest.raises(OSError, match=r"No space left.*TRACKERLIB_CACHE"):
         embedded.ensure()
     assert list(home.iterdir()) == []
+
+
+def test_drafts_of_killed_renderings_go_after_an_hour(home):
+    for name, age in (("new", 60), ("old", 2 * store.HOUR)):
+        draft = home / f"embedded-0123456789ab.draft-{name}"
+        (draft / "Ball").mkdir(parents=True)
+        os.utime(draft, (time.time() - age,) * 2)
+    (home / "embedded-0123456789ab").mkdir()
+    root = embedded.ensure()
+    left = {"embedded-0123456789ab", "embedded-0123456789ab.draft-new", root.name}
+    assert {p.name for p in home.iterdir()} == left
 
 
 def test_a_cache_that_cannot_be_made_is_an_error_with_a_cure(home, monkeypatch):

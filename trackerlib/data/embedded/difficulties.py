@@ -17,7 +17,6 @@ from trackerlib.data.embedded.sets import (
     SAND,
     TABLE_SHADOW,
     WALL_SHADOW,
-    WHEEL_SHADOW,
     astronaut,
     backdrop,
     bricks,
@@ -62,9 +61,9 @@ def spotlight(severity: float) -> Shot:
 
 
 def ride(severity: float) -> Shot:
-    """A motorcycle that comes from the end of the street right up to the camera."""
+    """A space shuttle that rolls from its launch pad right up to the camera."""
     journey = path(
-        (0, 90, 172, 0.62), (35, 180, 182, 0.9), (60, 290, 225, 1.5, 2), (99, 220, 318, 2.6, -3)
+        (0, 90, 178, 0.64), (35, 160, 190, 0.9), (60, 230, 228, 1.35, 1), (99, 250, 322, 2.12, -2)
     )
 
     def approach(f):
@@ -75,8 +74,8 @@ def ride(severity: float) -> Shot:
         name="Ride",
         size=LARGE,
         frames=100,
-        backdrop=street(photo("motorcycle")[:150, 60:], ground("gravel", ASPHALT), LARGE, 0.4),
-        target=Actor(Flat(cutout("motorcycle", 62, (0.5, 0.97))), approach, WHEEL_SHADOW),
+        backdrop=street(photo("rocket"), ground("gravel", ASPHALT), LARGE, 0.4),
+        target=Actor(Flat(cutout("shuttle", 70, (0.5, 0.97))), approach, GROUND_SHADOW),
         attributes=("SV", "IPR"),
         camera=hand_held(3, 1.5),
     )
@@ -128,7 +127,7 @@ def gymnast(severity: float) -> Shot:
 
 
 def handheld(severity: float) -> Shot:
-    """A parked motorcycle filmed on the run: the camera jerks and the shutter stays open."""
+    """A cup on a table filmed on the run: the camera jerks and the shutter stays open."""
     jolt = sway(7, 15, (50, 38, 0.02, 3))
 
     def jerks(f):
@@ -138,12 +137,8 @@ def handheld(severity: float) -> Shot:
         name="Handheld",
         size=LARGE,
         frames=90,
-        backdrop=street(photo("china")[60:330], ground("gravel", SAND), LARGE, 0.5),
-        target=Actor(
-            Flat(cutout("motorcycle", 56, (0.5, 0.97))),
-            path((0, 230, 236), (89, 260, 240)),
-            WHEEL_SHADOW,
-        ),
+        backdrop=street(photo("china")[60:330], wood(), LARGE, 0.5),
+        target=Actor(Flat(cutout("cup", 64)), path((0, 230, 215), (89, 260, 219)), TABLE_SHADOW),
         attributes=("MB", "FM"),
         camera=hand_held(8, 1.0, jerks),
         sensor=Sensor(shutter=severity),
@@ -218,7 +213,7 @@ def carton(severity: float) -> Shot:
         name="Carton",
         size=LARGE,
         frames=100,
-        backdrop=street(photo("motorcycle")[:250], wood(), LARGE, 0.45),
+        backdrop=street(bricks(SAND), wood(), LARGE, 0.45),
         target=Actor(
             model, journey, Shadow(dx=12, dy=42, squash=0.35, lean=0.3, strength=0.7, blur=7)
         ),

@@ -1,8 +1,7 @@
 """Photographs that scikit-image, scikit-learn and Matplotlib ship, as textures.
 
-They are in the public domain or CC0, with three exceptions: china.jpg (Daniel
-Buechele) and flower.jpg (vultilion) are CC BY 2.0, and the motorcycle is from
-the Middlebury stereo benchmark of 2014 (Scharstein et al.).
+They are in the public domain or CC0, with two exceptions: china.jpg (Daniel
+Buechele) and flower.jpg (vultilion) are CC BY 2.0.
 
 Everything is linear light: float32, 1.0 is white, `encode` undoes `decode`.
 Textures carry colour premultiplied by opacity, so that they blend and shrink
@@ -66,8 +65,6 @@ def _load(name: str) -> np.ndarray:
 
         with get_sample_data("grace_hopper.jpg") as file:
             return imread(file)
-    if name == "motorcycle":
-        return skimage.data.stereo_motorcycle()[0]
     return getattr(skimage.data, name)()
 
 

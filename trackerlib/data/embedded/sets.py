@@ -20,7 +20,6 @@ from trackerlib.data.embedded.shot import Backdrop, Camera, Shadow
 
 MARGIN = 60  # pixels of backdrop beyond each edge of the frame at home
 GROUND_SHADOW = Shadow(dx=2, dy=-1, squash=-0.25, lean=0.7, strength=0.7, blur=2)
-WHEEL_SHADOW = Shadow(dx=-3, dy=-4, squash=-0.15, lean=0.2, strength=0.85, blur=3)
 TABLE_SHADOW = Shadow(dx=6, dy=8, strength=0.7, blur=6)
 WALL_SHADOW = Shadow(dx=10, dy=12, strength=0.4, blur=9)
 RUST, SAND, ASPHALT, LAWN = (

@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +26,7 @@ from trackerlib.data.sequence import Sequence
 SHOTS = {make.__name__.capitalize(): make for make in (*BY_ATTRIBUTE.values(), *MIXTURES)}
 DIFFICULTIES = {code: make.__name__.capitalize() for code, make in BY_ATTRIBUTE.items()}
 HIGHEST_SEVERITY = 2.0
+HOUR = 3600  # seconds; far more than a rendering takes
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def ensure() -> Path:
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{final.name}.", dir=final.parent) as draft:
+        _sweep(final.parent)
+        with tempfile.TemporaryDirectory(prefix=f"{final.name}.draft-", dir=final.parent) as draft:
             _render_all(Path(draft) / final.name)
             os.rename(Path(draft) / final.name, final)
     except OSError as error:
@@ -106,6 +111,14 @@ def ensure() -> Path:
                 "free 100 MB there, or set TRACKERLIB_CACHE to another folder"
             ) from error
     return final
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the drafts that killed renderings left behind: those older than an hour."""
+    for draft in folder.glob("embedded-*.draft-*"):
+        with suppress(FileNotFoundError):  # another process sweeps, or has just finished
+            if time.time() - draft.stat().st_mtime > HOUR:
+                shutil.rmtree(draft)
 
 
 def _render_all(folder: Path) -> None:
