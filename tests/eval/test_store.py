@@ -110,6 +110,14 @@ def test_a_damaged_record_is_not_taken(store):
     assert not store.complete(UNIT) and not list(store.results())
 
 
+def test_a_record_of_another_version_is_not_taken(store):
+    store.write(UNIT, TRACK, {})
+    store.write_failure(UNIT, "Traceback")
+    for record in store.root.rglob("*.json"):
+        record.write_text(record.read_text().replace('"first_box"', '"first"'))
+    assert not list(store.results()) and not list(store.failures())
+
+
 @pytest.mark.parametrize("died_at", [1, 2])
 def test_dying_between_the_files_leaves_nothing_complete(store, monkeypatch, died_at):
     store.write(UNIT, dataclasses.replace(TRACK, boxes=TRACK.boxes + 1), {})

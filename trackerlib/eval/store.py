@@ -17,7 +17,7 @@ import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -186,7 +186,7 @@ class Store:
         return self.root / (unit.stem + suffix)
 
     def _load(self, path: Path) -> Result | None:
-        record, boxes = _read_json(path), path.with_suffix(".txt")
+        record, boxes = _record(path), path.with_suffix(".txt")
         if "boxes_sha256" not in record or not boxes.is_file():
             return None
         text = boxes.read_text()
@@ -246,13 +246,20 @@ def _read_json(path: Path) -> dict:
         return {}
 
 
+def _record(path: Path) -> dict:
+    """A unit's record; empty where there is no whole one of this version."""
+    record = _read_json(path)
+    known = {field.name for field in fields(Unit)}
+    return record if record.get("unit", {}).keys() == known else {}
+
+
 def _unit(record: dict) -> Unit:
-    fields = record["unit"]
-    return Unit(**{**fields, "first_box": tuple(fields["first_box"])})
+    unit = record["unit"]
+    return Unit(**{**unit, "first_box": tuple(unit["first_box"])})
 
 
 def _failure(path: Path) -> Failure | None:
-    record = _read_json(path)
+    record = _record(path)
     return Failure(_unit(record), record["traceback"]) if record else None
 
 
