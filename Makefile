@@ -59,8 +59,11 @@ reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKER
 notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
 	$(BIN)/python -m trackerlib data render
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False $(NB)
+	  --ExecutePreprocessor.record_timing=False $(NB)
 	$(BIN)/jupyter nbconvert --to notebook --inplace --CoalesceStreamsPreprocessor.enabled=True \
+	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info \
 	  --TagRemovePreprocessor.enabled=True \
 	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
 
