@@ -5,6 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from trackerlib import trackers
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
@@ -54,3 +56,12 @@ def test_what_is_not_compared_is_not_everything(notebook):
 def test_every_chapter_has_its_solutions():
     chapters = {path.name for path in (BOOK / "chapters").glob("*.ipynb")}
     assert chapters and chapters == {path.name for path in (BOOK / "solutions").glob("*.ipynb")}
+
+
+def test_the_table_is_about_every_tracker():
+    template = nbformat.read(BOOK / "reproduction" / "otb_table.ipynb", as_version=4)
+    (parameters,) = (c for c in template.cells if "parameters" in c.metadata.get("tags", []))
+    namespace = {}
+    exec(parameters.source, namespace)
+    asked = {trackers.parse(text).module for text in namespace["trackers"].split()}
+    assert asked == set(trackers.names())
