@@ -13,7 +13,7 @@ SEEDS ?= 0
 DEVICE ?= auto
 WORKERS ?= 1
 SCHEDULER ?=
-STORE ?= $(BUILD)/store
+STORE ?=
 OUT ?= $(BUILD)/reproduce
 
 LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json')
@@ -52,7 +52,7 @@ reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKER
 	$(BIN)/papermill book/reproduction/otb_table.ipynb $(OUT)/otb_table.ipynb \
 	  -r data "$(DATA)" -r split "$(SPLIT)" -r trackers "$(TRACKERS)" -r protocol "$(PROTOCOL)" \
 	  -r seeds "$(SEEDS)" -r device "$(DEVICE)" -p workers $(WORKERS) \
-	  -r scheduler "$(SCHEDULER)" -r store "$(abspath $(STORE))"
+	  -r scheduler "$(SCHEDULER)" -r store "$(STORE)"
 	$(BIN)/jupyter nbconvert --to html $(OUT)/otb_table.ipynb
 	@echo "Open $(abspath $(OUT))/otb_table.html"
 
@@ -81,7 +81,7 @@ $(READY): requirements.txt pyproject.toml
 $(TABLE): book/reproduction/otb_table.ipynb $(LIBRARY) $(READY)
 	mkdir -p $(BUILD)
 	$(BIN)/python -m trackerlib data render
-	$(BIN)/papermill $< $@ -r store "$(abspath $(STORE))"
+	$(BIN)/papermill $< $@
 
 # The book is built from a copy in which the table is the one just computed.
 $(HTML): $(TABLE) $(BOOK)
