@@ -150,7 +150,7 @@ def test_a_failed_unit_is_told_and_reported_missing(otb, options, capsys):
     assert "Left.ope.seed0: " in capsys.readouterr().err
     assert main(["report", *options]) == 0
     printed = capsys.readouterr().out
-    assert "1 of 2" in printed and "missing" in printed and "Left" in printed
+    assert "1/2" in printed and "missing" in printed and "Left" in printed
 
 
 @pytest.mark.parametrize(

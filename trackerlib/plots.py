@@ -46,14 +46,14 @@ def success_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
     """Success (21,) against overlap threshold; the legend gives each curve's mean, its AUC."""
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
         ax.plot(THRESHOLDS, curve, color=colour, label=f"{label} [{np.mean(curve):.3f}]")
-    _finish(ax, "overlap threshold (1)", "success rate (1)", (0, 1))
+    _finish(ax, "overlap threshold (1)", "success rate (1)", (0, 1), "lower left")
 
 
 def precision_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
     """Precision (51,) against 0 to 50 px; the legend gives each curve's value at 20 px."""
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
         ax.plot(np.arange(51), curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
-    _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50))
+    _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50), "lower right")
 
 
 def player(images: list[np.ndarray], captions: list[str], quality: int = 80) -> HTML:
@@ -115,10 +115,10 @@ def _cycle():
     return itertools.cycle(COLOURS)
 
 
-def _finish(ax, xlabel, ylabel, xlim):
+def _finish(ax, xlabel, ylabel, xlim, corner):
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim, ylim=(0, 1))
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc=corner)
 
 
 def _jpeg(image: np.ndarray, quality: int) -> str:

@@ -57,8 +57,8 @@ def evaluated(tmp_path):
 def test_means_are_over_what_was_finished_and_say_so(evaluated):
     table = report.table(evaluated)
     still = score(BOXES[:1].repeat(5, 0), BOXES)
-    assert table.loc["kcf", "sequences"] == "2 of 2"
-    assert table.loc["identity", "sequences"] == "1 of 2"
+    assert table.loc["kcf", "sequences"] == "2/2"
+    assert table.loc["identity", "sequences"] == "1/2"
     np.testing.assert_allclose(table.loc["identity", "AUC"], still.auc)
     np.testing.assert_allclose(table.loc["kcf", "AUC"], 20 / 21)  # overlap 1 is not above 1
     assert table["AUC"].is_monotonic_decreasing
@@ -85,10 +85,10 @@ def test_what_was_noticed_is_told(evaluated):
 def test_published_trackers_stand_beside_over_the_same_sequences(evaluated):
     auc, precision, covered = published_scores(["Girl", "David"])["KCF"]
     row = report.table(evaluated).loc["KCF (published)"]
-    assert (row["AUC"], row["precision at 20 px"], row["sequences"]) == (
+    assert (row["AUC"], row["P(20 px)"], row["sequences"]) == (
         auc,
         precision,
-        f"{covered} of 2",
+        f"{covered}/2",
     )
 
 

@@ -16,9 +16,9 @@ from trackerlib.eval.store import Result, Store, Unit
 
 MEASURES = {
     "auc": "AUC",
-    "precision20": "precision at 20 px",
-    "success50": "success at 0.5",
-    "normalised": "normalised precision",
+    "precision20": "P(20 px)",
+    "success50": "S(0.5)",
+    "normalised": "P, normalised",
 }
 
 
@@ -111,7 +111,7 @@ def _row(report: Report, tracker: str) -> dict:
         "to": auc.high,
         **others,
         "seed spread": seed_spread(grid.to_numpy()),
-        "sequences": f"{auc.sequences} of {len(report.dataset.sequences)}",
+        "sequences": f"{auc.sequences}/{len(report.dataset.sequences)}",
     }
 
 
@@ -121,7 +121,7 @@ def _published(report: Report) -> dict[str, dict]:
         f"{tracker} (published)": {
             "AUC": auc,
             MEASURES["precision20"]: precision,
-            "sequences": f"{covered} of {len(names)}",
+            "sequences": f"{covered}/{len(names)}",
         }
         for tracker, (auc, precision, covered) in published_scores(names).items()
     }

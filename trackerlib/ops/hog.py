@@ -16,6 +16,7 @@ from torch.nn.functional import avg_pool2d, pad
 ORIENTATIONS = 18  # over the full circle; opposite ones together make 9 more channels
 CLIP = 0.2  # of a normalised histogram entry
 TEXTURE = 0.2357  # weight of the four gradient energy channels
+TIE = 1e-3  # bins; vertical gradients lie between two, and all go one way whatever the last bit
 EPSILON = 1e-4 / 4  # under the block norm, for sums over the pixels of a cell
 
 
@@ -50,7 +51,8 @@ def _histograms(image: torch.Tensor, cell: int) -> torch.Tensor:
     """(H, W) -> (18, h, w) gradient magnitude by orientation, shared among the nearest cells."""
     height, width = (side // cell for side in image.shape)
     dy, dx = (step[: height * cell, : width * cell].flatten() for step in torch.gradient(image))
-    bins = (torch.atan2(dy, dx) * (ORIENTATIONS / math.tau)).round().long() % ORIENTATIONS
+    turns = torch.atan2(dy, dx) / math.tau
+    bins = (turns * ORIENTATIONS + TIE).round().long() % ORIENTATIONS
     magnitude = torch.hypot(dy, dx)
     framed = ORIENTATIONS, height + 2, width + 2  # what falls beyond the border ends in the frame
     upper_left, shares = _votes(height, width, cell, image.device)
