@@ -1,10 +1,10 @@
 """Figures that two or more chapters use."""
 
 import base64
+import hashlib
 import html
 import itertools
 import json
-import uuid
 
 import cv2
 import numpy as np
@@ -68,12 +68,14 @@ def player(images: list[np.ndarray], captions: list[str], quality: int = 80) -> 
             f"and {len(captions)} captions"
         )
     width = images[0].shape[1]
+    frames = json.dumps([_jpeg(image, quality) for image in images])
+    name = hashlib.sha256(frames.encode()).hexdigest()[:8]  # the same in every run
     return HTML(
-        PLAYER.replace("$ID", f"player-{uuid.uuid4().hex[:8]}")
+        PLAYER.replace("$ID", f"player-{name}")
         .replace("$WIDTH", str(width))
         .replace("$LAST", str(len(images) - 1))
         .replace("$FIRST_CAPTION", html.escape(captions[0]))
-        .replace("$FRAMES", json.dumps([_jpeg(image, quality) for image in images]))
+        .replace("$FRAMES", frames)
         .replace("$CAPTIONS", json.dumps(captions).replace("<", "\\u003c"))
     )
 
