@@ -40,6 +40,8 @@ def test_a_split_reports_what_is_missing(root):
     assert names(dataset) == ["Pair-1"]
     assert dataset.problems[0] == f"Long: left out: no folder {root / 'Long'}"
     assert dataset.problems[1].startswith("Pair-2: left out: ")
+    assert list(dataset.missing) == ["Long", "Pair-2"]
+    assert dataset.missing["Long"] == f"no folder {root / 'Long'}"
     with pytest.raises(FileNotFoundError, match=r"split 'otb50'.*Long: left out"):
         open_dataset(root, "otb50")
 
@@ -47,6 +49,7 @@ def test_a_split_reports_what_is_missing(root):
 def test_names_and_what_differs_only_for_them(root):
     (root / "Long" / "img" / "0004.jpg").unlink()
     assert open_dataset(root, "pair.1, Mine").problems == ()
+    assert open_dataset(root, "pair.1, Mine").missing == {}
     assert names(open_dataset(root, "pair.1, Mine")) == ["Pair-1", "Mine"]
     (problem,) = open_dataset(root, "long").problems
     assert "1 of 45 images missing: 0004.jpg" in problem

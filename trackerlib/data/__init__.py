@@ -1,6 +1,6 @@
 """Sequences and data sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trackerlib.data import manifest, otb
@@ -9,11 +9,16 @@ from trackerlib.data.sequence import Sequence
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Sequences to evaluate on, and what is wrong with the folder they come from."""
+    """Sequences to evaluate on, and what is wrong with the folder they come from.
+
+    problems  a line for everything that differs from the benchmark
+    missing   sequences that were asked for and could not be opened: name -> reason
+    """
 
     name: str
     sequences: tuple[Sequence, ...]
     problems: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
@@ -23,18 +28,19 @@ def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
            sequences, separated by commas
 
     What differs from the benchmark's manifest becomes a line of `problems`, and so
-    does every sequence asked for that is missing or cannot be read.
+    does every sequence asked for that cannot be opened; `missing` says which those are.
     Raises FileNotFoundError if the root is no folder or holds nothing that can be
     opened, ValueError if the split is neither known nor made of known names.
     """
     folder = _embedded() if root == "embedded" else Path(root)
-    sequences, problems = [], []
+    sequences, problems, missing = [], [], {}
     for target in otb.list_targets(folder, _names(split)):
         try:
             sequence, lines = _open(folder, target)
             sequences.append(sequence)
             problems += lines
         except (ValueError, FileNotFoundError) as error:
+            missing[target.name] = str(error)
             problems.append(f"{target.name}: left out: {error}")
     if not sequences:
         found = "; ".join(problems[:3]) or "no folder with groundtruth_rect.txt and img/"
@@ -42,7 +48,7 @@ def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
             f"open_dataset: expected OTB sequences (split {split!r}) in {folder}: {found}"
         )
     name = "embedded" if root == "embedded" else folder.resolve().name
-    return Dataset(name, tuple(sequences), tuple(problems))
+    return Dataset(name, tuple(sequences), tuple(problems), missing)
 
 
 def _embedded() -> Path:
