@@ -27,8 +27,8 @@ def track(arguments) -> int:
     """Follow one target through a video; write its boxes and the annotated video."""
     from trackerlib.data.video import read_video
     from trackerlib.eval.protocols import Segment
-    from trackerlib.eval.runner import follow
-    from trackerlib.trackers import parse, resolve_device
+    from trackerlib.eval.runner import follow, resolve_device
+    from trackerlib.trackers import parse
 
     spec = parse(arguments.tracker)
     tracker = spec.build(resolve_device(arguments.device), arguments.seed)
@@ -58,21 +58,12 @@ def track(arguments) -> int:
 
 def run(arguments) -> int:
     """Evaluate trackers; what the store holds already is not computed again."""
-    from trackerlib.eval.runner import run as run_all
+    from trackerlib.eval import runner
     from trackerlib.eval.store import Store
 
-    specs, dataset, device = _evaluation(arguments)
+    jobs, _ = _evaluation(arguments)
     store = Store(arguments.store)
-    summary = run_all(
-        specs,
-        dataset,
-        store,
-        protocol=arguments.protocol,
-        seeds=arguments.seeds,
-        device=device,
-        workers=arguments.workers,
-        scheduler=arguments.scheduler,
-    )
+    summary = runner.run(jobs, store, arguments.workers, arguments.scheduler)
     for failure in store.failures() if summary.failed else ():
         reason = failure.traceback.strip().splitlines()[-1]
         print(f"failed: {failure.unit.stem}: {reason}", file=sys.stderr)
@@ -86,15 +77,13 @@ def run(arguments) -> int:
 def report(arguments) -> int:
     """Print the table of what a store holds for trackers and a data set."""
     from trackerlib.eval.report import collect, table
-    from trackerlib.eval.runner import plan
     from trackerlib.eval.store import Store
 
-    specs, dataset, device = _evaluation(arguments)
-    jobs = plan(specs, dataset, arguments.protocol, arguments.seeds, device)
+    jobs, dataset = _evaluation(arguments)
     found = collect(jobs, dataset, Store(arguments.store))
     if not found.scores:
         raise FileNotFoundError(
-            f"report: expected results for {', '.join(spec.label for spec in specs)} "
+            f"report: expected results for {', '.join(arguments.trackers)} "
             f"in {arguments.store}, found none; compute them with the command run"
         )
     print(table(found).to_string())
@@ -190,14 +179,16 @@ def _fps(source: Path) -> float:
 
 
 def _evaluation(arguments):
-    """What `run` and `report` are about: trackers, data set, device."""
+    """What `run` and `report` are about: jobs, data set."""
     from trackerlib.data import open_dataset
-    from trackerlib.trackers import parse, resolve_device
+    from trackerlib.eval.runner import plan
+    from trackerlib.trackers import parse
 
     texts = [text for argument in arguments.trackers for text in argument.split()]
     dataset = open_dataset(arguments.data, arguments.split)
     _warn(dataset.problems)
-    return [parse(text) for text in texts], dataset, resolve_device(arguments.device)
+    specs = [parse(text) for text in texts]
+    return plan(specs, dataset, arguments.protocol, arguments.seeds, arguments.device), dataset
 
 
 def _warn(lines) -> None:

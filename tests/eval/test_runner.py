@@ -16,7 +16,7 @@ from distributed import LocalCluster
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import FrameError, ImageFiles, Sequence
 from trackerlib.eval.protocols import Segment
-from trackerlib.eval.runner import plan, run, track
+from trackerlib.eval.runner import plan, resolve_device, run, track
 from trackerlib.eval.store import Store, StoreError
 
 BOX = np.array([10.0, 8.0, 20.0, 16.0])
@@ -195,6 +195,18 @@ def test_seconds_wait_for_the_gpu(dark, monkeypatch):
     assert (track(FakeTracker(), dark, WHOLE).seconds >= 0.01).all()
 
 
+def test_devices():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ValueError, match=r"resolve_device: .* got 'warp'.*use --device cpu"):
+        resolve_device("warp")
+
+
+def test_a_plan_is_for_a_device_that_exists(dataset):
+    with pytest.raises(ValueError, match=r"expected auto, cpu or a device .* got 'abacus'"):
+        plan([Fake()], dataset, device="abacus")
+
+
 def test_the_plan_names_every_unit_once(dataset):
     jobs = plan([Fake(), Fake("nan")], dataset, seeds=(0, 1), device="cpu")
     assert len({job.unit.stem for job in jobs}) == len(jobs) == 2 * 2 * 2
@@ -202,8 +214,8 @@ def test_the_plan_names_every_unit_once(dataset):
 
 
 def test_a_run_is_complete_and_is_not_repeated(dataset, store, scheduler):
-    first = run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
-    again = run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    first = run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
+    again = run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
     assert (first.done, first.skipped, first.failed) == (2, 0, 0)
     assert (again.done, again.skipped, again.failed) == (0, 2, 0)
     result = next(store.results())
@@ -214,31 +226,33 @@ def test_a_run_is_complete_and_is_not_repeated(dataset, store, scheduler):
 
 def test_changed_code_is_run_again(dataset, store, scheduler):
     for version in ("1", "2"):
-        summary = run([Fake(version=version)], dataset, store, device="cpu", scheduler=scheduler)
+        summary = run(
+            plan([Fake(version=version)], dataset, device="cpu"), store, scheduler=scheduler
+        )
         assert summary.done == 2
     assert {result.unit.code for result in store.results()} == {"2"}
 
 
 def test_results_of_old_code_are_gone_before_new_ones_come(dataset, store, scheduler):
     shade(dataset.sequences[0], 0)
-    run([Fake("crashes", "1")], dataset, store, device="cpu", scheduler=scheduler)
+    run(plan([Fake("crashes", "1")], dataset, device="cpu"), store, scheduler=scheduler)
     shade(dataset.sequences[0], 200)
-    summary = run([Fake("crashes", "2")], dataset, store, device="cpu", scheduler=scheduler)
+    summary = run(plan([Fake("crashes", "2")], dataset, device="cpu"), store, scheduler=scheduler)
     assert (summary.done, summary.failed) == (1, 1)
     assert [result.unit.code for result in store.results()] == ["2"]
 
 
 def test_other_frames_are_another_unit(dataset, store, scheduler):
-    run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
     replace_frame(
         dataset.sequences[0], 2, np.ones((48, 64, 3), np.uint8) * np.arange(3, dtype="u1")
     )
-    summary = run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+    summary = run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
     assert (summary.done, summary.skipped) == (1, 1)
 
 
 def test_a_crash_is_recorded_and_stops_no_other(dataset, store, scheduler):
-    summary = run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
+    summary = run(plan([Fake("crashes")], dataset, device="cpu"), store, scheduler=scheduler)
     assert (summary.done, summary.failed) == (1, 1)
     (failure,) = store.failures()
     assert failure.unit.sequence == "Bright"
@@ -246,15 +260,15 @@ def test_a_crash_is_recorded_and_stops_no_other(dataset, store, scheduler):
 
 
 def test_a_crash_is_retried(dataset, store, scheduler):
-    run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
+    run(plan([Fake("crashes")], dataset, device="cpu"), store, scheduler=scheduler)
     shade(dataset.sequences[0], 0)
-    summary = run([Fake("crashes")], dataset, store, device="cpu", scheduler=scheduler)
+    summary = run(plan([Fake("crashes")], dataset, device="cpu"), store, scheduler=scheduler)
     assert (summary.done, summary.skipped, summary.failed) == (1, 1, 0)
     assert not list(store.failures())
 
 
 def test_a_seed_belongs_to_its_unit(dataset, store, scheduler):
-    run([Fake("seed")], dataset, store, seeds=(0, 1), device="cpu", scheduler=scheduler)
+    run(plan([Fake("seed")], dataset, seeds=(0, 1), device="cpu"), store, scheduler=scheduler)
     seeds = {r.unit.stem: r.track.boxes[1, 0] for r in store.results()}
     assert len(set(seeds.values())) == 4
     bright = next(s for stem, s in seeds.items() if stem.endswith("Bright.ope.seed0"))
@@ -269,20 +283,20 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_there(dataset, store, sched
     unfinished.parent.mkdir(parents=True)
     unfinished.symlink_to("/dev/full")
     with pytest.raises(StoreError, match="disk is full"):
-        run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+        run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
     assert [result.unit.sequence for result in store.results()] == ["Bright"]
     unfinished.unlink()
-    assert run([Fake()], dataset, store, device="cpu", scheduler=scheduler).skipped == 1
+    assert run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler).skipped == 1
 
 
 def test_a_store_in_use_is_refused(dataset, store, scheduler):
     with store.exclusive(), pytest.raises(StoreError, match=f"process {os.getpid()}"):
-        run([Fake()], dataset, store, device="cpu", scheduler=scheduler)
+        run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
 
 
 def test_no_workers_is_an_error(dataset, store):
     with pytest.raises(ValueError, match="at least one worker, got 0"):
-        run([Fake()], dataset, store, workers=0)
+        run([], store, workers=0)
 
 
 def test_a_scheduler_out_of_reach_is_an_error(dataset, store):
@@ -290,12 +304,12 @@ def test_a_scheduler_out_of_reach_is_an_error(dataset, store):
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(OSError, match=r"127\.0\.0\.1:9"),
     ):
-        run([Fake()], dataset, store, device="cpu", scheduler="tcp://127.0.0.1:9")
+        run(plan([Fake()], dataset, device="cpu"), store, scheduler="tcp://127.0.0.1:9")
 
 
 def test_a_worker_that_dies_is_a_recorded_crash(dataset, store):
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        summary = run([Fake("dies")], dataset, store, device="cpu")
+        summary = run(plan([Fake("dies")], dataset, device="cpu"), store)
     assert (summary.done, summary.failed) == (1, 1)
     (failure,) = store.failures()
     assert failure.unit.sequence == "Bright" and "KilledWorker" in failure.traceback
@@ -307,6 +321,6 @@ def test_memory_does_not_grow_with_the_sequence(tmp_path, store):
         sequence(tmp_path / name, length, size=(240, 320))
         for name, length in (("A100", 100), ("B1000", 1000))
     ]
-    run([Fake("memory")], Dataset("long", tuple(sequences)), store, device="cpu")
+    run(plan([Fake("memory")], Dataset("long", tuple(sequences)), device="cpu"), store)
     short, long = (result.track.boxes[1:, 0].max() for result in store.results())
     assert long == pytest.approx(short, rel=0.10)

@@ -4,12 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trackerlib import trackers
-from trackerlib.trackers import names, parse, resolve_device
+from trackerlib.trackers import names, parse
 
 
 def test_every_name_builds_a_tracker_that_answers_boxes(moving):
@@ -84,10 +83,3 @@ def test_the_hash_of_a_trackers_code(library, file, addition, counts):
     with (library / file).open("a") as text:
         text.write(addition)
     assert (code("trackerlib.trackers.kcf") != before) == counts
-
-
-def test_devices():
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(ValueError, match=r"resolve_device: .* got 'warp'.*use --device cpu"):
-        resolve_device("warp")

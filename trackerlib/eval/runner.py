@@ -1,8 +1,8 @@
 """Trackers over data sets: one unit at a time, in parallel, resumable.
 
 The workers compute, the caller alone writes the store. Every unit runs on one
-CPU thread in a process of its own, so that its boxes and its speed do not
-depend on how many run beside it.
+CPU thread, and a local cluster's every worker is a process of one unit at a
+time, so that the boxes do not depend on how many run beside.
 """
 
 import hashlib
@@ -94,6 +94,20 @@ def track(tracker, sequence: Sequence, segment: Segment) -> Track:
     return Track(np.array(boxes), np.array(seconds), tuple(filter(None, warnings)))
 
 
+def resolve_device(device: str) -> str:
+    """`auto` -> `cuda` where torch finds a GPU, `cpu` elsewhere; others are checked."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"resolve_device: expected auto, cpu or a device that torch {torch.__version__} "
+            f"can use here, got {device!r} ({error}); use --device cpu"
+        ) from error
+    return device
+
+
 def plan(
     specs: Iterable,
     dataset: Dataset,
@@ -103,10 +117,10 @@ def plan(
 ) -> list[Job]:
     """Every job of an evaluation, in the order in which it is run.
 
-    `device` auto is this machine's GPU if it has one, and goes for all workers.
+    `device` is this machine's (see `resolve_device`), and goes for all workers.
+    Raises ValueError for an unknown protocol or device.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(device)
     parts = [
         (sequence, _contents(sequence), segment)
         for sequence in dataset.sequences
@@ -140,18 +154,10 @@ def plan(
     ]
 
 
-def run(
-    specs: Iterable,
-    dataset: Dataset,
-    store: Store,
-    protocol: str = "ope",
-    seeds: Iterable[int] = (0,),
-    device: str = "auto",
-    workers: int = 1,
-    scheduler: str | None = None,
-) -> Summary:
+def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None = None) -> Summary:
     """Run what the store does not hold yet; a unit that crashes is recorded, not raised.
 
+    jobs       of `plan`
     workers    processes of a local cluster; take speed figures from runs with 1
     scheduler  address of a running dask scheduler (tcp://...), whose workers see
                the same files and the same library, instead of a local cluster
@@ -162,7 +168,6 @@ def run(
     """
     if workers < 1:
         raise ValueError(f"run: expected at least one worker, got {workers}")
-    jobs = plan(specs, dataset, protocol, seeds, device)
     with store.exclusive():
         due = [job for job in jobs if not store.complete(job.unit)]
         for job in due:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import numpy as np
-import torch
 
 LIBRARY = Path(__file__).resolve().parents[1]
 
@@ -29,28 +28,19 @@ LIBRARY = Path(__file__).resolve().parents[1]
 class TrackerLike(Protocol):
     """What evaluation knows of a tracker."""
 
-    def init(self, frame: np.ndarray, box: np.ndarray) -> None: ...
+    def init(self, frame: np.ndarray, box: np.ndarray) -> None:
+        """Learn the target: frame (H, W, 3) uint8 RGB, box (4,) x, y, w, h.
 
-    def update(self, frame: np.ndarray) -> np.ndarray: ...
+        Raises ValueError for a box that it cannot learn.
+        """
+
+    def update(self, frame: np.ndarray) -> np.ndarray:
+        """Find the target in the next frame (H, W, 3) -> box (4,) float64."""
 
 
 def names() -> list[str]:
     """The modules of this package: one tracker each."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
-
-
-def resolve_device(device: str) -> str:
-    """`auto` -> `cuda` where torch finds a GPU, `cpu` elsewhere; others are checked."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"resolve_device: expected auto, cpu or a device that torch {torch.__version__} "
-            f"can use here, got {device!r} ({error}); use --device cpu"
-        ) from error
-    return device
 
 
 @dataclass(frozen=True)
