@@ -16,6 +16,8 @@ SCHEDULER ?=
 STORE ?=
 OUT ?= $(BUILD)/reproduce
 
+comma := ,
+space := $(subst ,, )
 LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json')
 NB ?= $(shell find book -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
 BOOK := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*') _config.yml _toc.yml
@@ -48,12 +50,13 @@ lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book
 
 reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKERS= ...
-	mkdir -p $(OUT)
-	$(BIN)/papermill book/reproduction/otb_table.ipynb $(OUT)/otb_table.ipynb \
+	mkdir -p "$(OUT)"
+	$(BIN)/papermill book/reproduction/otb_table.ipynb "$(OUT)/otb_table.ipynb" \
 	  -r data "$(DATA)" -r split "$(SPLIT)" -r trackers "$(TRACKERS)" -r protocol "$(PROTOCOL)" \
-	  -r seeds "$(SEEDS)" -r device "$(DEVICE)" -p workers $(WORKERS) \
+	  -y "seeds: [$(subst $(space),$(comma),$(strip $(SEEDS)))]" \
+	  -r device "$(DEVICE)" -p workers $(WORKERS) \
 	  -r scheduler "$(SCHEDULER)" -r store "$(STORE)"
-	$(BIN)/jupyter nbconvert --to html $(OUT)/otb_table.ipynb
+	$(BIN)/jupyter nbconvert --to html "$(OUT)/otb_table.ipynb"
 	@echo "Open $(abspath $(OUT))/otb_table.html"
 
 notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=

@@ -1,5 +1,7 @@
-import math
+from pathlib import Path
 
+import nbformat
+import papermill
 import pytest
 
 from trackerlib.eval.parameters import check_parameters
@@ -9,22 +11,34 @@ GOOD = {"data": "embedded", "workers": 1, "seeds": [0, 1]}
 
 
 def test_known_parameters_pass_beside_what_a_notebook_holds():
-    notebook = {"In": [], "Out": {}, "_i1": "", "math": math, "check": check_parameters}
-    check_parameters(GOOD | notebook, **TYPES)
+    executed = ["data = 'embedded'", "# Parameters\nworkers = 1\nseeds = [0, 1]\n", "frames = 3"]
+    check_parameters(GOOD | {"In": executed, "frames": 3}, **TYPES)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"traker": "kcf"}, "unknown parameter 'traker'"),
         ({"data": 3}, r"'data': expected str, got 3 \(int\)"),
         ({"workers": True}, "'workers': expected int, got True"),
         ({"workers": "2"}, "'workers': expected int, got '2'"),
         ({"seeds": [0, "1"]}, r"'seeds': expected list\[int\]"),
         ({"seeds": 0}, r"'seeds': expected list\[int\]"),
+        ({"In": ["", "# Parameters\ntraker = 'kcf'\n"]}, "unknown parameter 'traker'"),
     ],
 )
 def test_others_stop_with_the_list_of_known_ones(change, message):
     with pytest.raises(ValueError, match=message) as caught:
         check_parameters(GOOD | change, **TYPES)
     assert "data (str), workers (int), seeds (list[int])" in str(caught.value)
+
+
+def test_papermill_is_stopped_by_an_unknown_parameter(tmp_path):
+    """The template's first cells, with what papermill really injects."""
+    book = Path(__file__).resolve().parents[2] / "book"
+    notebook = nbformat.read(book / "reproduction" / "otb_table.ipynb", as_version=4)
+    notebook.cells = [c for c in notebook.cells if c.cell_type == "code"][:2]
+    nbformat.write(notebook, tmp_path / "template.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter 'traker'"):
+        papermill.execute_notebook(
+            tmp_path / "template.ipynb", None, {"traker": "kcf"}, progress_bar=False
+        )

@@ -13,7 +13,7 @@ from trackerlib.eval.published import published_scores
 from trackerlib.eval.store import Store, Track
 
 BOXES = np.tile([20.0, 10.0, 8.0, 6.0], (5, 1)) + np.arange(5)[:, None] * [2, 1, 0, 0]
-ENVIRONMENT = {"device": "cpu", "device_name": "a processor", "workers": 1}
+ENVIRONMENT = {"device": "cpu", "device_name": "a processor", "threads": 1, "workers": 1}
 
 
 class Grey:
@@ -26,7 +26,7 @@ class Grey:
         return np.full((60, 80, 3), 128, np.uint8)
 
 
-def dataset(names, problems=()):
+def dataset(names, problems=(), missing=()):
     attributes = {names[0]: ("FM", "OCC"), names[1]: ("FM",)}
     return Dataset(
         "made",
@@ -34,6 +34,7 @@ def dataset(names, problems=()):
             Sequence(n, Grey(), BOXES, np.arange(1, 6), attributes=attributes[n]) for n in names
         ),
         problems,
+        dict(missing),
     )
 
 
@@ -106,7 +107,7 @@ def test_a_sequence_is_left_open_where_a_tracker_crashed(evaluated):
 
 def test_speed_is_told_from_runs_with_one_worker_alone(evaluated):
     found = report.speed(evaluated)
-    np.testing.assert_allclose(found.loc[("kcf", "cpu"), "fps"], 100)
+    np.testing.assert_allclose(found.loc[("kcf", "a processor", 1), "fps"], 100)
     assert "identity" not in found.index.get_level_values("tracker")
 
 
@@ -121,6 +122,44 @@ def test_nothing_run_is_an_empty_table_not_an_error(tmp_path):
     found = report.collect(jobs, made, Store(tmp_path))
     assert report.table(found).empty and report.attributes(found).empty
     assert list(found.missing["reason"]) == ["not run yet"] * 2
+
+
+def test_a_sequence_that_was_not_there_is_missing_and_counts(tmp_path):
+    made = dataset(["A", "B"], missing={"C": "no folder C"})
+    jobs, store = runner.plan([trackers.parse("kcf")], made, device="cpu"), Store(tmp_path)
+    for job in jobs:
+        store.write(job.unit, Track(BOXES, np.full(5, 0.01)), ENVIRONMENT)
+    found = report.collect(jobs, made, store)
+    assert report.table(found).loc["kcf", "sequences"] == "2/3"
+    assert list(found.missing["sequence"]) == ["C"]
+    assert list(found.missing["reason"]) == ["no folder C"]
+
+
+def test_a_sequence_counts_only_with_every_seed(tmp_path):
+    made = dataset(["A", "B"])
+    specs, store = [trackers.parse("kcf")], Store(tmp_path)
+    jobs = runner.plan(specs, made, seeds=(0, 1), device="cpu")
+    for job in jobs[:-1]:  # all but B with seed 1
+        store.write(job.unit, Track(BOXES, np.full(5, 0.01)), ENVIRONMENT)
+    found = report.collect(jobs, made, store)
+    assert report.table(found).loc["kcf", "sequences"] == "1/2"
+    assert set(found.by_sequence("kcf")) == {"A"}
+    assert len(found.missing) == 1
+
+
+def test_what_a_reader_noticed_is_told(tmp_path):
+    noticed = Sequence("A", Grey(), BOXES, np.arange(1, 6), warnings=("A: one image too many",))
+    found = report.collect([], Dataset("made", (noticed,)), Store(tmp_path))
+    assert found.warnings == ("A: one image too many",)
+
+
+def test_numbers_are_shown_with_three_decimals_and_gaps_are_empty():
+    shown = report.rounded(pd.DataFrame({"AUC": [0.12345, np.nan], "n": ["1/1", "0/1"]}))
+    assert shown.to_dict("list") == {"AUC": [0.123, ""], "n": ["1/1", "0/1"]}
+
+
+def test_no_paper_prints_the_later_otb50():
+    assert report.papers("otb50").empty
 
 
 def test_papers_print_means_for_the_benchmarks_splits():

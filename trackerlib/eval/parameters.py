@@ -1,36 +1,40 @@
 """What a papermill template accepts, checked before anything runs."""
 
+import ast
 from collections.abc import Mapping
-from types import GenericAlias, ModuleType
+from types import GenericAlias
 from typing import Any, get_args, get_origin
 
-NOTEBOOK = {"In", "Out", "exit", "quit", "open", "get_ipython"}  # IPython's own names
+INJECTED = "# Parameters"  # how papermill begins the cell that it puts in
 
 
 def check_parameters(namespace: Mapping[str, Any], **types: type | GenericAlias) -> None:
-    """Stop unless the notebook's variables are the known parameters, with the right types.
+    """Stop unless what papermill injected are known parameters, and all have the right types.
 
-    namespace  the notebook's `globals()`, when it holds nothing but parameters and imports
+    namespace  the notebook's `globals()`
     types      the type of each parameter: `data=str`, `seeds=list[int]`
 
     Papermill itself only warns about a parameter that it does not know.
     Raises ValueError that lists the known parameters.
     """
-    given = {
-        name: value
-        for name, value in namespace.items()
-        if not (name.startswith("_") or name in NOTEBOOK)
-        and not (callable(value) or isinstance(value, ModuleType))
-    }
     known = ", ".join(f"{name} ({_spelled(kind)})" for name, kind in types.items())
-    for name, value in given.items():
+    for name in _injected(namespace.get("In", [])):
         if name not in types:
             raise ValueError(f"unknown parameter {name!r}; the known ones are {known}")
-        if not _is_a(value, types[name]):
+    for name, kind in types.items():
+        if not _is_a(namespace[name], kind):
             raise ValueError(
-                f"parameter {name!r}: expected {_spelled(types[name])}, got {value!r} "
-                f"({type(value).__name__}); the known ones are {known}"
+                f"parameter {name!r}: expected {_spelled(kind)}, got {namespace[name]!r} "
+                f"({type(namespace[name]).__name__}); the known ones are {known}"
             )
+
+
+def _injected(cells: list[str]) -> list[str]:
+    """Names that papermill's own cell assigns, among the cells that were executed."""
+    assignments = (
+        node for cell in cells if cell.startswith(INJECTED) for node in ast.parse(cell).body
+    )
+    return [target.id for node in assignments for target in node.targets]
 
 
 def _is_a(value, kind) -> bool:

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
 from trackerlib.data import Dataset
 from trackerlib.eval.metrics import OTB, Conventions, Score, pool, score
-from trackerlib.eval.published import paper_scores, published_scores
+from trackerlib.eval.published import PaperScore, paper_scores, published_scores
 from trackerlib.eval.runner import Job
 from trackerlib.eval.statistics import by_attribute, seed_spread, summarise
 from trackerlib.eval.store import Result, Store, Unit
@@ -27,10 +27,11 @@ class Report:
     """Everything that one evaluation gave.
 
     scores    (tracker, sequence, seed) -> Score, the segments of TRE and SRE pooled;
-              only where every segment is finished
+              only where every segment is finished, with every seed
     results   what was scored, with seconds and environments
-    missing   a row per unit without a result: tracker, sequence, segment, seed, reason
-    warnings  what the data set's check and the trackers' runs noticed
+    missing   a row per unit without a result, and per sequence that could not be opened:
+              tracker, sequence, segment, seed, reason
+    warnings  what the data set's check, its readers and the trackers' runs noticed
     dataset   the sequences that were asked for
     """
 
@@ -61,25 +62,41 @@ def collect(
     jobs: Iterable[Job], dataset: Dataset, store: Store, conventions: Conventions = OTB
 ) -> Report:
     """Score what the store holds for the jobs of `runner.plan`; the rest is `missing`."""
-    parts, results, missing = {}, [], []
+    parts, results, unfinished = {}, [], set()
+    missing = [("all", name, "all", "all", reason) for name, reason in dataset.missing.items()]
     for job in jobs:
         unit, result = job.unit, store.read(job.unit)
-        segments = parts.setdefault((unit.label, unit.sequence, unit.seed), [])
         if result is None:
             missing.append((unit.label, unit.sequence, unit.segment, unit.seed, _why(store, unit)))
-            segments.append(None)
-        else:
-            truth = job.sequence.boxes[job.segment.start :]
-            segments.append(score(result.track.boxes, truth, conventions))
-            results.append(result)
-    warnings = [f"{r.unit.label}: {line}" for r in results for line in r.track.warnings]
+            unfinished.add((unit.label, unit.sequence))
+            continue
+        truth = job.sequence.boxes[job.segment.start :]
+        segments = parts.setdefault((unit.label, unit.sequence, unit.seed), [])
+        segments.append(score(result.track.boxes, truth, conventions))
+        results.append(result)
     return Report(
-        {key: pool(segments) for key, segments in parts.items() if None not in segments},
+        {key: pool(segments) for key, segments in parts.items() if key[:2] not in unfinished},
         tuple(results),
         pd.DataFrame(missing, columns=["tracker", "sequence", "segment", "seed", "reason"]),
-        (*dataset.problems, *warnings),
+        _warnings(dataset, results),
         dataset,
     )
+
+
+def _warnings(dataset: Dataset, results: list[Result]) -> tuple[str, ...]:
+    read = [line for sequence in dataset.sequences for line in sequence.warnings]
+    tracked = [f"{r.unit.label}: {line}" for r in results for line in r.track.warnings]
+    return (*dataset.problems, *read, *tracked)
+
+
+def _why(store: Store, unit: Unit) -> str:
+    failure = store.failure(unit)
+    return failure.traceback.strip().splitlines()[-1] if failure else "not run yet"
+
+
+def rounded(found: pd.DataFrame) -> pd.DataFrame:
+    """A table to show: three decimals, and nothing where there is no value."""
+    return found.round(3).astype(object).where(found.notna(), "")
 
 
 def table(report: Report) -> pd.DataFrame:
@@ -111,8 +128,12 @@ def _row(report: Report, tracker: str) -> dict:
         "to": auc.high,
         **others,
         "seed spread": seed_spread(grid.to_numpy()),
-        "sequences": f"{auc.sequences}/{len(report.dataset.sequences)}",
+        "sequences": f"{auc.sequences}/{_asked(report)}",
     }
+
+
+def _asked(report: Report) -> int:
+    return len(report.dataset.sequences) + len(report.dataset.missing)
 
 
 def _published(report: Report) -> dict[str, dict]:
@@ -121,7 +142,7 @@ def _published(report: Report) -> dict[str, dict]:
         f"{tracker} (published)": {
             "AUC": auc,
             MEASURES["precision20"]: precision,
-            "sequences": f"{covered}/{len(names)}",
+            "sequences": f"{covered}/{_asked(report)}",
         }
         for tracker, (auc, precision, covered) in published_scores(names).items()
     }
@@ -137,7 +158,8 @@ def curves(report: Report, kind: str) -> dict[str, np.ndarray]:
 
 def papers(split: str) -> pd.DataFrame:
     """What the five papers print for an OTB split, best AUC first; `published` has the fields."""
-    return pd.DataFrame(paper_scores(split)).sort_values("auc", ascending=False)
+    columns = [field.name for field in fields(PaperScore)]
+    return pd.DataFrame(paper_scores(split), columns=columns).sort_values("auc", ascending=False)
 
 
 def attributes(report: Report) -> pd.DataFrame:
@@ -166,19 +188,14 @@ def sequences(report: Report) -> pd.DataFrame:
 
 
 def speed(report: Report) -> pd.DataFrame:
-    """Frames per second by tracker, harmonic mean over units, and the machine.
+    """Frames per second by tracker and machine, harmonic mean over units.
 
     Only runs with one worker count, since several disturb each other.
     """
     rows = [
-        (r.unit.label, r.environment["device"], 1 / r.track.fps)
+        (r.unit.label, r.environment["device_name"], r.environment["threads"], 1 / r.track.fps)
         for r in report.results
         if r.environment["workers"] == 1
     ]
-    found = pd.DataFrame(rows, columns=["tracker", "device", "fps"])
-    return 1 / found.groupby(["tracker", "device"], sort=False).mean()
-
-
-def _why(store: Store, unit: Unit) -> str:
-    failure = store.failure(unit)
-    return failure.traceback.strip().splitlines()[-1] if failure else "not run yet"
+    found = pd.DataFrame(rows, columns=["tracker", "device", "threads", "fps"])
+    return 1 / found.groupby(["tracker", "device", "threads"], sort=False).mean()
