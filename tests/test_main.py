@@ -101,6 +101,18 @@ def test_track_says_what_is_wrong(images, change, message, capsys, monkeypatch, 
     assert message in error and "error: " in error and "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    "options", [["--out", "film.mp4"], ["--boxes", "link"], ["--out", "a.mp4", "--boxes", "a.mp4"]]
+)
+def test_track_overwrites_neither_its_source_nor_itself(options, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("film.mp4").write_bytes(b"the only copy")
+    Path("link").symlink_to("film.mp4")
+    assert track("film.mp4", *options) == 2
+    assert "expected different files" in capsys.readouterr().err
+    assert Path("film.mp4").read_bytes() == b"the only copy" and not Path("a.mp4").exists()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize(("option", "name"), [("--boxes", "boxes.txt"), ("--out", "out.mp4")])
 def test_track_on_a_full_disk(images, tmp_path, option, name, capsys):

@@ -30,6 +30,7 @@ def track(arguments) -> int:
     from trackerlib.eval.runner import follow, resolve_device
     from trackerlib.trackers import parse
 
+    _different(arguments.source, arguments.out, arguments.boxes)
     spec = parse(arguments.tracker)
     tracker = spec.build(resolve_device(arguments.device), arguments.seed)
     sequence = read_video(arguments.source, arguments.box)
@@ -163,6 +164,16 @@ class _Video:
                 f"track: OpenCV {cv2.__version__} cannot write MPEG-4 to {self.path}; "
                 "give a name that ends in .mp4 or .avi, in a folder that can be written"
             )
+
+
+def _different(*paths: Path | None) -> None:
+    """Raise ValueError if one file would be written over another."""
+    given = [path for path in paths if path]
+    if len({path.resolve() for path in given}) < len(given):
+        raise ValueError(
+            "track: expected different files for the source, --out and --boxes, "
+            f"got {', '.join(map(str, given))}; give a new name to write to"
+        )
 
 
 def _save(path: Path, boxes: list[np.ndarray]) -> None:
