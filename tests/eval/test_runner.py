@@ -48,6 +48,8 @@ class FakeTracker:
         self.answer, self.seed = answer, seed
 
     def init(self, frame, box):
+        if self.answer == "too small":
+            raise ValueError("expected at least 5 pixels")
         self.box = box
 
     def update(self, frame):
@@ -159,6 +161,11 @@ def test_an_unusable_first_frame_is_an_error(dark):
 def test_an_unusable_first_box_is_an_error(dark, box):
     with pytest.raises(ValueError, match="Dark, frame 1, first box"):
         track(FakeTracker(), dark, Segment("ope", 0, np.array(box)))
+
+
+def test_a_box_that_the_tracker_refuses_is_named(dark):
+    with pytest.raises(ValueError, match="Dark, frame 1, first box: expected at least 5 pixels"):
+        track(FakeTracker("too small"), dark, WHOLE)
 
 
 @pytest.mark.parametrize("answer", ["three", "nothing"])

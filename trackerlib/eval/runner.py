@@ -77,8 +77,7 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
                 raise frame
             warning = f"{frame}; the last box stays"
         elif index == segment.start:
-            first_box(box, frame, where=f"{where}, first box")
-            _, seconds = _timed(tracker.init, frame, box.copy())
+            seconds = _initialised(tracker, frame, box, f"{where}, first box")
         else:
             answer, seconds = _timed(tracker.update, frame)
             box = _checked(answer, where)
@@ -265,6 +264,15 @@ def _timed(function, *arguments):
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return value, time.perf_counter() - began
+
+
+def _initialised(tracker, frame: np.ndarray, box: np.ndarray, where: str) -> float:
+    """-> seconds; whatever is wrong with the box is told with its place."""
+    first_box(box, frame, where=where)
+    try:
+        return _timed(tracker.init, frame, box.copy())[1]
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _checked(answer, where: str) -> np.ndarray:
