@@ -199,6 +199,14 @@ def test_the_lock_is_free_after_an_error(store):
         pass
 
 
+@pytest.mark.parametrize("suffix", [".json", ".txt"])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[]"])
+def test_a_damaged_file_is_no_result(store, suffix, content):
+    store.write(UNIT, TRACK, {})
+    (store.root / (UNIT.stem + suffix)).write_bytes(content)
+    assert not store.complete(UNIT) and not list(store.results())
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize("suffix", [".json", ".txt"])
 def test_a_full_disk_is_named_and_leaves_nothing_complete(store, suffix):

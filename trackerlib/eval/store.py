@@ -52,13 +52,13 @@ class Unit:
     @property
     def fingerprint(self) -> str:
         """sha256 of all fields."""
-        return _sha256(json.dumps(asdict(self), sort_keys=True))
+        return _sha256(json.dumps(asdict(self), sort_keys=True).encode())
 
     @property
     def stem(self) -> str:
         """Path of the unit's files inside the store, without suffix."""
         slug = re.sub(r"[^\w.=-]+", "-", self.label)[:60]
-        settings = _sha256(json.dumps(self.settings, sort_keys=True))[:8]
+        settings = _sha256(json.dumps(self.settings, sort_keys=True).encode())[:8]
         name = f"{quote(self.sequence, safe=' ')}.{self.segment}.seed{self.seed}"
         return f"{quote(self.dataset, safe=' ')}/{slug}-{settings}/{self.protocol}/{name}"
 
@@ -161,7 +161,7 @@ class Store:
         boxes = _boxes_text(track.boxes)
         record = _json(
             unit=asdict(unit),
-            boxes_sha256=_sha256(boxes),
+            boxes_sha256=_sha256(boxes.encode()),
             environment=environment,
             warnings=track.warnings,
             seconds=[round(float(second), 7) for second in track.seconds],
@@ -189,10 +189,10 @@ class Store:
         record, boxes = _record(path), path.with_suffix(".txt")
         if "boxes_sha256" not in record or not boxes.is_file():
             return None
-        text = boxes.read_text()
-        if _sha256(text) != record["boxes_sha256"]:  # killed between the two files, or edited
+        content = boxes.read_bytes()
+        if _sha256(content) != record["boxes_sha256"]:  # killed between the two files, or edited
             return None
-        values = np.array([line.split(",") for line in text.split()], dtype=np.float64)
+        values = np.array([line.split(",") for line in content.decode().split()], dtype=np.float64)
         track = Track(otb_to_xywh(values), np.array(record["seconds"]), tuple(record["warnings"]))
         return Result(_unit(record), track, record["environment"])
 
@@ -201,8 +201,8 @@ class Store:
         unfinished = path.with_name(path.name + ".tmp")
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(unfinished, "w") as file:
-                file.write(text)
+            with open(unfinished, "wb") as file:
+                file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
@@ -241,9 +241,10 @@ def _json(**record) -> str:
 def _read_json(path: Path) -> dict:
     """A file's record; empty where there is no whole one, which then is made again."""
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):  # no JSON, or no text at all
         return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _record(path: Path) -> dict:
@@ -263,5 +264,5 @@ def _failure(path: Path) -> Failure | None:
     return Failure(_unit(record), record["traceback"]) if record else None
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
