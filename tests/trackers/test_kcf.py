@@ -129,6 +129,26 @@ def test_the_published_values_follow_the_features():
         Config(kernel="cubic")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cell": 0},
+        {"sigma": 0.0},
+        {"sigma": float("nan")},
+        {"learning_rate": 1.5},
+        {"regularisation": 0.0},
+        {"padding": -1.0},
+        {"label_sigma": -0.1},
+        {"large": -1.0},
+    ],
+    ids=str,
+)
+def test_numbers_out_of_range_are_refused(change):
+    ((field, value),) = change.items()
+    with pytest.raises(ValueError, match=f"kcf.Config: expected {field} from .*, got {value}"):
+        Config(**change)
+
+
 def test_the_learning_rate_is_the_share_of_the_newest_frame(moving):
     frames, truth = moving(40, 32)
     tracker = Tracker(Config(learning_rate=1.0))

@@ -23,6 +23,15 @@ PUBLISHED = {  # what depends on the features; [1] section 8, table of parameter
     "gray": {"cell": 1, "sigma": 0.2, "learning_rate": 0.075},
 }
 KERNELS = ("gaussian", "linear")
+RANGES = {  # least and greatest, inclusive
+    "cell": (1, np.inf),
+    "sigma": (1e-6, 1e6),
+    "learning_rate": (0, 1),
+    "regularisation": (1e-12, 1e6),
+    "padding": (0, 10),
+    "label_sigma": (1e-3, 10),
+    "large": (0, np.inf),
+}
 LEAST_CELLS = 3  # per side of the search window: the Hann window is zero on the outer ones
 
 
@@ -46,6 +55,12 @@ class Config:
                 raise ValueError(
                     f"kcf.Config: expected {field} among {', '.join(known)}, "
                     f"got {getattr(self, field)!r}"
+                )
+        for field, (least, greatest) in RANGES.items():
+            value = getattr(self, field)
+            if value is not None and not least <= value <= greatest:
+                raise ValueError(
+                    f"kcf.Config: expected {field} from {least:g} to {greatest:g}, got {value}"
                 )
 
     def filled(self) -> "Config":
