@@ -1,5 +1,7 @@
 """Box arithmetic: by hand, by counting pixels, by property, in numpy and in torch."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +146,10 @@ def test_first_boxes_to_start_from(box):
 def test_first_boxes_to_refuse(box, expected):
     with pytest.raises(ValueError, match=f"^Made, frame 1: .*{expected}.* got"):
         boxes.first_box(np.array(box), FRAME, where="Made, frame 1")
+
+
+@pytest.mark.parametrize("name", [n for n, _ in inspect.getmembers(boxes, inspect.isfunction)])
+def test_every_parameter_says_what_it_is(name):
+    signature = inspect.signature(getattr(boxes, name))
+    hints = [p.annotation for p in signature.parameters.values()] + [signature.return_annotation]
+    assert inspect.Signature.empty not in hints

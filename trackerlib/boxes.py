@@ -6,44 +6,49 @@ Every other format is named in the variable: `boxes_xyxy`, `polygons`, `otb`.
 All functions take numpy arrays or torch tensors and return the same kind.
 """
 
+from types import ModuleType
+from typing import TypeVar
+
 import numpy as np
 import torch
 
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
-def _library(boxes):
+
+def _library(boxes: Array) -> ModuleType:
     return torch if isinstance(boxes, torch.Tensor) else np
 
 
-def xywh_to_xyxy(boxes):
+def xywh_to_xyxy(boxes: Array) -> Array:
     """(..., 4) x, y, w, h -> (..., 4) left, top, right, bottom edges."""
     xy, wh = boxes[..., :2], boxes[..., 2:]
     return _library(boxes).concatenate((xy, xy + wh), -1)
 
 
-def xyxy_to_xywh(boxes_xyxy):
+def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
     """(..., 4) left, top, right, bottom edges -> (..., 4) x, y, w, h."""
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return _library(boxes_xyxy).concatenate((low, high - low), -1)
 
 
-def otb_to_xywh(otb):
+def otb_to_xywh(otb: Array) -> Array:
     """(..., 4) OTB's 1-based x, y, w, h -> the 0-based convention."""
     return otb - _first_pixel(otb)
 
 
-def xywh_to_otb(boxes):
+def xywh_to_otb(boxes: Array) -> Array:
     """(..., 4) x, y, w, h -> OTB's 1-based x, y, w, h."""
     return boxes + _first_pixel(boxes)
 
 
-def _first_pixel(boxes):
+def _first_pixel(boxes: Array) -> Array:
     counted_from = np.array([1, 1, 0, 0], dtype=np.float32)  # the sum keeps the boxes' precision
     if _library(boxes) is torch:
         return torch.as_tensor(counted_from, device=boxes.device)
     return counted_from
 
 
-def polygon_to_xywh(polygons):
+def polygon_to_xywh(polygons: Array) -> Array:
     """(..., 2n) corners x1, y1, ..., xn, yn -> their axis-aligned bounds."""
     x, y = polygons[..., 0::2], polygons[..., 1::2]
     left, top = _library(polygons).amin(x, -1), _library(polygons).amin(y, -1)
@@ -51,18 +56,18 @@ def polygon_to_xywh(polygons):
     return _library(polygons).stack((left, top, right - left, bottom - top), -1)
 
 
-def centres(boxes):
+def centres(boxes: Array) -> Array:
     """(..., 4) -> (..., 2) x, y of the centres."""
     return boxes[..., :2] + boxes[..., 2:] / 2
 
 
-def centre_distance(boxes, others):
+def centre_distance(boxes: Array, others: Array) -> Array:
     """(..., 4), (..., 4), broadcast together -> (...) pixels between centres."""
     offset = centres(boxes) - centres(others)
     return (offset**2).sum(-1) ** 0.5
 
 
-def overlap(boxes, others):
+def overlap(boxes: Array, others: Array) -> Array:
     """Intersection over union of (..., 4) and (..., 4), broadcast together -> (...).
 
     Two boxes without area have overlap 0. For all pairs of (N, 4) and (M, 4):
