@@ -203,6 +203,19 @@ def test_damaged_archives(tmp_path, damage):
         unpack(archive, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "said"), [(0, 1, "encrypted, password"), (2, 99, "compression method")]
+)
+def test_archives_that_python_cannot_unpack(tmp_path, at, value, said):
+    content = bytearray(zipped(fine="x"))
+    for header in (content.index(b"PK\3\4") + 6, content.index(b"PK\1\2") + 8):
+        content[header + at] = value  # the flags, then the method
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a.zip cannot be unpacked \(.*{said}"):
+        unpack(archive, tmp_path)
+
+
 def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, host, monkeypatch):
     host.files["a.zip"] = zipped(noise=bytes(5000))
     usage = namedtuple("usage", "free")

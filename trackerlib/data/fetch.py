@@ -122,7 +122,8 @@ def unpack(archive: Path, into: Path, limit: int = LIMIT) -> None:
 
     Raises ValueError, before anything is written, if an entry is a link or its name
     leaves the folder, or if the archive declares more than `limit` bytes; also if
-    it is damaged. OSError if the disk is full.
+    it is damaged, encrypted or compressed in a way unknown here. OSError if the
+    disk is full.
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
@@ -135,6 +136,8 @@ def unpack(archive: Path, into: Path, limit: int = LIMIT) -> None:
             zipped.extractall(into)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"unpack: {archive} is damaged ({error}); delete it") from error
+    except RuntimeError as error:  # a password is needed, or another compression method
+        raise ValueError(f"unpack: {archive} cannot be unpacked ({error}); delete it") from error
 
 
 def _check_entry(archive: Path, entry: zipfile.ZipInfo) -> None:
