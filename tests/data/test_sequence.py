@@ -1,7 +1,9 @@
 """trackerlib/data/sequence.py: frames read lazily, and what becomes of broken ones."""
 
 import pickle
+import struct
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -84,6 +86,22 @@ def test_a_broken_frame_is_named_and_the_others_still_come(tmp_path):
     assert "got 30x20" in str(got[4])
 
 
+def test_images_that_are_cut_short_or_claim_too_much(tmp_path):
+    def png_chunk(kind, content):
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0))
+    huge = tmp_path / "huge.png"
+    huge.write_bytes(b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(b"")))
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    cut = write_image(tmp_path / "cut.jpg", noise)
+    cut.write_bytes(cut.read_bytes()[:-800])
+    for path in (huge, cut):
+        with pytest.raises(FrameError, match=f"{path.name}: not a readable image"):
+            read_image(path)
+
+
 def test_the_size_is_that_of_the_first_frame_that_can_be_read(tmp_path):
     paths = [
         tmp_path / "absent.png",
@@ -91,6 +109,15 @@ def test_the_size_is_that_of_the_first_frame_that_can_be_read(tmp_path):
     ]
     got = list(sequence(ImageFiles(tuple(paths))).read())
     assert [isinstance(one, FrameError) for one in got] == [True, False, False]
+
+
+def test_the_size_does_not_depend_on_where_reading_starts(tmp_path):
+    sizes = [(48, 64), (48, 64), (20, 30), (48, 64)]
+    paths = [write_image(tmp_path / f"{n}.png", frame(n, s)) for n, s in enumerate(sizes)]
+    paths[0].write_bytes(b"")
+    got = list(sequence(ImageFiles(tuple(paths))).read(start=2))
+    assert [isinstance(one, FrameError) for one in got] == [True, False]
+    assert "frame 302: expected 64x48 like the first frame, got 30x20" in str(got[0])
 
 
 def test_grey_images_get_three_channels_and_colour_is_rgb(tmp_path):
@@ -107,7 +134,7 @@ def test_a_sequence_survives_pickling(tmp_path):
 
 
 def test_images_are_ordered_by_number(tmp_path):
-    for name in ("7f2.png", "7f10.png", "7f1.JPG", "notes.txt"):
+    for name in ("7f2.png", "7f10.png", "7f1.JPG", "._7f1.JPG", "notes.txt"):
         (tmp_path / name).touch()
     files = image_files(tmp_path)
     assert [(n, path.name) for n, path in files.items()] == [
@@ -133,5 +160,17 @@ def test_folders_that_are_no_video(tmp_path, names, error, said):
 
 
 def test_gaps_keep_their_place(tmp_path):
-    files = {n: tmp_path / f"{n:05d}.png" for n in (9, 10, 13)}
+    files = {n: tmp_path / f"{n:05d}.png" for n in (9, 10, 12, 13)}
     assert fill_gaps(files) == {n: tmp_path / f"{n:05d}.png" for n in range(9, 14)}
+
+
+def test_a_gap_is_named_like_its_neighbours(tmp_path):
+    files = {n: tmp_path / f"take2-shot{n:02d}b.png" for n in (1, 2, 4)}
+    assert fill_gaps(files)[3].name == "take2-shot03b.png"
+
+
+def test_sparse_numbers_have_no_gaps_to_fill(tmp_path):
+    files = {n: tmp_path / f"{n}.png" for n in (1_600_000_000_000, 1_600_000_000_033)}
+    assert fill_gaps(files) == files
+    every_other = {n: tmp_path / f"{n}.png" for n in (1, 3, 5, 7)}
+    assert fill_gaps(every_other) == every_other

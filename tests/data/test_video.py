@@ -72,7 +72,7 @@ def test_a_truncated_video_ends_early_and_says_so(video):
     video.write_bytes(video.read_bytes()[: chunk(video, 8)])
     sequence = read_video(video, BOX)
     assert len(sequence) == 7 and shades(sequence.read()) == list(range(1, 8))
-    assert sequence.warnings == (f"{video}: reports {COUNT} frames, 7 can be decoded",)
+    assert sequence.warnings == (f"clip: {video}: reports {COUNT} frames, 7 can be decoded",)
 
 
 def test_frames_beyond_the_reported_number_are_read(video):
@@ -84,7 +84,7 @@ def test_frames_beyond_the_reported_number_are_read(video):
     video.write_bytes(data)
     sequence = read_video(video, BOX)
     assert shades(sequence.read()) == list(range(1, COUNT + 1))
-    assert sequence.warnings == (f"{video}: reports 5 frames, {COUNT} can be decoded",)
+    assert sequence.warnings == (f"clip: {video}: reports 5 frames, {COUNT} can be decoded",)
 
 
 def test_what_is_no_video(tmp_path):
@@ -102,6 +102,17 @@ def test_what_is_no_video(tmp_path):
         read_video(tmp_path / "folder", BOX)
 
 
+def test_an_image_that_is_missing_keeps_its_place(tmp_path):
+    for number in (1, 2, 4):
+        write_image(tmp_path / f"shot{number}.png", frame(number))
+    sequence = read_video(tmp_path, BOX)
+    got = list(sequence.read())
+    np.testing.assert_array_equal(sequence.frame_numbers, [1, 2, 3, 4])
+    assert [isinstance(one, FrameError) for one in got] == [False, False, True, False]
+    assert str(tmp_path / "shot3.png") in str(got[2])
+    assert shades([got[3]]) == [4] and sequence.warnings == ()
+
+
 def test_a_folder_of_images_in_the_order_of_their_numbers(tmp_path):
     for number in (1, 2, 10):
         write_image(tmp_path / f"shot{number}.png", frame(number))
@@ -109,6 +120,8 @@ def test_a_folder_of_images_in_the_order_of_their_numbers(tmp_path):
     np.testing.assert_array_equal(sequence.frame_numbers, [1, 2, 10])
     assert shades(sequence.read()) == [1, 2, 10]
     assert np.isnan(sequence.boxes[1:]).all()
+    said = "3 images numbered from 1 to 10, taken one after the other"
+    assert sequence.warnings == (f"{tmp_path.name}: {tmp_path}: {said}",)
 
 
 def test_a_video_that_vanishes_gives_frame_errors(video):

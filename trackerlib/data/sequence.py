@@ -43,13 +43,17 @@ class ImageFiles:
 def read_image(path: Path) -> np.ndarray:
     """Decode one image file -> (H, W, 3) uint8 RGB; grey images get three equal channels.
 
-    Raises FrameError, with the file's name, if it is missing, empty or corrupt.
+    Raises FrameError, with the file's name, if it is missing, empty, corrupt or
+    larger than OpenCV allows.
     """
     try:
         encoded = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise FrameError(f"{path}: cannot be read ({error.strerror})") from error
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    try:
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except cv2.error as error:
+        raise FrameError(f"{path}: not a readable image ({error.err})") from error
     if image is None:
         raise FrameError(f"{path}: not a readable image ({encoded.size} bytes)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -58,10 +62,11 @@ def read_image(path: Path) -> np.ndarray:
 def image_files(folder: Path) -> dict[int, Path]:
     """The images of a folder by the last number in their names, in its order.
 
+    Hidden files do not count: macOS leaves a `._0001.jpg` beside `0001.jpg`.
     Raises FileNotFoundError if there is none, ValueError if an image has no
     number or shares it with another.
     """
-    paths = folder.iterdir() if folder.is_dir() else ()
+    paths = folder.glob("[!.]*")
     files = {}
     for path in sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
         digits = re.findall(r"\d+", path.stem)
@@ -79,14 +84,19 @@ def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
     """Every number from the first to the last: a missing image gets the name it would have.
 
     Reading that name is a FrameError, so that the frames after it keep their place.
+    Where more than a third of the numbers are missing, they are no gaps but another
+    way of counting (times, every fifth frame): the images are returned as they are.
     """
-    first, last = min(files), max(files)
-    pattern = files[first]
-    return {
-        number: files.get(number)
-        or pattern.with_name(f"{number:0{len(pattern.stem)}d}{pattern.suffix}")
-        for number in range(first, last + 1)
-    }
+    numbers = range(min(files), max(files) + 1)
+    if len(numbers) > 1.5 * len(files):
+        return files
+    return {number: files.get(number) or _renumbered(files, number) for number in numbers}
+
+
+def _renumbered(files: dict[int, Path], number: int) -> Path:
+    first = files[min(files)]
+    name = re.sub(r"\d+(?=\D*$)", lambda m: f"{number:0{len(m[0])}d}", first.stem)
+    return first.with_name(name + first.suffix)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +130,9 @@ class Sequence:
     def read(self, start: int = 0) -> Iterator[np.ndarray | FrameError]:
         """Frames from `start` on, decoded READ_AHEAD frames ahead in a thread.
 
-        A frame that cannot be decoded, or whose size is not the first one's, comes
-        as the FrameError that says so; all further frames still come. So whoever
-        reads can decide whether to go on.
+        A frame that cannot be decoded, or whose size is not that of the sequence's
+        first one, comes as the FrameError that says so; all further frames still
+        come. So whoever reads can decide whether to go on.
         """
         decoded = self._decoded(start)
         with ThreadPoolExecutor(max_workers=1) as thread:
@@ -132,7 +142,7 @@ class Sequence:
                 yield frame
 
     def _decoded(self, start: int) -> Iterator[np.ndarray | FrameError]:
-        shape = None
+        shape = self._shape(start)
         for index in range(start, len(self)):
             where = f"{self.name}, frame {self.frame_numbers[index]}"
             try:
@@ -148,3 +158,12 @@ class Sequence:
                 yield FrameError(
                     f"{where}: expected {width}x{height} like the first frame, got {w}x{h}"
                 )
+
+    def _shape(self, end: int) -> tuple[int, ...] | None:
+        """Shape of the first frame before `end` that can be decoded."""
+        for index in range(end):
+            try:
+                return self.frames[index].shape
+            except FrameError:
+                continue
+        return None

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trackerlib.data.sequence import FrameError, ImageFiles, Sequence, image_files
+from trackerlib.data.sequence import FrameError, ImageFiles, Sequence, fill_gaps, image_files
 
 PATIENCE = 100  # frames in a row that cannot be decoded before the video counts as over
 
@@ -49,25 +49,31 @@ def read_video(path: str | Path, box: np.ndarray) -> Sequence:
     returns  a sequence whose boxes are NaN after the first
 
     A file's frames are counted by decoding it once, because the number that it
-    reports may be wrong; if so, that is one of the sequence's warnings.
+    reports may be wrong; an image that is missing is a FrameError when it is read.
+    What is odd about the counting is one of the sequence's warnings.
     Raises FileNotFoundError if there is nothing to read, ValueError if OpenCV
     cannot decode the file.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"read_video: expected a video or a folder of images, no {path}")
-    frames, numbers, warnings = _folder(path) if path.is_dir() else _file(path)
+    frames, numbers, note = _folder(path) if path.is_dir() else _file(path)
     boxes = np.full((len(frames), 4), np.nan)
     boxes[0] = box
+    warnings = (f"{path.stem}: {path}: {note}",) if note else ()
     return Sequence(path.stem, frames, boxes, np.array(numbers), warnings=warnings)
 
 
-def _folder(path: Path):
-    files = image_files(path)
-    return ImageFiles(tuple(files.values())), list(files), ()
+def _folder(path: Path) -> tuple[ImageFiles, list[int], str]:
+    files = fill_gaps(image_files(path))
+    numbers = list(files)
+    sparse = len(numbers) <= numbers[-1] - numbers[0]
+    span = f"from {numbers[0]} to {numbers[-1]}"
+    note = f"{len(numbers)} images numbered {span}, taken one after the other"
+    return ImageFiles(tuple(files.values())), numbers, note if sparse else ""
 
 
-def _file(path: Path):
+def _file(path: Path) -> tuple[VideoFile, range, str]:
     capture = cv2.VideoCapture(str(path))
     reported, length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), _count(capture)
     if length == 0:
@@ -75,8 +81,8 @@ def _file(path: Path):
             f"read_video: expected a video that OpenCV can decode, got {path}; "
             "convert it first, e.g. ffmpeg -i video -c:v libx264 video.mp4"
         )
-    note = f"{path}: reports {reported} frames, {length} can be decoded"
-    return VideoFile(path, length), range(1, length + 1), (note,) if reported != length else ()
+    note = f"reports {reported} frames, {length} can be decoded"
+    return VideoFile(path, length), range(1, length + 1), note if reported != length else ""
 
 
 def _count(capture: cv2.VideoCapture) -> int:
