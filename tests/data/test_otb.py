@@ -58,7 +58,9 @@ def test_one_visibility_per_image(tmp_path):
 
 def test_boxes_that_are_not_seen_are_kept_as_they_are(tmp_path):
     rows = "1,2,20,10\nNaN,NaN,NaN,NaN\n0,0,0,0\n-8,2,-1,10\n"
-    boxes = read_sequence(write_sequence(tmp_path / "Mine", rows)).boxes
+    sequence = read_sequence(write_sequence(tmp_path / "Mine", rows))
+    boxes, path = sequence.boxes, tmp_path / "Mine" / "groundtruth_rect.txt"
+    assert sequence.warnings == (f"Mine: {path}: no positive box in frames 2 to 4",)
     assert np.isnan(boxes[1]).all()
     np.testing.assert_array_equal(boxes[2:], [[-1, -1, 0, 0], [-9, 1, -1, 10]])
 
@@ -102,12 +104,14 @@ def test_a_copied_folder_under_the_targets_own_name(tmp_path, tiny_manifest):
 
 
 def test_frame_range_and_attributes_of_a_target_are_the_benchmarks(tmp_path, tiny_manifest):
-    write_sequence(tmp_path / "Long", tiny_manifest["Long"], start=1, frames=50)
+    folder = write_sequence(tmp_path / "Long", tiny_manifest["Long"], start=1, frames=50)
+    (folder / "img" / "._0001.jpg").touch()
     (sequence,) = read_otb(tmp_path)
     np.testing.assert_array_equal(sequence.frame_numbers, np.arange(3, 48))
     np.testing.assert_allclose(sequence.frames[0], frame(3), atol=2)
     assert sequence.attributes == ("OCC",)
-    assert "50 images, of which the benchmark uses 3 to 47" in sequence.warnings[0]
+    said = f"Long: {tmp_path / 'Long' / 'img'}: 50 images, of which the benchmark uses 3 to 47"
+    assert sequence.warnings == (said,)
 
 
 def test_missing_and_unknown_names(tmp_path, tiny_manifest):

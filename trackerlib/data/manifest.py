@@ -8,17 +8,16 @@ can name the rows that differ.
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from trackerlib.data.cache import shipped
-from trackerlib.data.rows import read_rows
+from trackerlib.data.rows import read_rows, runs
 from trackerlib.data.sequence import FrameError, read_image
 
 BLOCK = 20  # ground-truth rows per short checksum
@@ -146,7 +145,7 @@ def _check_images(folder: Path, entry: Entry) -> list[str]:
     absent = [number for number in entry.numbers if entry.image(number) not in present]
     lines = []
     if absent:
-        names = ", ".join(_runs(absent, entry.image))
+        names = runs(absent, entry.image)
         lines.append(f"{folder}: {len(absent)} of {entry.frames} images missing: {names}")
     if entry.image_size and entry.start not in absent:
         lines += _check_size(folder / entry.image(entry.start), entry.image_size)
@@ -179,10 +178,3 @@ def _check_rows(folder: Path, entry: Entry) -> list[str]:
     ]
     spans = [f"{i * BLOCK + 1} to {min((i + 1) * BLOCK, entry.frames)}" for i in wrong]
     return [f"{path}: not the benchmark's ground truth in rows {', '.join(spans)}"]
-
-
-def _runs(numbers: list[int], name: Callable[[int], str]) -> list[str]:
-    """Names of numbers, consecutive ones as `first to last`."""
-    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
-    runs = [[number for _, number in group] for _, group in groups]
-    return [name(r[0]) if len(r) == 1 else f"{name(r[0])} to {name(r[-1])}" for r in runs]

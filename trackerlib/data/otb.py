@@ -20,7 +20,7 @@ import numpy as np
 
 from trackerlib.boxes import otb_to_xywh
 from trackerlib.data.manifest import Entry, find, ground_truth_file, locate
-from trackerlib.data.rows import check_length, read_rows
+from trackerlib.data.rows import check_length, read_rows, runs
 from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
 
 
@@ -80,6 +80,7 @@ def read_sequence(folder: str | Path, entry: Entry | None = None) -> Sequence:
     """One target: a folder, and what the manifest knows of it.
 
     Missing images are no error here: they come as FrameError when they are read.
+    Nor are boxes with a number that is NaN, zero or negative: they are a warning.
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse
     or has not one row per frame.
     """
@@ -89,15 +90,19 @@ def read_sequence(folder: str | Path, entry: Entry | None = None) -> Sequence:
     path = ground_truth_file(folder, entry.target if entry else None)
     rows = read_rows(path)
     check_length(path, rows, numbers)
+    name = entry.name if entry else folder.name
+    unusable = numbers[~(rows > 0).all(1)]
+    notes = [f"{path}: no positive box in frames {runs(unusable)}"] if len(unusable) else []
+    notes += _unused_images(folder / "img", entry) if entry else []
     return Sequence(
-        name=entry.name if entry else folder.name,
+        name=name,
         frames=ImageFiles(tuple(files.values())),
         boxes=otb_to_xywh(rows),
         frame_numbers=numbers,
         visibility=_visibility(folder / "visibility.txt", numbers),
         attributes=entry.attributes if entry else _attributes(folder / "attrs.txt"),
         initial_omits=entry.initial_omits if entry else (),
-        warnings=_unused_images(folder / "img", entry) if entry else (),
+        warnings=tuple(f"{name}: {note}" for note in notes),
     )
 
 
@@ -117,9 +122,9 @@ def _attributes(path: Path) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", path.read_text())) if path.is_file() else ()
 
 
-def _unused_images(folder: Path, entry: Entry) -> tuple[str, ...]:
-    count = len(list(folder.glob("*.jpg")))
+def _unused_images(folder: Path, entry: Entry) -> list[str]:
+    count = len(list(folder.glob("[!.]*.jpg")))
     if count <= entry.frames:
-        return ()
+        return []
     first, last = entry.numbers[0], entry.numbers[-1]
-    return (f"{folder}: {count} images, of which the benchmark uses {first} to {last}",)
+    return [f"{folder}: {count} images, of which the benchmark uses {first} to {last}"]

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,13 @@ def check_length(path: Path, rows: np.ndarray, numbers: np.ndarray) -> None:
             f"{path}: expected {len(numbers)} rows, one for each frame from {numbers[0]} "
             f"to {numbers[-1]}, got {len(rows)}"
         )
+
+
+def runs(numbers: Iterable[int], name: Callable[[int], str] = str) -> str:
+    """Names of rising numbers, consecutive ones as `first to last`: `2, 4 to 7`."""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    ends = [(run[0], run[-1]) for run in ([n for _, n in group] for _, group in groups)]
+    return ", ".join(name(a) if a == b else f"{name(a)} to {name(b)}" for a, b in ends)
 
 
 def _numbers(line: str) -> list[float] | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from trackerlib.boxes import polygon_to_xywh
-from trackerlib.data.rows import check_length, read_rows
+from trackerlib.data.rows import check_length, read_rows, runs
 from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
 
 
@@ -22,6 +22,7 @@ def read_vot(folder: str | Path) -> Sequence:
     """One sequence.
 
     Missing images are no error here: they come as FrameError when they are read.
+    Nor are boxes without an area, or with a NaN: they are a warning.
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse
     or has not one row per frame.
     """
@@ -31,9 +32,13 @@ def read_vot(folder: str | Path) -> Sequence:
     path = folder / "groundtruth.txt"
     rows = read_rows(path, widths=(4, 8))
     check_length(path, rows, numbers)
+    boxes = polygon_to_xywh(rows) if rows.shape[1] == 8 else rows
+    sized = np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
+    note = f"{folder.name}: {path}: no box with an area in frames {runs(numbers[~sized])}"
     return Sequence(
         name=folder.name,
         frames=ImageFiles(tuple(files.values())),
-        boxes=polygon_to_xywh(rows) if rows.shape[1] == 8 else rows,
+        boxes=boxes,
         frame_numbers=numbers,
+        warnings=() if sized.all() else (note,),
     )
