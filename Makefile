@@ -30,6 +30,9 @@ export OMP_WAIT_POLICY := PASSIVE
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
+# Stored outputs are a CPU's, so that they can be compared everywhere.
+ON_CPU := CUDA_VISIBLE_DEVICES=
+
 .PHONY: help book test lab reproduce notebooks clean
 .DELETE_ON_ERROR:
 
@@ -44,7 +47,7 @@ test: $(READY) ## run everything that is tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout 600 book
+	$(ON_CPU) $(BIN)/python -m pytest --nbval --nbval-cell-timeout 600 book
 
 lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book
@@ -61,7 +64,7 @@ reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKER
 
 notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
 	$(BIN)/python -m trackerlib data render
-	$(BIN)/jupyter nbconvert --to notebook --inplace --execute \
+	$(ON_CPU) $(BIN)/jupyter nbconvert --to notebook --inplace --execute \
 	  --ExecutePreprocessor.record_timing=False $(NB)
 	$(BIN)/jupyter nbconvert --to notebook --inplace --CoalesceStreamsPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
