@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ import torch
 from distributed import LocalCluster
 
 from trackerlib.data import Dataset
+from trackerlib.data.embedded import render
 from trackerlib.data.sequence import FrameError, ImageFiles, Sequence
+from trackerlib.data.video import VideoFile
+from trackerlib.eval import runner
 from trackerlib.eval.protocols import Segment
 from trackerlib.eval.runner import plan, resolve_device, run, track
 from trackerlib.eval.store import Store, StoreError
@@ -231,22 +235,110 @@ def test_a_run_is_complete_and_is_not_repeated(dataset, store, scheduler):
     assert expected.items() <= result.environment.items()
 
 
+def shots(severity):
+    return Dataset("shots", (render("Spotlight", severity),))
+
+
+def test_another_severity_is_another_unit():
+    units = [plan([Fake()], shots(s), device="cpu")[0].unit for s in (0.0, 2.0, 2.0)]
+    assert units[0].fingerprint != units[1].fingerprint == units[2].fingerprint
+
+
+def test_a_video_is_known_by_what_it_holds(tmp_path):
+    def unit(folder, content):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "film.mp4"
+        path.write_bytes(content)
+        film = Sequence("film", VideoFile(path, 3), np.tile(BOX, (3, 1)), np.arange(1, 4))
+        return plan([Fake()], Dataset("films", (film,)), device="cpu")[0].unit
+
+    first, edited, copied = unit("a", b"film"), unit("b", b"mlif"), unit("c", b"film")
+    assert first.fingerprint == copied.fingerprint != edited.fingerprint
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_uncompressed_frames_edited_in_place_are_another_unit(dark, missing):
+    def unit():
+        return plan([Fake()], Dataset("made", (dark,)), device="cpu")[0].unit
+
+    for index in range(5):
+        replace_frame(dark, index, None if missing and index == 1 else b"BM" + bytes(100))
+    before = unit()
+    replace_frame(dark, 3, b"BM" + bytes(99) + b"1")
+    assert unit().fingerprint != before.fingerprint
+
+
+def test_a_first_frame_edited_in_place_is_another_unit(dark):
+    replace_frame(dark, 0, b"first")
+    before = plan([Fake()], Dataset("made", (dark,)), device="cpu")[0].unit
+    replace_frame(dark, 0, b"other")
+    assert plan([Fake()], Dataset("made", (dark,)), device="cpu")[0].unit != before
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "value"),
+    [
+        (torch, "__version__", "0"),
+        (cv2, "__version__", "0"),
+        (runner, "follow", track),
+        (runner, "decoding", dataclasses),
+    ],
+    ids=["torch", "OpenCV", "follow", "decoding"],
+)
+def test_what_else_makes_the_boxes_makes_another_unit(dataset, monkeypatch, where, what, value):
+    before = plan([Fake()], dataset, device="cpu")[0].unit
+    monkeypatch.setattr(where, what, value)
+    assert plan([Fake()], dataset, device="cpu")[0].unit.fingerprint != before.fingerprint
+
+
+def test_an_unchanged_library_keeps_its_units(dataset):
+    plans = [plan([Fake()], dataset, device="cpu") for _ in range(2)]
+    assert [job.unit for job in plans[0]] == [job.unit for job in plans[1]]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "reason"),
+    [
+        ("sre", r"Dark, frame 1: .*0001.png: not a readable image"),
+        ("tre", "Dark: expected a frame with ground truth"),
+    ],
+)
+def test_a_sequence_without_a_start_fails_alone(
+    tmp_path, dark, store, scheduler, protocol, reason
+):
+    if protocol == "sre":
+        replace_frame(dark, 0, b"")
+    whole = sequence(tmp_path / "Whole", length=21)
+    jobs = plan([Fake()], Dataset("made", (dark, whole)), protocol, device="cpu")
+    assert [job.segment.name for job in jobs if job.unit.sequence == "Dark"] == [protocol]
+    summary = run(jobs, store, scheduler=scheduler)
+    assert (summary.done, summary.failed) == (len(jobs) - 1, 1) and len(jobs) > 2
+    (failure,) = store.failures()
+    assert (failure.unit.sequence, failure.unit.segment) == ("Dark", protocol)
+    assert re.search(reason, failure.traceback.splitlines()[-1])
+
+
+def test_an_unknown_protocol_is_an_error(dataset):
+    with pytest.raises(ValueError, match="expected a protocol among"):
+        plan([Fake()], dataset, "once", device="cpu")
+
+
 def test_changed_code_is_run_again(dataset, store, scheduler):
     for version in ("1", "2"):
-        summary = run(
-            plan([Fake(version=version)], dataset, device="cpu"), store, scheduler=scheduler
-        )
-        assert summary.done == 2
-    assert {result.unit.code for result in store.results()} == {"2"}
+        jobs = plan([Fake(version=version)], dataset, device="cpu")
+        assert run(jobs, store, scheduler=scheduler).done == 2
+    assert [result.unit for result in store.results()] == [job.unit for job in jobs]
 
 
 def test_results_of_old_code_are_gone_before_new_ones_come(dataset, store, scheduler):
     shade(dataset.sequences[0], 0)
     run(plan([Fake("crashes", "1")], dataset, device="cpu"), store, scheduler=scheduler)
     shade(dataset.sequences[0], 200)
-    summary = run(plan([Fake("crashes", "2")], dataset, device="cpu"), store, scheduler=scheduler)
+    jobs = plan([Fake("crashes", "2")], dataset, device="cpu")
+    summary = run(jobs, store, scheduler=scheduler)
     assert (summary.done, summary.failed) == (1, 1)
-    assert [result.unit.code for result in store.results()] == ["2"]
+    (result,) = store.results()
+    assert result.unit in [job.unit for job in jobs]
 
 
 def test_other_frames_are_another_unit(dataset, store, scheduler):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackerlib import boxes
-from trackerlib.data.sequence import Sequence
+from trackerlib.data.sequence import FrameError, Sequence
 
 STARTS = 20  # segments of temporal robustness
 FRAMES_LEFT = 20  # that its last segment must have
@@ -20,6 +20,10 @@ SIDES = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 CORNERS = {"top-left": (-1, -1), "top-right": (1, -1),
            "bottom-left": (-1, 1), "bottom-right": (1, 1)}  # fmt: skip
 SCALES = (0.8, 0.9, 1.1, 1.2)
+
+
+class StartError(ValueError):
+    """A sequence on which a protocol has nowhere to start; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,8 @@ def segments(sequence: Sequence, protocol: str = "ope") -> list[Segment]:
     The toolkit begins OPE and SRE, too, at TRE's first start. That is the first frame
     except in Tiger1, where it is the sixth; here they begin at the first frame always.
 
-    Raises ValueError for an unknown protocol, and where no frame allows a start.
+    Raises ValueError for an unknown protocol, and StartError where no frame allows a
+    start, or where SRE's cannot be decoded.
     """
     protocols = {"ope": _one_pass, "tre": _temporal, "sre": _spatial}
     if protocol not in protocols:
@@ -68,7 +73,7 @@ def _temporal(sequence: Sequence) -> list[Segment]:
     allowed = _allowed_starts(sequence)
     count = len(allowed)
     if not count:
-        raise ValueError(
+        raise StartError(
             f"segments: {sequence.name}: expected a frame with ground truth, outside "
             f"{sequence.initial_omits} and with {FRAMES_LEFT} frames from it on, got none of "
             f"{len(sequence)}; use protocol ope"
@@ -91,7 +96,11 @@ def _allowed_starts(sequence: Sequence) -> np.ndarray:
 
 
 def _spatial(sequence: Sequence) -> list[Segment]:
-    height, width = sequence.frames[0].shape[:2]
+    try:
+        height, width = sequence.frames[0].shape[:2]
+    except FrameError as error:
+        where = f"{sequence.name}, frame {sequence.frame_numbers[0]}"
+        raise StartError(f"segments: {where}: {error}") from error
     otb = boxes.xywh_to_otb(np.asarray(sequence.boxes[0], dtype=np.float64))
     changed = {name: _shifted(otb, side) for name, side in SIDES.items()}
     changed |= {name: _stretched(otb, corner) for name, corner in CORNERS.items()}

@@ -5,7 +5,9 @@ CPU thread, and a local cluster's every worker is a process of one unit at a
 time, so that the boxes do not depend on how many run beside.
 """
 
+import ast
 import hashlib
+import inspect
 import platform
 import re
 import time
@@ -24,8 +26,9 @@ import torch
 from trackerlib import __version__
 from trackerlib.boxes import first_box
 from trackerlib.data import Dataset
+from trackerlib.data import sequence as decoding
 from trackerlib.data.sequence import FrameError, Sequence
-from trackerlib.eval.protocols import Segment, segments
+from trackerlib.eval.protocols import Segment, StartError, segments
 from trackerlib.eval.store import Store, Track, Unit
 
 THREADS = 1  # per unit
@@ -50,6 +53,7 @@ class Job:
     sequence: Sequence
     segment: Segment
     device: str
+    obstacle: StartError | None = None  # why the protocol cannot start: the job fails with it
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,16 @@ def plan(
     """Every job of an evaluation, in the order in which it is run.
 
     `device` is this machine's (see `resolve_device`), and goes for all workers.
-    Raises ValueError for an unknown protocol or device.
+    A sequence on which the protocol cannot start is one job, bound to fail, whose
+    segment has the protocol's name. Raises ValueError for an unknown protocol or device.
     """
     device = resolve_device(device)
     parts = [
-        (sequence, _contents(sequence), segment)
+        (sequence, _contents(sequence), segment, obstacle)
         for sequence in dataset.sequences
-        for segment in segments(sequence, protocol)
+        for segment, obstacle in _segments(sequence, protocol)
     ]
+    codes = [(spec, _code(spec)) for spec in specs]
     return [
         Job(
             Unit(
@@ -135,7 +141,7 @@ def plan(
                 seed=seed,
                 label=spec.label,
                 settings=spec.settings(),
-                code=spec.code(),
+                code=code,
                 device=device.partition(":")[0],
                 start=segment.start,
                 frames=len(sequence) - segment.start,
@@ -146,10 +152,11 @@ def plan(
             sequence,
             segment,
             device,
+            obstacle,
         )
-        for spec in specs
+        for spec, code in codes
         for seed in seeds
-        for sequence, contents, segment in parts
+        for sequence, contents, segment, obstacle in parts
     ]
 
 
@@ -235,20 +242,57 @@ def _compute(job: Job) -> tuple[Track, dict]:
     """What a worker does."""
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
-    if job.spec.code() != job.unit.code:
+    if job.obstacle:
+        raise job.obstacle
+    if _code(job.spec) != job.unit.code:
         raise RuntimeError(
             f"run: {platform.node()} has another version of {job.unit.label} than the caller; "
-            "install the same trackerlib there and restart its workers"
+            "install the same trackerlib, torch and OpenCV there and restart its workers"
         )
     tracker = job.spec.build(device=job.device, seed=_seed(job.unit))
     return track(tracker, job.sequence, job.segment), _environment(job.device)
 
 
+def _segments(sequence: Sequence, protocol: str) -> list[tuple[Segment, StartError | None]]:
+    try:
+        return [(segment, None) for segment in segments(sequence, protocol)]
+    except StartError as error:
+        return [(Segment(protocol, 0, sequence.boxes[0]), error)]
+
+
+def _code(spec) -> str:
+    """Hash of what makes the boxes besides settings and data; comments do not count."""
+    sources = map(inspect.getsource, (decoding, follow, _initialised, _checked, _seed))
+    ours = [ast.unparse(ast.parse(source)) for source in sources]
+    return _hash([spec.code(), *ours, torch.__version__, cv2.__version__])
+
+
 def _contents(sequence: Sequence) -> str:
-    """Hash of the sizes of a sequence's image files: quick, and any new encoding changes it."""
-    paths = getattr(sequence.frames, "paths", ())
+    """Hash of a sequence's frames: quick, and the same wherever the files are copied to.
+
+    Files are known by their sizes and the first one's bytes; where all sizes are
+    equal, as of uncompressed images, by the bytes of all. Frames without files
+    are known by their repr.
+    """
+    frames = sequence.frames
+    paths = getattr(frames, "paths", None) or [getattr(frames, "path", None)]
+    if paths == [None]:
+        return _hash(repr(frames))
     sizes = [path.stat().st_size if path.exists() else -1 for path in paths]
-    return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
+    telling = len(set(sizes) - {-1}) > 1
+    return _hash([sizes, [_digest(path) for path in (paths[:1] if telling else paths)]])
+
+
+def _digest(path: Path) -> str:
+    """Hash of a file's bytes; nothing for a missing one, which tracking then reports."""
+    if not path.is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(values) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def _seed(unit: Unit) -> int:

@@ -42,11 +42,11 @@ class Unit:
     seed: int
     label: str  # the tracker as it was asked for
     settings: dict  # its whole configuration
-    code: str  # hash of its code
+    code: str  # hash of its code and of what runs it, torch and OpenCV included
     device: str  # "cpu" or "cuda": their floats differ
     start: int  # first frame, an index into the sequence
     frames: int  # number of frames, the first included
-    contents: str  # hash of the frames' file sizes: another rendering, another unit
+    contents: str  # hash that tells the frames: another rendering, another unit
     first_box: tuple[float, ...]  # x, y, w, h
 
     @property
