@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from trackerlib.data.cache import cache_dir
 from trackerlib.data.sequence import FrameError
 
 FOLDER_FPS = 25.0  # of the video made from a folder of images
@@ -77,7 +78,7 @@ def run(arguments) -> int:
 
 def report(arguments) -> int:
     """Print the table of what a store holds for trackers and a data set."""
-    from trackerlib.eval.report import collect, table
+    from trackerlib.eval.report import collect, rounded, speed, table
     from trackerlib.eval.store import Store
 
     jobs, dataset = _evaluation(arguments)
@@ -87,7 +88,8 @@ def report(arguments) -> int:
             f"report: expected results for {', '.join(arguments.trackers)} "
             f"in {arguments.store}, found none; compute them with the command run"
         )
-    print(table(found).to_string())
+    print(rounded(table(found)).to_string())
+    print(f"\nspeed, from runs with one worker alone:\n{speed(found).round(1).to_string()}")
     if len(found.missing):
         print(f"\nmissing:\n{found.missing.to_string(index=False)}")
     return 0
@@ -268,7 +270,7 @@ def _evaluation_options(parser) -> None:
     parser.add_argument("--protocol", default="ope", help="ope, tre or sre")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument("--store", type=Path, default=Path("build/store"), metavar="FOLDER")
+    parser.add_argument("--store", type=Path, default=cache_dir() / "store", metavar="FOLDER")
 
 
 def _data_options(parser) -> None:

@@ -48,6 +48,11 @@ def test_cells_can_be_read(notebook):
         assert max(map(len, lines), default=0) <= 79, max(lines, key=len)
 
 
+def test_says_nothing_of_the_machine_it_ran_on(path):
+    text = path.read_text()
+    assert str(Path.home()) not in text and str(BOOK.parent) not in text
+
+
 def test_what_is_not_compared_is_not_everything(notebook):
     """nbval compares a cell unless it is tagged; a notebook of tagged cells would test nothing."""
     assert any(cell.outputs for cell in code_cells(notebook, "nbval-ignore-output"))

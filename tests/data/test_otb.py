@@ -60,7 +60,7 @@ def test_boxes_that_are_not_seen_are_kept_as_they_are(tmp_path):
     rows = "1,2,20,10\nNaN,NaN,NaN,NaN\n0,0,0,0\n-8,2,-1,10\n"
     sequence = read_sequence(write_sequence(tmp_path / "Mine", rows))
     boxes, path = sequence.boxes, tmp_path / "Mine" / "groundtruth_rect.txt"
-    assert sequence.warnings == (f"Mine: {path}: no positive box in frames 2 to 4",)
+    assert sequence.warnings == (f"Mine: {path.name}: no positive box in frames 2 to 4",)
     assert np.isnan(boxes[1]).all()
     np.testing.assert_array_equal(boxes[2:], [[-1, -1, 0, 0], [-9, 1, -1, 10]])
 

@@ -92,7 +92,7 @@ def read_sequence(folder: str | Path, entry: Entry | None = None) -> Sequence:
     check_length(path, rows, numbers)
     name = entry.name if entry else folder.name
     unusable = numbers[~(rows > 0).all(1)]
-    notes = [f"{path}: no positive box in frames {runs(unusable)}"] if len(unusable) else []
+    notes = [f"{path.name}: no positive box in frames {runs(unusable)}"] if len(unusable) else []
     notes += _unused_images(folder / "img", entry) if entry else []
     return Sequence(
         name=name,

@@ -34,7 +34,7 @@ def read_vot(folder: str | Path) -> Sequence:
     check_length(path, rows, numbers)
     boxes = polygon_to_xywh(rows) if rows.shape[1] == 8 else rows
     sized = np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
-    note = f"{folder.name}: {path}: no box with an area in frames {runs(numbers[~sized])}"
+    note = f"{folder.name}: {path.name}: no box with an area in frames {runs(numbers[~sized])}"
     return Sequence(
         name=folder.name,
         frames=ImageFiles(tuple(files.values())),
