@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from trackerlib import trackers
+from trackerlib.data.cache import cache_dir
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
@@ -50,7 +51,7 @@ def test_cells_can_be_read(notebook):
 
 def test_says_nothing_of_the_machine_it_ran_on(path):
     text = path.read_text()
-    assert str(Path.home()) not in text and str(BOOK.parent) not in text
+    assert str(cache_dir()) not in text and str(BOOK.parent) not in text
 
 
 def test_what_is_not_compared_is_not_everything(notebook):
