@@ -154,8 +154,8 @@ def test_what_a_reader_noticed_is_told(tmp_path):
 
 
 def test_numbers_are_shown_with_three_decimals_and_gaps_are_empty():
-    shown = report.rounded(pd.DataFrame({"AUC": [0.12345, np.nan], "n": ["1/1", "0/1"]}))
-    assert shown.to_dict("list") == {"AUC": [0.123, ""], "n": ["1/1", "0/1"]}
+    shown = report.rounded(pd.DataFrame({"AUC": [0.68, np.nan], "n": ["1/1", "0/1"]}))
+    assert shown.to_dict("list") == {"AUC": ["0.680", ""], "n": ["1/1", "0/1"]}
 
 
 def test_no_paper_prints_the_later_otb50():

@@ -96,7 +96,9 @@ def _why(store: Store, unit: Unit) -> str:
 
 def rounded(found: pd.DataFrame) -> pd.DataFrame:
     """A table to show: three decimals, and nothing where there is no value."""
-    return found.round(3).astype(object).where(found.notna(), "")
+    return found.map(
+        lambda value: value if isinstance(value, str) else "" if pd.isna(value) else f"{value:.3f}"
+    )
 
 
 def table(report: Report) -> pd.DataFrame:
