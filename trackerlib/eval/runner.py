@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import platform
 import re
+import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,11 @@ from trackerlib.eval.protocols import Segment, StartError, segments
 from trackerlib.eval.store import Store, Track, Unit
 
 THREADS = 1  # per unit
+PATIENCE = 5e-4  # seconds, a tenth of Python's own, that a tracker waits for the decoding thread
+UNDISTURBED = {  # dask samples its workers' stacks and has them return freed memory at once
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -219,6 +225,7 @@ def _stream(client, jobs: list[Job], width: int):
 
 @contextmanager
 def _client(workers: int, scheduler: str | None):
+    import dask
     from distributed import Client, LocalCluster
 
     if scheduler:
@@ -227,6 +234,7 @@ def _client(workers: int, scheduler: str | None):
             yield client
         return
     with (
+        dask.config.set(UNDISTURBED),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -242,6 +250,7 @@ def _compute(job: Job) -> tuple[Track, dict]:
     """What a worker does."""
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
+    sys.setswitchinterval(PATIENCE)
     if job.obstacle:
         raise job.obstacle
     if _code(job.spec) != job.unit.code:
