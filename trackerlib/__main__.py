@@ -89,7 +89,9 @@ def report(arguments) -> int:
             f"in {arguments.store}, found none; compute them with the command run"
         )
     print(rounded(table(found)).to_string())
-    print(f"\nspeed, from runs with one worker alone:\n{speed(found).round(1).to_string()}")
+    told = speed(found)
+    print("\nspeed, from runs with one worker alone:")
+    print("none of these had one" if told.empty else told.round(1).to_string())
     if len(found.missing):
         print(f"\nmissing:\n{found.missing.to_string(index=False)}")
     return 0
