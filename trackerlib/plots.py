@@ -12,10 +12,10 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from trackerlib.eval.metrics import OTB, PRECISION_THRESHOLDS
+
 # Okabe and Ito's palette, which readers with any colour vision can tell apart.
 COLOURS = ("#009E73", "#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
-
-THRESHOLDS = np.linspace(0, 1, 21)
 
 
 def draw(ax: Axes, frame: np.ndarray, boxes: dict[str, np.ndarray], title: str = "") -> None:
@@ -45,14 +45,14 @@ def annotate(frame: np.ndarray, boxes: dict[str, np.ndarray]) -> np.ndarray:
 def success_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
     """Success (21,) against overlap threshold; the legend gives each curve's mean, its AUC."""
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
-        ax.plot(THRESHOLDS, curve, color=colour, label=f"{label} [{np.mean(curve):.3f}]")
+        ax.plot(OTB.thresholds, curve, color=colour, label=f"{label} [{np.mean(curve):.3f}]")
     _finish(ax, "overlap threshold (1)", "success rate (1)", (0, 1), "lower left")
 
 
 def precision_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
     """Precision (51,) against 0 to 50 px; the legend gives each curve's value at 20 px."""
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
-        ax.plot(np.arange(51), curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
+        ax.plot(PRECISION_THRESHOLDS, curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
     _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50), "lower right")
 
 

@@ -1,0 +1,49 @@
+"""Figures: what is drawn where, and a player that stands alone."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from trackerlib import plots
+
+FRAME = np.full((48, 64, 3), 90, np.uint8)
+
+
+def test_boxes_are_drawn_in_pixels_and_labelled():
+    ax = Figure().subplots()
+    plots.draw(ax, FRAME, {"truth": np.array([10.0, 5, 20, 8]), "kcf": np.array([0.0, 0, 4, 4])})
+    truth, kcf = ax.patches
+    assert truth.get_bbox().bounds == (10, 5, 20, 8) and kcf.get_bbox().bounds == (0, 0, 4, 4)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["truth", "kcf"]
+    assert ax.get_xlabel() == "x (pixels)"
+
+
+def test_annotating_leaves_the_frame_alone_and_passes_over_lost_boxes():
+    box = np.array([10.0, 5, 20, 8])
+    drawn = plots.annotate(FRAME, {"truth": box, "lost": np.full(4, np.nan)})
+    assert (FRAME == 90).all()
+    np.testing.assert_array_equal(drawn[5, 20], [0, 158, 115])
+    np.testing.assert_array_equal(drawn[9, 20], [90, 90, 90])
+
+
+def test_legends_give_the_numbers_that_tables_give():
+    success, precision = np.linspace(1, 0, 21), np.linspace(0, 1, 51)
+    left, right = Figure().subplots(1, 2)
+    plots.success_plot(left, {"kcf": success})
+    plots.precision_plot(right, {"kcf": precision})
+    assert left.get_legend().get_texts()[0].get_text() == "kcf [0.500]"
+    assert right.get_legend().get_texts()[0].get_text() == "kcf [0.400]"
+    np.testing.assert_allclose(left.lines[0].get_xdata(), np.arange(21) / 20)
+
+
+def test_a_player_stands_alone_and_is_the_same_in_every_run():
+    page = plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"]).data
+    assert page == plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"]).data
+    assert page.count("/9j/") == 2 and "http" not in page  # two JPEGs, nothing from elsewhere
+    assert page.count("</script>") == 1 and 'max="1"' in page
+
+
+@pytest.mark.parametrize(("images", "captions"), [([], []), ([FRAME], ["a", "b"])])
+def test_a_player_wants_a_caption_per_image(images, captions):
+    with pytest.raises(ValueError, match="one caption per image"):
+        plots.player(images, captions)
