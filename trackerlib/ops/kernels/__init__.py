@@ -1,0 +1,1 @@
+"""Triton kernels, imported when the first tensor on a GPU asks for one."""
