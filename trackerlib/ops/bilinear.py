@@ -1,0 +1,97 @@
+"""Values between the cells of a map, averaged or compared: the PyTorch body of the RoIAligns.
+
+A point takes from four cells: two rows times two columns. So a bin's average is a
+weighted sum of rows of the map stored as (cells, channels), which is what
+`embedding_bag` computes, and its gradient is the same sum with the roles of bins
+and cells exchanged.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import embedding_bag, max_pool2d
+
+CHUNK = 2**20  # values of points held at once, so that they stay in the cache
+
+
+class Taps(NamedTuple):
+    """Which cells are weighed: T of them for each of K grids of n x n bins."""
+
+    cells: torch.Tensor  # (K, n, n, T) int64, rows of the map
+    weights: torch.Tensor  # (K, n, n, T)
+
+
+def taps(position, inside, step, images, shape) -> Taps:
+    """The cells around points that form grids, S x S points to a bin, averaged.
+
+    position  (K, 2, n, S) of the points' rows and columns, in cells
+    inside    bool, broadcast to position: which points count
+    step      cells from the upper neighbour to the lower one, broadcast to position
+    images    (K,) which map of the batch
+    shape     (H, W)
+    returns   T = (2 * S) ** 2
+    """
+    length = torch.tensor(shape, device=position.device)[:, None, None, None]
+    position = position.where(inside, 0)
+    low = position.floor()
+    share = (position - low) / step
+    cells = torch.stack((low, low + step), -1).long()
+    weights = torch.stack((1 - share, share), -1) / position.shape[-1]
+    weights = weights * (inside[..., None] & (cells < length))
+    rows, columns = cells.minimum(length - 1).flatten(3).unbind(1)  # (K, n, 2 * S)
+    rows = (rows + images.long()[:, None, None] * shape[0]) * shape[1]
+    down, across = weights.flatten(3).unbind(1)
+    return Taps(
+        (rows[:, :, None, :, None] + columns[:, None, :, None, :]).flatten(3),
+        (down[:, :, None, :, None] * across[:, None, :, None, :]).flatten(3),
+    )
+
+
+def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:
+    """Weighted sums of rows (cells, C) -> (K, n, n, C)."""
+    width = taps.cells.shape[-1]
+    bags = embedding_bag(
+        taps.cells.view(-1, width),
+        rows,
+        per_sample_weights=taps.weights.view(-1, width),
+        mode="sum",
+    )
+    return bags.view(*taps.cells.shape[:3], rows.shape[1])
+
+
+def spread(grad: torch.Tensor, taps: Taps, count: int) -> torch.Tensor:
+    """Gradient of `blend`: (K, n, n, C) -> (count, C), a weighted sum of bins for every cell."""
+    cells, entries = taps.cells.flatten().int().sort()
+    starts = torch.searchsorted(cells, torch.arange(count, dtype=torch.int32, device=grad.device))
+    return embedding_bag(
+        entries // taps.cells.shape[-1],
+        grad.reshape(-1, grad.shape[-1]),
+        starts,
+        per_sample_weights=taps.weights.flatten()[entries],
+        mode="sum",
+    )
+
+
+def blend_largest(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> torch.Tensor:
+    """The largest of every window x window neighbouring bins -> (K, m, m, C)."""
+    K, n, _, _ = taps.cells.shape
+    side = (n - window) // stride + 1
+    largest = rows.new_empty(K, side, side, rows.shape[1])
+    some = max(1, CHUNK // (n * n * rows.shape[1]))  # regions at a time
+    for parts in zip(largest.split(some), *(t.split(some) for t in taps), strict=True):
+        points = blend(rows, Taps(*parts[1:])).permute(0, 3, 1, 2)
+        parts[0].copy_(max_pool2d(points, window, stride).permute(0, 2, 3, 1))
+    return largest
+
+
+def spread_largest(
+    grad: torch.Tensor, rows: torch.Tensor, taps: Taps, window: int, stride: int
+) -> torch.Tensor:
+    """Gradient of `blend_largest`: (K, m, m, C) -> like rows; the first of equals takes all."""
+    points = blend(rows, taps).permute(0, 3, 1, 2)
+    geometry = [window] * 2, [stride] * 2, [0, 0], [1, 1], False
+    _, winners = torch.ops.aten.max_pool2d_with_indices(points, *geometry)
+    won = torch.ops.aten.max_pool2d_with_indices_backward(
+        grad.permute(0, 3, 1, 2), points, *geometry, winners
+    )
+    return spread(won.permute(0, 2, 3, 1), taps, len(rows))

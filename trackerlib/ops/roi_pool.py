@@ -1,0 +1,128 @@
+"""RoIPool: the largest cell of every bin, the region's border rounded to whole cells.
+
+[1] Girshick: Fast R-CNN. ICCV 2015, section 2.1; the rounding is that of the released code.
+"""
+
+from importlib.util import find_spec
+
+import torch
+
+from trackerlib.ops import rois as regions
+
+CHUNK = 2**19  # values compared at once, so that they stay in the cache
+FAR = 2**24  # cells: the last whole numbers of float32
+
+
+def roi_pool(
+    features: torch.Tensor, rois: torch.Tensor, output_size: int, spatial_scale: float
+) -> torch.Tensor:
+    """Pool every region to output_size x output_size bins by their largest cells.
+
+    features       (N, C, H, W) float; fastest if stored channels-last
+    rois           (K, 5): batch index, x1, y1, x2, y2 in image pixels
+    output_size    bins per side
+    spatial_scale  map cells per image pixel
+    returns        (K, C, output_size, output_size), dtype of features, stored channels-last
+
+    Both corners are rounded, and both their cells belong to the region. Bin i of
+    n covers the cells from floor(i L / n) to ceil((i + 1) L / n) of a side of L,
+    cut at the map's border; one with nothing left is 0. The gradient goes to
+    features, the first of equal cells takes it. Bad values as in `roi_align`.
+
+    Raises ValueError for other shapes, types, devices or settings, and for
+    regions that are not finite, end before they start or name no image.
+    """
+    regions.check("roi_pool", features, rois, spatial_scale, output_size=output_size)
+    keep = features.requires_grad and torch.is_grad_enabled()
+    return _roi_pool(features, rois, output_size, float(spatial_scale), keep)[0]
+
+
+@torch.library.custom_op("trackerlib::roi_pool", mutates_args=())
+def _roi_pool(
+    features: torch.Tensor, rois: torch.Tensor, output_size: int, spatial_scale: float, keep: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The pooled bins and, to keep for the gradient, the winning cells (K, n, n, C) int32."""
+    regions.check_values("roi_pool", rois, len(features))
+    rows = regions.as_rows(features)
+    count, C = rows.shape
+    shape = len(rois), output_size, output_size, C
+    pooled = rows.new_zeros(shape)
+    winners = rows.new_full(shape if keep else (0,), count, dtype=torch.int32)
+    for bins, cells in _bins(features, rois, output_size, spatial_scale):
+        values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)
+        largest = values.amax(0)
+        pooled.view(-1, C)[bins] = largest
+        if keep:  # the first of the largest has the greatest distance from the end
+            distance = (count - cells).to(values.dtype)[..., None]
+            winners.view(-1, C)[bins] = count - values.eq_(largest).mul_(distance).amax(0).int()
+    return pooled.permute(0, 3, 1, 2).to(features.dtype), winners
+
+
+def _bins(features, rois, n, scale):
+    """Bins of one size at a time: which of all K * n * n (b,), and their cells (T, b)."""
+    N, C, *bounds = features.shape
+    start, end = (
+        regions.round_away(corner.double()).clamp(-FAR, FAR).long()[..., None]
+        for corner in regions.corners(rois, scale)
+    )
+    length = end - start + 1
+    bound = torch.tensor(bounds, device=rois.device)[:, None]
+    order = torch.arange(n, device=rois.device)
+    first = (start + order * length // n).clamp(min=0).minimum(bound)  # (K, 2, n)
+    last = (start - (-(order + 1) * length // n)).clamp(min=0).minimum(bound)
+    rows, columns = first.unbind(1)
+    rows = rows + rois[:, :1].long() * bounds[0]
+    corner = (rows[:, :, None] * bounds[1] + columns[:, None]).flatten()
+    heights, widths = (last - first).unbind(1)
+    sizes = (heights[:, :, None] * FAR + widths[:, None]).flatten()
+    for height, width in (divmod(size, FAR) for size in sizes.unique().tolist()):
+        within = torch.arange(height, device=rois.device)[:, None] * bounds[1]
+        within = (within + torch.arange(width, device=rois.device)).flatten()
+        if len(within):
+            alike = (sizes == height * FAR + width).nonzero()[:, 0]
+            for bins in alike.split(max(1, CHUNK // (len(within) * C))):
+                yield bins, within[:, None] + corner[bins]
+
+
+@_roi_pool.register_fake
+def _(features, rois, output_size, spatial_scale, keep):
+    pooled = regions.empty_regions(features, rois, output_size)
+    shape = pooled.permute(0, 2, 3, 1).shape if keep else (0,)
+    return pooled, features.new_empty(shape, dtype=torch.int32)
+
+
+@torch.library.custom_op("trackerlib::roi_pool_backward", mutates_args=())
+def _roi_pool_backward(
+    grad: torch.Tensor, winners: torch.Tensor, shape: list[int]
+) -> torch.Tensor:
+    N, C, H, W = shape
+    grad = grad.permute(0, 2, 3, 1).reshape(-1, C)
+    rows = grad.new_zeros(N * H * W + 1, C, dtype=regions.accumulator(grad.dtype))
+    rows.scatter_add_(0, winners.view(-1, C).long(), grad.to(rows.dtype))
+    return rows[:-1].view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
+
+
+@_roi_pool_backward.register_fake
+def _(grad, winners, shape):
+    N, C, H, W = shape
+    return grad.new_empty(N, H, W, C).permute(0, 3, 1, 2)
+
+
+def _save(ctx, inputs, output):
+    ctx.save_for_backward(output[1])
+    ctx.shape = list(inputs[0].shape)
+
+
+def _backward(ctx, grad, _):
+    return _roi_pool_backward(grad, *ctx.saved_tensors, ctx.shape), *[None] * 4
+
+
+_roi_pool.register_autograd(_backward, setup_context=_save)
+
+if find_spec("triton"):  # imported with the first map on a GPU
+
+    @_roi_pool.register_kernel("cuda")
+    def _(features, rois, output_size, spatial_scale, keep):
+        from trackerlib.ops.kernels import roi_pool as kernels
+
+        return kernels.forward(features, rois, output_size, spatial_scale, keep)
