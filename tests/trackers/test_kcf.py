@@ -1,86 +1,17 @@
-"""KCF: its algebra against explicit shifts, and the tracker on made-up and real video."""
+"""KCF on made-up and real video; its algebra is tested with the correlation filter."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch.fft import irfft2, rfft2
 
 from trackerlib import boxes as B
 from trackerlib.data.otb import read_otb
 from trackerlib.eval.metrics import score
-from trackerlib.trackers import kcf
 from trackerlib.trackers.kcf import Config, Tracker
 
-SIZES = [(4, 5), (5, 4), (3, 3), (6, 8)]
 PUBLISHED_AUC = {"Crossing": 0.698, "Football1": 0.698, "Surfer": 0.465}  # the authors' boxes
-
-
-def templates(size):
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
-
-
-def shifts(x):
-    """(C, H, W) -> (H * W, C * H * W), the cyclic shifts of x, row by row."""
-    _, h, w = x.shape
-    return torch.stack([x.roll((i, j), (1, 2)).flatten() for i in range(h) for j in range(w)])
-
-
-def gaussian(a, b, sigma=0.5):
-    """Kernel values of all pairs of rows."""
-    return torch.exp(-((a[:, None] - b) ** 2).mean(-1) / sigma**2)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_gaussian_correlation_is_the_kernel_with_every_shift(size):
-    x, z = templates(size)
-    actual = irfft2(kcf.gaussian_correlation(rfft2(x), rfft2(z), size, 0.5), size)
-    expected = gaussian(x.flatten()[None], shifts(z), 0.5).view(size)
-    torch.testing.assert_close(actual, expected)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_linear_correlation_is_the_inner_product_with_every_shift(size):
-    x, z = templates(size)
-    actual = irfft2(kcf.linear_correlation(rfft2(x), rfft2(z), size), size)
-    torch.testing.assert_close(actual, (shifts(z) @ x.flatten() / x.numel()).view(size))
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_training_and_response_are_kernel_ridge_regression(size):
-    """Against the matrix of all pairs of shifts, solved as a linear system."""
-    x, z = templates(size)
-    y = kcf.gaussian_label(size, 0.7).double()
-    kernel = gaussian(shifts(x), shifts(x))
-    alpha = torch.linalg.solve(kernel + 1e-2 * torch.eye(len(kernel)), y.flatten())
-    kf = kcf.gaussian_correlation(rfft2(x), rfft2(x), size, 0.5)
-    alphaf = kcf.train(kf, rfft2(y), 1e-2)
-    torch.testing.assert_close(irfft2(alphaf, size), alpha.view(size))
-    expected = gaussian(shifts(z), shifts(x)) @ alpha  # of z moved by every shift
-    moved = kcf.respond(alphaf, kcf.gaussian_correlation(rfft2(z), rfft2(x), size, 0.5), size)
-    torch.testing.assert_close(moved.flip(0, 1).roll((1, 1), (0, 1)), expected.view(size))
-
-
-def test_the_response_peaks_where_the_target_went():
-    x, _ = templates((8, 9))
-    xf, size = rfft2(x), (8, 9)
-    alphaf = kcf.train(
-        kcf.gaussian_correlation(xf, xf, size, 0.5), rfft2(kcf.gaussian_label(size, 1.0)), 1e-4
-    )
-    for shift in ((0, 0), (2, -3), (-4, 4), (3, 1)):
-        zf = rfft2(x.roll(shift, (1, 2)))
-        kf = kcf.gaussian_correlation(zf, xf, size, 0.5)
-        assert kcf.peak(kcf.respond(alphaf, kf, size)) == shift
-
-
-def test_the_label_is_one_at_no_shift_and_wraps():
-    label = kcf.gaussian_label((5, 6), 1.5)
-    assert label[0, 0] == 1
-    torch.testing.assert_close(label[1, 0], torch.tensor(np.exp(-0.5 / 1.5**2)).float())
-    torch.testing.assert_close(label[1:], label[1:].flip(0))
-    torch.testing.assert_close(label[:, 1:], label[:, 1:].flip(1))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +40,17 @@ def test_whole_cells_are_followed_exactly_in_one_step(moving, size):
     tracker.init(frames[0], truth[0])
     moved = tracker.update(np.roll(frames[0], (8, 16), (0, 1)))
     np.testing.assert_array_equal(moved, truth[0] + [16, 8, 0, 0])
+
+
+def test_steps_between_cells_bring_the_box_closer(moving):
+    frames, truth = moving(40, 32)
+    errors = []
+    for subcell in (False, True):
+        tracker = Tracker(Config(subcell=subcell))
+        tracker.init(frames[0], truth[0])
+        tracked = np.array([tracker.update(frame) for frame in frames[1:]])
+        errors.append(B.centre_distance(tracked, truth[1:]).mean())
+    assert errors[1] < 0.5 * errors[0]
 
 
 @pytest.mark.parametrize("name", PUBLISHED_AUC)

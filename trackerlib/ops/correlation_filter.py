@@ -1,0 +1,241 @@
+"""Correlation filters: kernel ridge regression on every cyclic shift of a feature map.
+
+[1] Henriques, Caseiro, Martins, Batista: High-Speed Tracking with Kernelized
+    Correlation Filters. TPAMI 2015.
+
+A name that ends in f is a spectrum: the half that `torch.fft.rfft2` keeps of a
+real grid of `size` (H, W) cells, the other half being its mirror image. Dots in
+a shape stand for any number of batch dimensions. A filter's life, linear:
+
+    xf = spectrum(features)
+    alphaf = train(linear_correlation(xf, xf, size), spectrum(label), 1e-4)
+    response = respond(alphaf, linear_correlation(zf, xf, size), size)
+    rows, columns = peak(response)
+"""
+
+import math
+from functools import reduce
+from importlib.util import find_spec
+
+import torch
+from torch.fft import irfft2, rfft2
+
+CHUNK = 128  # channels at a time, so that the products stay in the cache until they are summed
+COMPLEX = (torch.complex64, torch.complex128)
+
+
+def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
+    """What the filter should answer to every shift: (H, W), 1 at shift (0, 0), cyclic.
+
+    sigma in cells. Source: [1] section 8.1.
+    Raises ValueError for an empty grid or a sigma that is not positive.
+    """
+    if min(size) < 1 or not sigma > 0:
+        raise ValueError(
+            f"gaussian_label: expected a size of at least 1 x 1 cells and sigma > 0, "
+            f"got {tuple(size)} and {sigma}"
+        )
+    rows, columns = (((torch.arange(n) + n // 2) % n - n // 2) ** 2 for n in size)
+    return torch.exp(-0.5 / sigma**2 * (rows[:, None] + columns))
+
+
+def spectrum(features: torch.Tensor) -> torch.Tensor:
+    """Real maps (..., H, W) -> (..., H, W // 2 + 1) complex64, or complex128 of float64.
+
+    Half precisions are transformed in float32: no FFT of theirs runs everywhere.
+    Raises ValueError for maps that are empty or not real floating point.
+    """
+    fine = features.ndim >= 2 and features.is_floating_point() and features.numel()
+    _require(fine, "spectrum", "float maps (..., H, W), not empty", features)
+    return rfft2(features.to(torch.promote_types(features.dtype, torch.float32)))
+
+
+def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
+    """Spectrum of the inner products of x with all shifts of z, summed over channels.
+
+    xf, zf   (..., C, H, W // 2 + 1) complex64 or complex128
+    returns  (..., H, W // 2 + 1)
+
+    Source: [1] section 7.1. Learns through both.
+    Raises ValueError unless both have one shape, dtype and device.
+    """
+    fine = xf.ndim >= 3 and xf.dtype in COMPLEX and xf.numel() and xf.shape == zf.shape
+    _require(
+        fine and xf.dtype == zf.dtype and xf.device == zf.device,
+        "cross_correlation",
+        "two spectra (..., C, H, W // 2 + 1), not empty, of one shape, device and complex dtype "
+        "(see spectrum)",
+        xf,
+        zf,
+    )
+    return _cross_correlation(xf, zf)
+
+
+@torch.library.custom_op("trackerlib::cross_correlation", mutates_args=())
+def _cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
+    # Not the lazy `conj`, which is lost in an op that is being compiled (pytorch issue 198118).
+    chunks = zip(xf.split(CHUNK, -3), zf.split(CHUNK, -3), strict=True)
+    return reduce(torch.add, ((x * z.conj_physical()).sum(-3) for x, z in chunks)).contiguous()
+
+
+@_cross_correlation.register_fake
+def _(xf, zf):
+    return xf.new_empty(xf.shape[:-3] + xf.shape[-2:])
+
+
+if find_spec("triton"):
+
+    @_cross_correlation.register_kernel("cuda")
+    def _(xf, zf):
+        from trackerlib.ops.kernels import correlation_filter as kernels
+
+        return kernels.cross_correlation(xf, zf)
+
+
+def _remember(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad):
+    (xf, zf), grad = ctx.saved_tensors, grad.unsqueeze(-3)
+    return grad * zf, grad.conj_physical() * xf
+
+
+_cross_correlation.register_autograd(_backward, setup_context=_remember)
+
+
+def energy(xf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Squared norms (...) of feature maps with spectra xf (..., C, H, W // 2 + 1).
+
+    The inner product of x with itself, unshifted. Sums over channels first, so
+    that one plane is left to transform back; adding all squared magnitudes up
+    (Parseval) takes longer at 512 channels.
+    """
+    _require_size("energy", xf, size)
+    return irfft2(cross_correlation(xf, xf), size)[..., 0, 0]
+
+
+def linear_correlation(xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Spectrum of the linear kernel between x and all shifts of z, per feature value.
+
+    xf, zf   (..., C, H, W // 2 + 1)
+    returns  (..., H, W // 2 + 1)
+
+    Source: [1] section 7.2; the division by the C * H * W values is the authors' code's.
+    Raises ValueError like `cross_correlation`, and for spectra of another size.
+    """
+    _require_size("linear_correlation", xf, size)
+    return cross_correlation(xf, zf) / (xf.shape[-3] * size[0] * size[1])
+
+
+def gaussian_correlation(
+    xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int], sigma: float
+) -> torch.Tensor:
+    """Spectrum of the Gaussian kernel between x and all shifts of z.
+
+    xf, zf   (..., C, H, W // 2 + 1)
+    sigma    bandwidth, of the root mean square difference of two feature values
+    returns  (..., H, W // 2 + 1)
+
+    Source: [1] eq. 31; the mean in place of the sum is the authors' code's.
+    Raises ValueError like `linear_correlation`, and for a sigma that is not positive.
+    """
+    _require_size("gaussian_correlation", xf, size)
+    if not sigma > 0:
+        raise ValueError(f"gaussian_correlation: expected sigma > 0, got {sigma}")
+    products = irfft2(cross_correlation(xf, zf), size)
+    # Training compares x with itself: then the unshifted product is its energy already.
+    energies = 2 * products[..., 0, 0] if zf is xf else energy(xf, size) + energy(zf, size)
+    distances = (energies[..., None, None] - 2 * products).clamp(min=0)
+    mean = distances / (xf.shape[-3] * size[0] * size[1])
+    return rfft2(torch.exp(-mean / sigma**2))
+
+
+def train(kf: torch.Tensor, yf: torch.Tensor, regularisation: float) -> torch.Tensor:
+    """Spectrum of the dual weights alpha (..., H, W // 2 + 1).
+
+    kf              kernel of the patch with itself (..., H, W // 2 + 1)
+    yf              label (H, W // 2 + 1), or one each
+    regularisation  lambda
+
+    Source: [1] eq. 17. Raises ValueError for kernel and label of two sizes.
+    """
+    _require_grids("train", kf, yf)
+    return yf / (kf + regularisation)
+
+
+def respond(alphaf: torch.Tensor, kf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The filter's answer (..., H, W) to every shift of a patch, kf its kernel with the model.
+
+    Source: [1] eq. 22. Raises ValueError for weights and kernel of two sizes.
+    """
+    _require_grids("respond", alphaf, kf)
+    _require_size("respond", kf, size)
+    return irfft2(alphaf * kf, size)
+
+
+def update(old: torch.Tensor, new: torch.Tensor, learning_rate: float) -> torch.Tensor:
+    """A model, or its dual weights, moved towards the newest frame's: (1 - rate) old + rate new.
+
+    Source: [1] section 8.1. Raises ValueError for two shapes or a rate outside 0 to 1.
+    """
+    _require(old.shape == new.shape, "update", "old and new of one shape", old, new)
+    if not 0 <= learning_rate <= 1:
+        raise ValueError(f"update: expected a learning rate from 0 to 1, got {learning_rate}")
+    return old.lerp(new, learning_rate)
+
+
+def peak(response: torch.Tensor) -> tuple[int, int]:
+    """Rows and columns by which the target moved: where (H, W) is largest, as signed shifts.
+
+    Raises ValueError for another rank, no cells, or a maximum that is not finite,
+    as it is after any feature that is not.
+    """
+    fine = response.ndim == 2 and response.is_floating_point() and response.numel()
+    _require(fine, "peak", "a float response (H, W), not empty", response)
+    row, column = divmod(int(response.argmax()), response.shape[1])
+    if not math.isfinite(response[row, column]):
+        raise ValueError(
+            f"peak: expected a finite response, got {float(response[row, column])} at row {row}, "
+            f"column {column}; look for NaN or infinity among the features"
+        )
+    rows, columns = response.shape
+    return (row + rows // 2) % rows - rows // 2, (column + columns // 2) % columns - columns // 2
+
+
+def subcell_peak(response: torch.Tensor) -> tuple[float, float]:
+    """The peak between cells: the top of a parabola along either axis through `peak`.
+
+    Each goes through the highest cell and its two cyclic neighbours; where these
+    are as high, the peak stays on its cell. Raises ValueError like `peak`.
+    """
+    rows, columns = peak(response)
+    return (
+        rows + _top(response[:, columns].tolist(), rows),
+        columns + _top(response[rows].tolist(), columns),
+    )
+
+
+def _top(values, i):
+    """How far from i, at most half a step, the parabola around the greatest value has its top."""
+    before, after = values[i] - values[i - 1], values[i] - values[(i + 1) % len(values)]
+    bend = before + after
+    return (before - after) / (2 * bend) if 0 < bend < math.inf else 0.0
+
+
+def _require(fine, function, expected, *tensors):
+    if not fine:
+        got = " and ".join(f"{tuple(t.shape)} {t.dtype} on {t.device}" for t in tensors)
+        raise ValueError(f"{function}: expected {expected}, got {got}")
+
+
+def _require_size(function, xf, size):
+    height, width = size
+    fine = xf.is_complex() and xf.shape[-2:] == (height, width // 2 + 1)
+    _require(fine, function, f"a spectrum (..., {height}, {width // 2 + 1}) of {size} cells", xf)
+
+
+def _require_grids(function, af, bf):
+    fine = af.is_complex() and bf.is_complex() and af.ndim >= 2 and af.shape[-2:] == bf.shape[-2:]
+    fine = fine and af.device == bf.device
+    _require(fine, function, "two spectra (..., H, W // 2 + 1) of one size and device", af, bf)

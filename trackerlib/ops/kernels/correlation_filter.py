@@ -1,0 +1,48 @@
+"""Triton: the channel-summed product of one spectrum with the conjugate of another.
+
+A program owns a strip of spectrum cells of one batch item and walks down the
+channels, some at a time; each value is read once. Spectra are read as the real
+numbers that they are in memory: re, im, re, im.
+"""
+
+import math
+
+import torch
+import triton
+import triton.language as tl
+
+CELLS = 16  # per program: 128 bytes of a channel; a small grid still fills a GPU
+CHANNELS = 32  # at a time
+
+
+@triton.jit
+def _kernel(x, z, out, channels, floats, CELLS: tl.constexpr, CHANNELS: tl.constexpr):
+    item = tl.program_id(0).to(tl.int64)
+    places = tl.program_id(1) * 2 * CELLS + tl.arange(0, 2 * CELLS)
+    inside = places < floats
+    x += item * channels * floats
+    z += item * channels * floats
+    real = tl.zeros((CHANNELS, CELLS), x.dtype.element_ty)
+    imaginary = tl.zeros((CHANNELS, CELLS), x.dtype.element_ty)
+    for first in range(0, channels, CHANNELS):
+        rows = (first + tl.arange(0, CHANNELS))[:, None]
+        offsets = rows * floats + places
+        mask = (rows < channels) & inside
+        a, b = tl.split(tl.reshape(tl.load(x + offsets, mask, 0), (CHANNELS, CELLS, 2)))
+        c, d = tl.split(tl.reshape(tl.load(z + offsets, mask, 0), (CHANNELS, CELLS, 2)))
+        real += a * c + b * d
+        imaginary += b * c - a * d
+    total = tl.join(tl.sum(real, 0), tl.sum(imaginary, 0))  # (CELLS, 2)
+    tl.store(out + item * floats + places, tl.reshape(total, (2 * CELLS,)), inside)
+
+
+def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
+    """Spectra (..., C, H, W // 2 + 1) -> (..., H, W // 2 + 1): sum over C of xf * conj(zf)."""
+    *batch, channels, height, columns = xf.shape
+    out = xf.new_empty(*batch, height, columns)
+    x, z, y = (torch.view_as_real(t.contiguous()) for t in (xf, zf, out))
+    floats = 2 * height * columns
+    grid = math.prod(batch), triton.cdiv(floats, 2 * CELLS)
+    with torch.cuda.device_of(xf):
+        _kernel[grid](x, z, y, channels, floats, CELLS, CHANNELS)
+    return out
