@@ -62,7 +62,9 @@ def _adaptive_roi_align(
 ) -> torch.Tensor:
     regions.check_values("adaptive_roi_align", rois, len(features))
     taps = _taps(features, rois, grid, spatial_scale)
-    pooled = bilinear.blend_largest(regions.as_rows(features), taps, window, stride)
+    pooled = bilinear.blend_largest(
+        regions.as_rows(regions.widened(features)), taps, window, stride
+    )
     return pooled.permute(0, 3, 1, 2).to(features.dtype)
 
 
@@ -83,7 +85,7 @@ def _adaptive_roi_align_backward(
 ) -> torch.Tensor:
     taps = _taps(features, rois, grid, spatial_scale)
     grad = grad.permute(0, 2, 3, 1).to(taps.weights.dtype)
-    rows = regions.as_rows(features)
+    rows = regions.as_rows(regions.widened(features))
     return regions.as_map(bilinear.spread_largest(grad, rows, taps, window, stride), features)
 
 
@@ -131,5 +133,5 @@ if find_spec("triton"):  # imported with the first map on a GPU
         from trackerlib.ops.kernels import roi_align as kernels
 
         return kernels.backward(
-            grad, features, rois, grid, spatial_scale, window, stride, "max", "adaptive"
+            grad, features, rois, grid, spatial_scale, 1, window, stride, "max", "adaptive"
         )

@@ -9,7 +9,7 @@ and cells exchanged.
 from typing import NamedTuple
 
 import torch
-from torch.nn.functional import embedding_bag, max_pool2d
+from torch.nn.functional import embedding_bag
 
 CHUNK = 2**20  # values of points held at once, so that they stay in the cache
 
@@ -79,8 +79,8 @@ def blend_largest(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> t
     largest = rows.new_empty(K, side, side, rows.shape[1])
     some = max(1, CHUNK // (n * n * rows.shape[1]))  # regions at a time
     for parts in zip(largest.split(some), *(t.split(some) for t in taps), strict=True):
-        points = blend(rows, Taps(*parts[1:])).permute(0, 3, 1, 2)
-        parts[0].copy_(max_pool2d(points, window, stride).permute(0, 2, 3, 1))
+        columns = blend(rows, Taps(*parts[1:])).unfold(1, window, stride).amax(-1)
+        torch.amax(columns.unfold(2, window, stride), -1, out=parts[0])
     return largest
 
 

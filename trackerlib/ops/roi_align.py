@@ -68,7 +68,7 @@ def _roi_align(
     points: str,
 ) -> torch.Tensor:
     regions.check_values("roi_align", rois, len(features))
-    rows = regions.as_rows(features)
+    rows = regions.as_rows(regions.widened(features))
     taps = _taps(features, rois, output_size, spatial_scale, samples, reduce, points)
     if reduce == "mean":
         pooled = bilinear.blend(rows, taps)
@@ -98,7 +98,7 @@ def _roi_align_backward(
     if reduce == "mean":
         spread = bilinear.spread(grad, taps, features[:, 0].numel())
     else:
-        rows = regions.as_rows(features)
+        rows = regions.as_rows(regions.widened(features))
         spread = bilinear.spread_largest(grad, rows, taps, window=samples, stride=samples)
     return regions.as_map(spread, features)
 
@@ -151,7 +151,7 @@ if find_spec("triton"):  # imported with the first map on a GPU
         from trackerlib.ops.kernels import roi_align as kernels
 
         return kernels.forward(
-            features, rois, output_size, spatial_scale, samples, samples, reduce, points
+            features, rois, output_size, spatial_scale, samples, samples, samples, reduce, points
         )
 
     @_roi_align_backward.register_kernel("cuda")
@@ -159,5 +159,14 @@ if find_spec("triton"):  # imported with the first map on a GPU
         from trackerlib.ops.kernels import roi_align as kernels
 
         return kernels.backward(
-            grad, features, rois, output_size, spatial_scale, samples, samples, reduce, points
+            grad,
+            features,
+            rois,
+            output_size,
+            spatial_scale,
+            samples,
+            samples,
+            samples,
+            reduce,
+            points,
         )

@@ -43,7 +43,7 @@ def _roi_pool(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The pooled bins and, to keep for the gradient, the winning cells (K, n, n, C) int32."""
     regions.check_values("roi_pool", rois, len(features))
-    rows = regions.as_rows(features)
+    rows = regions.as_rows(regions.widened(features))
     count, C = rows.shape
     shape = len(rois), output_size, output_size, C
     pooled = rows.new_zeros(shape)
@@ -60,7 +60,7 @@ def _roi_pool(
 
 def _bins(features, rois, n, scale):
     """Bins of one size at a time: which of all K * n * n (b,), and their cells (T, b)."""
-    N, C, *bounds = features.shape
+    _, C, *bounds = features.shape
     start, end = (
         regions.round_away(corner.double()).clamp(-FAR, FAR).long()[..., None]
         for corner in regions.corners(rois, scale)

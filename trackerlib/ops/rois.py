@@ -63,6 +63,11 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def widened(features: torch.Tensor) -> torch.Tensor:
+    """The map in the type that an op computes in."""
+    return features.to(accumulator(features.dtype))
+
+
 def corners(rois: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the regions start and end, in map cells: two (K, 2) of y, x."""
     scaled = rois[:, 1:] * scale
@@ -77,11 +82,9 @@ def round_away(values: torch.Tensor) -> torch.Tensor:
 def as_rows(features: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) -> (N * H * W, C): the channels of a cell lie together in memory.
 
-    In the accumulating type. Nothing is copied if the map is stored so already
-    (channels-last) in that type.
+    Nothing is copied if the map is stored channels-last.
     """
-    rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-    return rows.contiguous().to(accumulator(features.dtype))
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()
 
 
 def as_map(rows: torch.Tensor, features: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,72 @@
+"""RoIPool on a GPU: one program per bin and block of channels, which walks the bin's cells."""
+
+import torch
+import triton
+import triton.language as tl
+
+from trackerlib.ops import rois as regions
+from trackerlib.ops.kernels.roi_align import region
+
+FAR = tl.constexpr(2.0**24)  # cells: the last whole numbers of float32
+
+
+@triton.jit
+def whole(value):
+    """Nearest whole number, halves away from 0."""
+    value = tl.where(value < 0, tl.ceil(value - 0.5), tl.floor(value + 0.5))
+    return tl.minimum(tl.maximum(value, -FAR), FAR).to(tl.int64)
+
+
+@triton.jit
+def extent(start, end, index, bound, SIDE: tl.constexpr):
+    """Cells of the index-th bin along one axis: from the first to before the last."""
+    first = whole(start)
+    length = whole(end) - first + 1
+    last = first + ((index + 1) * length + SIDE - 1) // SIDE
+    first += index * length // SIDE
+    return tl.minimum(tl.maximum(first, 0), bound), tl.minimum(tl.maximum(last, 0), bound)
+
+
+@triton.jit
+def forward_kernel(
+    rows, rois, pooled, winners, scale, images, H, W, C,
+    SIDE: tl.constexpr, KEEP: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """rows (N * H * W, C), rois (K, 5) -> pooled and winners (K, SIDE, SIDE, C)."""
+    bin = tl.program_id(0).to(tl.int64)
+    channels = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    mask = channels < C
+    good, image, x1, y1, x2, y2 = region(rois, bin // (SIDE * SIDE), scale, images)
+    top, bottom = extent(y1, y2, bin // SIDE % SIDE, H, SIDE)
+    left, right = extent(x1, x2, bin % SIDE, W, SIDE)
+    best = tl.full((BLOCK,), -float("inf"), rows.dtype.element_ty)
+    winner = tl.full((BLOCK,), 0, tl.int32) + ((image * H + top) * W + left).to(tl.int32)
+    for y in range(top, bottom):
+        for x in range(left, right):
+            cell = (image * H + y) * W + x
+            value = tl.load(rows + cell * C + channels, mask, other=0.0)
+            better = (value > best) | (value != value)
+            best = tl.where(better, value, best)
+            winner = tl.where(better, cell.to(tl.int32), winner)
+    if (top >= bottom) | (left >= right):
+        best = tl.zeros_like(best)
+        winner = tl.full((BLOCK,), 0, tl.int32) + images * H * W
+    best = tl.where(good, best, float("nan"))
+    tl.store(pooled + bin * C + channels, best, mask)
+    if KEEP:
+        tl.store(winners + bin * C + channels, winner, mask)
+
+
+def forward(features, rois, output_size, spatial_scale, keep):
+    """(N, C, H, W), (K, 5) -> (K, C, n, n), and to keep the winning cells (K, n, n, C)."""
+    N, C, H, W = features.shape
+    pooled = regions.empty_regions(features, rois, output_size)
+    shape = (len(rois), output_size, output_size, C) if keep else (0,)
+    winners = rois.new_empty(shape, dtype=torch.int32)
+    block = min(512, triton.next_power_of_2(C))
+    with torch.cuda.device_of(features):
+        forward_kernel[len(rois) * output_size**2, triton.cdiv(C, block)](
+            regions.as_rows(features), rois.to(regions.accumulator(features.dtype)).contiguous(),
+            pooled, winners, spatial_scale, N, H, W, C, output_size, keep, block,
+        )  # fmt: skip
+    return pooled, winners
