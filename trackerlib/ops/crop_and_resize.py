@@ -1,0 +1,217 @@
+"""Crops of one frame, resized to one size and normalised, ready for a network.
+
+Bilinear interpolation is a weighted sum of two neighbours along each axis, and
+antialiasing takes more of them. So both are two rounds of weighted sums: of the
+pixels of every line that a crop touches, then of those lines. Weighted sums of
+rows of a table are what `embedding_bag` computes; as a row holds all channels
+of a pixel, the crops come out channels-last.
+
+[1] Nam, Han: Learning Multi-Domain Convolutional Neural Networks for Visual
+    Tracking. CVPR 2016. Its candidates are crops of 107 x 107.
+[2] Heckbert: Fundamentals of Texture Mapping and Image Warping. Master's thesis,
+    UC Berkeley, 1989, section 3.5: filters stretched by the scale, against aliasing.
+"""
+
+import math
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import torch
+from torch.nn.functional import embedding_bag
+
+CHUNK = 2**19  # pixels weighted at a time, so that what they need stays in the cache
+
+
+@torch.library.custom_op("trackerlib::crop_and_resize", mutates_args=())
+def _crop_and_resize(
+    image: torch.Tensor,
+    boxes: torch.Tensor,
+    size: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    fill: Sequence[float],
+    antialias: bool,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    _check_values(boxes)
+    crops = _fake(image, boxes, size, mean, std, fill, antialias, dtype)
+    if len(boxes) == 0:
+        return crops
+    rows, row_weights = _taps(boxes[:, 1::2], size[0], image.shape[0], antialias)
+    columns, column_weights = _taps(boxes[:, ::2], size[1], image.shape[1], antialias)
+    (top, bottom), (left, right) = ([int(v) for v in t.aminmax()] for t in (rows, columns))
+    rows, columns, width = rows - top, columns - left, right + 1 - left
+    # As differences from `fill`, pixels outside are zero and need no term in the sums.
+    pixels = _scale(image[top : bottom + 1, left : right + 1], fill, std)
+    outside = _scale(pixels.new_tensor(fill).expand(1, size[1], -1), mean, std).flatten()
+
+    first = rows[:, 0, 0]
+    height = int((rows[:, -1, -1] - first).max()) + 1  # of the tallest crop's strip
+    first = first.clamp(max=bottom + 1 - top - height)
+    starts = (first[:, None] + torch.arange(height).to(first)) * width  # of lines, (K, height)
+    rows = rows - first[:, None, None]
+    row_weights, column_weights = (w.to(pixels.dtype) for w in (row_weights, column_weights))
+
+    count = max(1, CHUNK // (height * columns[0].numel()))
+    chunks = crops.permute(0, 2, 3, 1), starts, columns, column_weights, rows, row_weights
+    for crop, start, column, column_weight, row, row_weight in zip(
+        *(tensor.split(count) for tensor in chunks), strict=True
+    ):
+        taps = start[..., None, None] + column[:, None]  # (k, height, w, taps)
+        strips = _sums(pixels, taps, column_weight[:, None].expand_as(taps))
+        strips = strips.view(start.numel(), -1)  # (k * height, w * C)
+        taps = row + height * torch.arange(len(row)).to(row)[:, None, None]  # (k, h, taps)
+        lines = _sums(strips, taps, row_weight).view(len(row), size[0], -1)  # (k, h, w * C)
+        torch.add(lines, outside, out=crop.flatten(2))
+    return crops
+
+
+@_crop_and_resize.register_fake
+def _fake(image, boxes, size, mean, std, fill, antialias, dtype):
+    shape = len(boxes), *size, image.shape[2]
+    return torch.empty(shape, dtype=dtype, device=image.device).permute(0, 3, 1, 2)
+
+
+if find_spec("triton"):  # imported at the first call, as a machine without a GPU needs none
+
+    @_crop_and_resize.register_kernel("cuda")
+    def _(image, boxes, size, mean, std, fill, antialias, dtype):
+        from trackerlib.ops.kernels import crop_and_resize as kernels
+
+        _check_values(boxes)
+        crops = _fake(image, boxes, size, mean, std, fill, antialias, dtype)
+        return kernels.forward(image, boxes, mean, std, fill, antialias, crops)
+
+
+def _check_values(boxes: torch.Tensor) -> None:
+    good = (boxes.isfinite() & (boxes > boxes.new_tensor([-math.inf, -math.inf, 0, 0]))).all(1)
+    if not good.all():
+        bad = int((~good).nonzero()[0])
+        raise ValueError(
+            "crop_and_resize: expected finite boxes x, y, w, h of positive size, "
+            f"got {boxes[bad].tolist()} in row {bad}; drop or clip it first"
+        )
+
+
+def _taps(spans: torch.Tensor, count: int, side: int, antialias: bool):
+    """Which of `side` pixels make each of `count` samples, and their shares.
+
+    spans    (K, 2): start and extent of each box along the axis
+    returns  (K, count, taps) int32 indices, ascending, all within the image
+             (K, count, taps) float64 weights, of sum 1 with those outside the image
+    """
+    start, extent = spans.double()[..., None].unbind(1)  # (K, 1)
+    scale = extent / count
+    centre = start + (torch.arange(count).to(start) + 0.5) * scale - 0.5  # (K, count)
+    support = scale.clamp(min=1) if antialias else torch.ones_like(scale)
+    taps = min(side, int((2 * support).max().ceil()))
+    first = ((centre - support).floor() + 1).clamp(0, side - taps)
+    indices = first[..., None] + torch.arange(taps).to(start)
+    weights = (1 - (indices - centre[..., None]).abs() / support[..., None]).clamp(min=0)
+    before = centre - centre.floor()
+    total = _half(before, support) + _half(1 - before, support)
+    return indices.int(), weights / total[..., None]
+
+
+def _half(nearest: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+    """Sum of a triangle's heights at distances nearest, nearest + 1, ... up to its support."""
+    terms = (support - nearest).ceil()
+    return terms - terms * (nearest + (terms - 1) / 2) / support
+
+
+def _scale(pixels: torch.Tensor, zero: Sequence[float], unit: Sequence[float]) -> torch.Tensor:
+    """(H, W, C) -> (H * W, C) float, (pixels - zero) / unit in each channel."""
+    width, C = pixels.shape[1:]
+    lines = pixels.flatten(1).to(torch.promote_types(pixels.dtype, torch.float32))
+    zero, unit = (lines.new_tensor(v).repeat(width) for v in (zero, unit))  # long inner loops
+    return ((lines - zero) / unit).view(-1, C)
+
+
+def _sums(table: torch.Tensor, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(R, D) table, (..., taps) rows of it and their weights -> (N, D), one sum for each `...`."""
+    rows, weights = rows.flatten(0, -2), weights.flatten(0, -2)
+    return embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
+
+
+def crop_and_resize(
+    image: torch.Tensor,
+    boxes: torch.Tensor,
+    size: tuple[int, int],
+    *,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    fill: float | Sequence[float] | None = None,
+    antialias: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Cut boxes out of a frame, resize them to one size, normalise them.
+
+    image      (H, W, C) uint8 or float, any strides
+    boxes      (K, 4) float x, y, w, h in pixels, on the image's device; they
+               may lie partly or wholly outside
+    size       height and width of a crop, pixels
+    mean, std  what a value becomes: (value - mean) / std; one number or C, in
+               the image's units
+    fill       value of all pixels outside, one number or C, in the image's
+               units; None stands for `mean`, which gives 0
+    antialias  where a crop shrinks its box, weight all pixels under a triangle
+               as wide as two of the crop's pixels [2]; otherwise bilinear
+    dtype      of the crops, floating
+    returns    (K, C, h, w), channels-last in memory: what convolutions are fastest on
+
+    Sample i along an axis lies at start + (i + 0.5) * extent / count - 0.5,
+    where pixel j has its centre at j. A sample at the border blends the image
+    with `fill`. Sums are in float32, or in float64 for a float64 image, and
+    rounded to `dtype` once. On a GPU the check of the boxes waits for the device.
+
+    Source: candidates of [1], with mean 128.
+    Raises ValueError for other ranks, types, devices or sizes, for boxes not
+    finite or without area, and for inputs that require gradients: it has none.
+    """
+    _check(image, boxes, size, dtype)
+    mean, std, fill = (
+        _per_channel(name, value, image.shape[2])
+        for name, value in (("mean", mean), ("std", std), ("fill", mean if fill is None else fill))
+    )
+    if 0 in std:
+        raise ValueError(
+            f"crop_and_resize: expected std other than 0, got {std}; 1 changes nothing"
+        )
+    return _crop_and_resize(image, boxes, size, mean, std, fill, antialias, dtype)
+
+
+def _check(image, boxes, size, dtype):
+    if image.ndim != 3 or 0 in image.shape or not _is_pixels(image):
+        expected = "an image (H, W, C) uint8 or float of at least one pixel"
+        got = f"{tuple(image.shape)} {image.dtype}; bring it there with permute and to"
+    elif boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.is_floating_point():
+        expected = "float boxes (K, 4) of x, y, w, h"
+        got = f"{tuple(boxes.shape)} {boxes.dtype}; use boxes.float(), boxes[None] for one"
+    elif boxes.device != image.device:
+        expected = f"boxes on the image's device {image.device}"
+        got = f"{boxes.device}; move them with boxes.to(image.device)"
+    elif not isinstance(size, Sequence) or len(size) != 2 or min(size) < 1:
+        expected, got = "a size (height, width) of at least (1, 1)", f"{size}; a side has pixels"
+    elif not dtype.is_floating_point:
+        expected, got = "a floating dtype", f"{dtype}; convert the crops afterwards"
+    elif torch.is_grad_enabled() and (image.requires_grad or boxes.requires_grad):
+        expected = "an image and boxes without gradient, as a crop passes none back"
+        got = "one that requires it; detach it, or call under torch.no_grad()"
+    else:
+        return
+    raise ValueError(f"crop_and_resize: expected {expected}, got {got}")
+
+
+def _is_pixels(image):
+    return image.dtype == torch.uint8 or image.is_floating_point()
+
+
+def _per_channel(name, value, channels):
+    values = [value] * channels if isinstance(value, int | float) else list(value)
+    values = [float(v) for v in values]
+    if len(values) != channels or not all(map(math.isfinite, values)):
+        raise ValueError(
+            f"crop_and_resize: expected {name} as one finite number or one for each of the "
+            f"image's {channels} channels, got {value}; a grey image is (H, W, 1)"
+        )
+    return values
