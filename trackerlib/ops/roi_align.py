@@ -151,7 +151,7 @@ if find_spec("triton"):  # imported with the first map on a GPU
         from trackerlib.ops.kernels import roi_align as kernels
 
         return kernels.forward(
-            features, rois, output_size, spatial_scale, samples, samples, samples, reduce, points
+            features, rois, output_size, spatial_scale, *[samples] * 3, reduce, points
         )
 
     @_roi_align_backward.register_kernel("cuda")

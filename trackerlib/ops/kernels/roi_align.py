@@ -18,7 +18,7 @@ MIDPOINTS, INTERIOR, ADAPTIVE = (tl.constexpr(rule) for rule in RULES.values())
 
 @triton.jit
 def region(rois, k, scale, images):
-    """The k-th region in map cells: whether it is one, its image, its corners (0 if it is none)."""
+    """The k-th region in map cells: whether it is a good one, its image, its corners."""
     rois += k * 5
     image = tl.load(rois)
     x1, y1 = tl.load(rois + 1) * scale, tl.load(rois + 2) * scale
