@@ -97,14 +97,13 @@ def _(grad, features, rois, grid, spatial_scale, window, stride):
 def _taps(features, rois, grid, scale):
     """Cells and weights of every point."""
     start, end = regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
-    bounds = features.shape[2:]
-    length = torch.tensor(bounds, device=rois.device)[:, None, None]
-    size = ((end - start + 1) / grid)[..., None, None]
-    order = torch.arange(grid, device=rois.device, dtype=start.dtype)[:, None]
-    position = start[..., None, None] + order * size  # (K, 2, grid, 1)
+    length = torch.tensor(features.shape[2:], device=rois.device)[:, None, None, None]
+    size = ((end - start + 1) / grid)[:, None, None]
+    order = torch.arange(grid, device=rois.device, dtype=start.dtype)[:, None, None]
+    position = start[:, None, None] + order * size  # (2, grid, 1, K)
     inside = (position >= 0) & (position < length)
     step = regions.round_away(size).clamp(min=1)
-    return bilinear.taps(position, inside, step, rois[:, 0], bounds)
+    return bilinear.taps(position, inside, step, rois[:, 0], features.shape[2:])
 
 
 def _save(ctx, inputs, output):

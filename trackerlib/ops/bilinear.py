@@ -24,27 +24,35 @@ class Taps(NamedTuple):
 def taps(position, inside, step, images, shape) -> Taps:
     """The cells around points that form grids, S x S points to a bin, averaged.
 
-    position  (K, 2, n, S) of the points' rows and columns, in cells
+    position  (2, n, S, K) of the points' rows and columns, in cells
     inside    bool, broadcast to position: which points count
     step      cells from the upper neighbour to the lower one, broadcast to position
     images    (K,) which map of the batch
     shape     (H, W)
     returns   T = (2 * S) ** 2
+
+    Regions come last until the end: they make the long loops.
     """
     length = torch.tensor(shape, device=position.device)[:, None, None, None]
     position = position.where(inside, 0)
     low = position.floor()
     share = (position - low) / step
-    cells = torch.stack((low, low + step), -1).long()
-    weights = torch.stack((1 - share, share), -1) / position.shape[-1]
-    weights = weights * (inside[..., None] & (cells < length))
-    rows, columns = cells.minimum(length - 1).flatten(3).unbind(1)  # (K, n, 2 * S)
-    rows = (rows + images.long()[:, None, None] * shape[0]) * shape[1]
-    down, across = weights.flatten(3).unbind(1)
+    cells = torch.stack((low, (low + step).minimum(length)), 3).long()  # (2, n, S, 2, K)
+    weights = torch.stack((1 - share, share), 3) / position.shape[2]
+    weights = weights * (inside[..., None, :] & (cells < length[..., None]))
+    rows, columns = cells.minimum(length[..., None] - 1).flatten(2, 3)  # (n, 2 * S, K)
+    rows = (rows + images.long() * shape[0]) * shape[1]
+    down, across = weights.flatten(2, 3)
     return Taps(
-        (rows[:, :, None, :, None] + columns[:, None, :, None, :]).flatten(3),
-        (down[:, :, None, :, None] * across[:, None, :, None, :]).flatten(3),
+        _by_region(rows[:, None, :, None] + columns[None, :, None]),
+        _by_region(down[:, None, :, None] * across[None, :, None]),
     )
+
+
+def _by_region(values):
+    """(n, n, 2 * S, 2 * S, K) -> (K, n, n, T)."""
+    *grid, K = values.shape
+    return values.flatten(end_dim=-2).t().contiguous().view(K, *grid).flatten(3)
 
 
 def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:

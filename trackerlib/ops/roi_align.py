@@ -110,27 +110,27 @@ def _(grad, features, rois, output_size, spatial_scale, samples, reduce, points)
 
 def _taps(features, rois, bins, scale, samples, reduce, points):
     """Cells and weights of every bin, or of every point where a bin's points are compared."""
-    start, end = regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
-    bounds = features.shape[2:]
-    length = torch.tensor(bounds, device=rois.device)[:, None]
-    edges = torch.arange(bins + 1, device=rois.device, dtype=start.dtype) / bins
-    edges = start[..., None] + (end - start).clamp(min=1)[..., None] * edges  # (K, 2, bins + 1)
-    part = torch.arange(samples, device=rois.device, dtype=start.dtype)
+    start, end = regions.corners(rois.to(regions.accumulator(features.dtype)), scale)  # (2, K)
+    length = torch.tensor(features.shape[2:], device=rois.device)[:, None, None]
+    edges = torch.arange(bins + 1, device=rois.device, dtype=start.dtype)[:, None] / bins
+    edges = start[:, None] + (end - start).clamp(min=1)[:, None] * edges  # (2, bins + 1, K)
+    part = torch.arange(samples, device=rois.device, dtype=start.dtype)[:, None]
     if points == "midpoints":
         part = (part + 0.5) / samples
     else:
         part = (part + 1) / (samples + 1)
         edges = edges.clamp(min=0).minimum(length)
-    low, high = edges[..., :-1, None], edges[..., 1:, None]
-    position = low + (high - low) * part  # (K, 2, bins, samples)
+    low, high = edges[:, :-1, None], edges[:, 1:, None]
+    position = low + (high - low) * part  # (2, bins, samples, K)
+    length = length[..., None]
     if points == "midpoints":
-        inside = (position >= -1) & (position <= length[..., None])
+        inside = (position >= -1) & (position <= length)
     else:
         inside = (high > low).expand_as(position)
-    position = position.clamp(min=0).minimum(length[..., None] - 1)
+    position = position.clamp(min=0).minimum(length - 1)
     if reduce == "max":
-        position, inside = position.flatten(2)[..., None], inside.flatten(2)[..., None]
-    return bilinear.taps(position, inside, 1, rois[:, 0], bounds)
+        position, inside = position.flatten(1, 2)[:, :, None], inside.flatten(1, 2)[:, :, None]
+    return bilinear.taps(position, inside, 1, rois[:, 0], features.shape[2:])
 
 
 def _save(ctx, inputs, output):

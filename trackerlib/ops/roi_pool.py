@@ -60,9 +60,9 @@ def _roi_pool(
 
 def _bins(features, rois, n, scale):
     """Bins of one size at a time: which of all K * n * n (b,), and their cells (T, b)."""
-    _, C, *bounds = features.shape
+    C, *bounds = features.shape[1:]
     start, end = (
-        regions.round_away(corner.double()).clamp(-FAR, FAR).long()[..., None]
+        regions.round_away(corner.t().double()).clamp(-FAR, FAR).long()[..., None]
         for corner in regions.corners(rois, scale)
     )
     length = end - start + 1

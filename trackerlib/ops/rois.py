@@ -69,9 +69,9 @@ def widened(features: torch.Tensor) -> torch.Tensor:
 
 
 def corners(rois: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the regions start and end, in map cells: two (K, 2) of y, x."""
-    scaled = rois[:, 1:] * scale
-    return scaled[:, :2].flip(1), scaled[:, 2:].flip(1)
+    """Where the regions start and end, in map cells: two (2, K), rows of y, then x."""
+    x1, y1, x2, y2 = rois[:, 1:].t() * scale
+    return torch.stack((y1, x1)), torch.stack((y2, x2))
 
 
 def round_away(values: torch.Tensor) -> torch.Tensor:
