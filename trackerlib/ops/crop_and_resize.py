@@ -84,12 +84,12 @@ if find_spec("triton"):  # imported at the first call, as a machine without a GP
 
 
 def _check_values(boxes: torch.Tensor) -> None:
-    good = (boxes.isfinite() & (boxes > boxes.new_tensor([-math.inf, -math.inf, 0, 0]))).all(1)
+    good = boxes.isfinite().all(1) & (boxes[:, 2:] > 0).all(1)
     if not good.all():
-        bad = int((~good).nonzero()[0])
+        bad = int(good.logical_not().nonzero()[0])
         raise ValueError(
             "crop_and_resize: expected finite boxes x, y, w, h of positive size, "
-            f"got {boxes[bad].tolist()} in row {bad}; drop or clip it first"
+            f"got {boxes[bad].tolist()} in row {bad}; leave it out, or give it an area"
         )
 
 
