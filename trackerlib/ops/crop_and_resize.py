@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
@@ -34,9 +35,9 @@ def _crop_and_resize(
     dtype: torch.dtype,
 ) -> torch.Tensor:
     _check_values(boxes)
-    crops = _fake(image, boxes, size, mean, std, fill, antialias, dtype)
     if len(boxes) == 0:
-        return crops
+        return _fake(image, boxes, size, mean, std, fill, antialias, dtype)
+    crops = _empty((len(boxes), *size, image.shape[2]), dtype, image.device)
     rows, row_weights = _taps(boxes[:, 1::2], size[0], image.shape[0], antialias)
     columns, column_weights = _taps(boxes[:, ::2], size[1], image.shape[1], antialias)
     (top, bottom), (left, right) = ([int(v) for v in t.aminmax()] for t in (rows, columns))
@@ -53,7 +54,7 @@ def _crop_and_resize(
     row_weights, column_weights = (w.to(pixels.dtype) for w in (row_weights, column_weights))
 
     count = max(1, CHUNK // (height * columns[0].numel()))
-    chunks = crops.permute(0, 2, 3, 1), starts, columns, column_weights, rows, row_weights
+    chunks = crops, starts, columns, column_weights, rows, row_weights
     for crop, start, column, column_weight, row, row_weight in zip(
         *(tensor.split(count) for tensor in chunks), strict=True
     ):
@@ -63,7 +64,7 @@ def _crop_and_resize(
         taps = row + height * torch.arange(len(row)).to(row)[:, None, None]  # (k, h, taps)
         lines = _sums(strips, taps, row_weight).view(len(row), size[0], -1)  # (k, h, w * C)
         torch.add(lines, outside, out=crop.flatten(2))
-    return crops
+    return crops.permute(0, 3, 1, 2)
 
 
 @_crop_and_resize.register_fake
@@ -91,6 +92,17 @@ def _check_values(boxes: torch.Tensor) -> None:
             "crop_and_resize: expected finite boxes x, y, w, h of positive size, "
             f"got {boxes[bad].tolist()} in row {bad}; leave it out, or give it an area"
         )
+
+
+def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """As torch.empty; on a CPU from numpy, whose memory comes in huge pages where there are any.
+
+    Touching 35 MB of crops for the first time takes 3 ms with them, 14 ms without.
+    """
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
+    memory = np.empty(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
+    return torch.from_numpy(memory).view(dtype).view(shape)
 
 
 def _taps(spans: torch.Tensor, count: int, side: int, antialias: bool):
