@@ -124,7 +124,7 @@ class Tracker:
             image = interpolate(image, scale_factor=1 / self.stride, mode="bilinear")
         image = image[0, 0]
         if self.config.features == "hog":
-            return cf.spectrum(hog(image, self.config.cell) * self.hann)
+            return cf.spectrum(hog(image, self.config.cell).mul_(self.hann))
         return cf.spectrum((image - image.mean())[None] * self.hann)
 
     def _kernel(self, xf, zf):
