@@ -9,7 +9,7 @@ of a pixel, the crops come out channels-last.
 [1] Nam, Han: Learning Multi-Domain Convolutional Neural Networks for Visual
     Tracking. CVPR 2016. Its candidates are crops of 107 x 107.
 [2] Heckbert: Fundamentals of Texture Mapping and Image Warping. Master's thesis,
-    UC Berkeley, 1989, section 3.5: filters stretched by the scale, against aliasing.
+    UC Berkeley, 1989: filters stretched by the scale, against aliasing.
 """
 
 import math
@@ -176,7 +176,7 @@ def crop_and_resize(
     with `fill`. Sums are in float32, or in float64 for a float64 image, and
     rounded to `dtype` once. On a GPU the check of the boxes waits for the device.
 
-    Source: candidates of [1], with mean 128.
+    Source: candidates of [1]; their mean, 128, is the authors' code's.
     Raises ValueError for other ranks, types, devices or sizes, for boxes not
     finite or without area, and for inputs that require gradients: it has none.
     """
