@@ -276,7 +276,7 @@ ERRORS = {
     "no channels": (cf.spectrum, (torch.zeros(0, 4, 4),), r"not empty, got \(0, 4, 4\)"),
     "rank": (cf.cross_correlation, (XF[0], XF[0]), r"expected two spectra .* got \(4, 3\)"),
     "channels": (cf.cross_correlation, (XF, XF[:1]), r"\(2, 4, 3\) .* and \(1, 4, 3\)"),
-    "real": (cf.cross_correlation, (XF.real, XF.real), "complex dtype .* got .* torch.float32"),
+    "real": (cf.cross_correlation, (XF.real, XF.real), "complex dtype.* got .* torch.float32"),
     "two dtypes": (cf.cross_correlation, (XF, XF.cdouble()), "complex64 .*complex128"),
     "empty": (cf.cross_correlation, (XF[:0], XF[:0]), r"not empty.* got \(0, 4, 3\)"),
     "two devices": (cf.cross_correlation, (XF, XF.to("meta")), "on cpu and .* on meta"),

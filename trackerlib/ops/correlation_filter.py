@@ -68,7 +68,7 @@ def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
 def _cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
     # Not the lazy `conj`, which is lost in an op that is being compiled (pytorch issue 198118);
     # the product takes the copy's place, as memory traffic is all the cost there is.
-    return zf.conj_physical().mul_(xf).sum(-3).contiguous()
+    return zf.conj_physical().mul_(xf).sum(-3)
 
 
 @_cross_correlation.register_fake
