@@ -66,6 +66,10 @@ def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
 
 @torch.library.custom_op("trackerlib::cross_correlation", mutates_args=())
 def _cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
+    return _products(xf, zf)
+
+
+def _products(xf, zf):
     # Not the lazy `conj`, which is lost in an op that is being compiled (pytorch issue 198118);
     # the product takes the copy's place, as memory traffic is all the cost there is.
     return zf.conj_physical().mul_(xf).sum(-3)
@@ -105,7 +109,7 @@ def energy(xf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     Raises ValueError for spectra of another size.
     """
     _require_size("energy", xf, size)
-    return irfft2((xf * xf.conj()).sum(-3), size)[..., 0, 0]
+    return irfft2(_products(xf, xf), size)[..., 0, 0]
 
 
 def linear_correlation(xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
