@@ -1,0 +1,140 @@
+"""Maps and regions that every RoI op is tested on."""
+
+import math
+
+import torch
+
+SHAPE = 2, 5, 6, 9  # N, C, H, W
+SCALE = 1 / 8  # so the map is that of an image of 72 x 48 pixels
+
+CASES = {  # label: rows of batch index, x1, y1, x2, y2 in pixels
+    "none": [],
+    "inside": [(0, 10.3, 8.1, 50.7, 33.9)],
+    "whole map": [(0, 0, 0, 72, 48)],
+    "last cell": [(0, 64, 40, 72, 48)],
+    "halves of cells": [(0, -4, -12, 20, 28)],
+    "partly outside": [(0, -20.5, -13.2, 30.1, 20.7), (0, 40.3, 30.2, 100.9, 80.4)],
+    "around the map": [(0, -31.3, -22.7, 99.1, 70.3)],
+    "wholly outside": [(0, -90, 5, -40, 30), (0, 5, 80, 30, 120)],
+    "far outside": [(0, 1e5, 1e5, 1e5 + 50, 1e5 + 50), (0, 3, -2e30, 40, -1e30)],
+    "endless": [(0, 3, 5, 1e30, 1e30)],
+    "from far to far": [(0, -1e5, -1e5, 1e5, 1e5)],
+    "a point": [(0, 20.4, 10.1, 20.4, 10.1)],
+    "a line": [(0, 20.4, 10.1, 20.4, 40.7)],
+    "less than a cell": [(0, 20.4, 10.1, 23.3, 12.2)],
+    "both images": [(1, 5.2, 3.3, 66.6, 41.8), (0, 18.7, 9.9, 38.8, 30.4)],
+}
+BROKEN = {  # rows that are no region of a map's two images
+    "NaN": (0, math.nan, 8, 50, 33),
+    "infinite": (0, 10, 8, math.inf, 33),
+    "minus infinity": (0, 10, -math.inf, 50, 33),
+    "x2 < x1": (0, 50, 8, 10, 33),
+    "y2 < y1": (0, 10, 33, 50, 8),
+    "image -1": (-1, 10, 8, 50, 33),
+    "image 2 of 2": (2, 10, 8, 50, 33),
+    "image 0.5": (0.5, 10, 8, 50, 33),
+    "image NaN": (math.nan, 10, 8, 50, 33),
+    "image infinite": (math.inf, 10, 8, 50, 33),
+}
+SIZES = dict.fromkeys(("images", "H", "W", "C"), "i32")  # a kernel's arguments and their types
+SIZES |= {"scale": "fp32", "rois": "*fp32"}
+ONES = dict.fromkeys(("images", "H", "W", "C"), 1)  # which Triton compiles as constants
+TOLERANCE = {  # relative: that of the sum, or of its one rounding to a half type
+    torch.float64: 1e-12,
+    torch.float32: 1e-5,
+    torch.float16: 2**-11,
+    torch.bfloat16: 2**-8,
+}
+
+
+def some_map(shape=SHAPE, dtype=torch.float32, seed=0) -> torch.Tensor:
+    """Normal numbers, no two alike."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def rows(regions) -> torch.Tensor:
+    """Regions of CASES or BROKEN as a tensor (K, 5)."""
+    return torch.tensor(regions, dtype=torch.float32).reshape(-1, 5)
+
+
+def random_rois(count, images=2, seed=0) -> torch.Tensor:
+    """(count, 5), of all sizes, around and across an image of 72 x 48 pixels."""
+    generator = torch.Generator().manual_seed(seed)
+    places = torch.rand(2, count, 2, generator=generator) * 1.6 - 0.3
+    places = places.sort(0).values * torch.tensor([72, 48])
+    image = torch.randint(images, (count, 1), generator=generator)
+    return torch.cat((image, places[0], places[1]), 1)
+
+
+def layouts(features) -> dict[str, torch.Tensor]:
+    """The same numbers in other places of memory."""
+    wide = torch.full((*features.shape[:2], 13, 2 * features.shape[3]), math.nan)
+    wide = wide.to(features)
+    view = wide[:, :, 3 : 3 + features.shape[2], ::2]
+    return {
+        "channels-last": features.contiguous(memory_format=torch.channels_last),
+        "every other column of a crop": view.copy_(features),
+        "transposed": features.transpose(2, 3).contiguous().transpose(2, 3),
+        "one map expanded": features[:1].expand_as(features),
+    }
+
+
+def numbers(tensor):
+    """What an oracle takes: float64 numpy, of no tensor's memory."""
+    return tensor.detach().cpu().double().numpy().copy()
+
+
+def assert_matches(actual, expected, relative=None) -> None:
+    """A tensor of an op against the float64 numbers of its oracle."""
+    relative = TOLERANCE[actual.dtype] if relative is None else relative
+    torch.testing.assert_close(
+        actual.detach().cpu().double(),
+        torch.from_numpy(expected),
+        rtol=relative,
+        atol=min(relative, 1e-5),
+        equal_nan=True,
+    )
+
+
+def refused(op: str) -> dict[str, tuple[dict, str]]:
+    """What no RoI op takes, by label: the arguments changed and a pattern of the message."""
+    features = rf"{op}: expected features \(N, C, H, W\) .*got "
+    rois = rf"{op}: expected rois \(K, 5\).*got "
+    scale = rf"{op}: expected spatial_scale .*above 0, got "
+    wrong = {
+        "three axes": ({"features": some_map()[0]}, rf"{features}\(5, 6, 9\).*features\[None\]"),
+        "bytes": ({"features": some_map(dtype=torch.uint8)}, rf"{features}.*uint8.*float\(\)"),
+        "truths": ({"features": some_map() > 0}, rf"{features}.*bool"),
+        "complex": ({"features": some_map(dtype=torch.complex64)}, rf"{features}.*complex64"),
+        "four columns": ({"rois": torch.zeros(3, 4)}, rf"{rois}\(3, 4\)"),
+        "one row alone": ({"rois": torch.zeros(5)}, rf"{rois}\(5,\)"),
+        "whole numbers": ({"rois": torch.zeros(3, 5, dtype=torch.int64)}, rf"{rois}.*int64"),
+        "other device": (
+            {"rois": torch.zeros(3, 5, device="meta")},
+            rf"{op}: expected rois on .*cpu, got meta; .*rois\.to",
+        ),
+        "gradient of rois": (
+            {"rois": torch.zeros(3, 5, requires_grad=True)},
+            rf"{op}: expected rois without .*got .*detach",
+        ),
+        "no scale": ({"spatial_scale": 0}, rf"{scale}0"),
+        "negative scale": ({"spatial_scale": -0.5}, rf"{scale}-0.5"),
+        "NaN scale": ({"spatial_scale": math.nan}, rf"{scale}nan"),
+        "infinite scale": ({"spatial_scale": math.inf}, rf"{scale}inf"),
+    }
+    for axis, name in enumerate(("no images", "no channels", "no rows", "no columns")):
+        shape = [0 if i == axis else size for i, size in enumerate(SHAPE)]
+        wrong[name] = ({"features": torch.zeros(shape)}, rf"{features}.*0")
+    for name, row in BROKEN.items():
+        among = rf"{op}: expected rois .*finite.* among 0 to 1, got .* in row 1"
+        wrong[name] = ({"rois": rows([(0, 1, 1, 30, 30), row])}, among)
+    return wrong
+
+
+def refused_counts(op: str, *names: str) -> dict[str, tuple[dict, str]]:
+    """Numbers that count nothing, for each of the arguments named; as `refused`."""
+    return {
+        f"{name}={value}": ({name: value}, rf"{op}: expected {name} .*got {value!r}")
+        for name in names
+        for value in (0, -1, 2.0, True)
+    }

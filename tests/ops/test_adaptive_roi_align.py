@@ -1,0 +1,227 @@
+"""Adaptive RoIAlign against its definition in scalar loops, on every path."""
+
+import pytest
+import torch
+from made_rois import (
+    BROKEN,
+    CASES,
+    SCALE,
+    SHAPE,
+    SIZES,
+    assert_matches,
+    layouts,
+    numbers,
+    random_rois,
+    refused,
+    refused_counts,
+    rows,
+    some_map,
+)
+from oracles import adaptive_roi_align as oracle
+
+from trackerlib.ops.adaptive_roi_align import adaptive_roi_align
+
+
+def through_op(features, rois, gradient, grid, scale, pool):
+    """(pooled, gradient of features) from the public function."""
+    features = features.detach().requires_grad_()
+    pooled = adaptive_roi_align(features, rois, grid, scale, pool)
+    return pooled, torch.autograd.grad(pooled, features, gradient)[0]
+
+
+def through_kernels(features, rois, gradient, grid, scale, pool):
+    """The same from what launches the Triton kernels."""
+    from trackerlib.ops.kernels import roi_align as kernels
+
+    settings = grid, scale, 1, *((3, 2) if pool else (1, 1)), "max", "adaptive"
+    pooled = kernels.forward(features, rois, *settings)
+    return pooled, kernels.backward(gradient, features, rois, *settings)
+
+
+PYTORCH = "cpu", through_op
+
+
+@pytest.fixture(params=["pytorch", "triton"])
+def path(request):
+    """The device and the function of a path."""
+    return PYTORCH if request.param == "pytorch" else request.getfixturevalue("kernels")
+
+
+@pytest.fixture
+def kernels(kernel_device):
+    return kernel_device, through_op if kernel_device == "cuda" else through_kernels
+
+
+def check(path, features, rois, grid=3, scale=SCALE, pool=True):
+    """Both directions of a path against the oracle; returns them."""
+    device, run = path
+    side = (grid - 3) // 2 + 1 if pool else grid
+    gradient = some_map((len(rois), features.shape[1], side, side), features.dtype, seed=1)
+    given = (tensor.to(device) for tensor in (features, rois, gradient))
+    pooled, shares = run(*given, grid, scale, pool)
+    assert pooled.dtype == shares.dtype == features.dtype
+    assert pooled.permute(0, 2, 3, 1).is_contiguous()
+    asked = numbers(features), numbers(rois), grid, scale, pool
+    cut = run is through_kernels and features.dtype == torch.bfloat16  # by the interpreter
+    assert_matches(pooled, oracle.forward(*asked), 2**-7 if cut else None)
+    assert_matches(shares, oracle.backward(numbers(gradient), *asked))
+    return pooled, shares
+
+
+@pytest.mark.parametrize("label", CASES)
+def test_equals_the_definition(path, label):
+    check(path, some_map(), rows(CASES[label]), grid=7 if path == PYTORCH else 3)
+
+
+@pytest.mark.parametrize(("grid", "pool"), [(7, True), (3, True), (4, True), (4, False)])
+def test_equals_the_definition_at_random_regions(path, grid, pool):
+    count = 20 if path == PYTORCH else 9 // grid
+    check(path, some_map(), random_rois(count), grid, pool=pool)
+
+
+@pytest.mark.parametrize("bins", [0.5, 1, 1.5, 2.5])
+def test_the_bandwidth_is_the_bin_rounded_away_from_zero(path, bins):
+    far = (3 * bins - 1) / SCALE
+    regions = rows([(0, 0, 0, far, far), (0, 1, 3, 1 + far, 3 + far)])
+    check(path, some_map((1, 2, 9, 9)), regions, pool=False)
+
+
+def test_points_on_the_map_s_edges(path):
+    regions = rows([(0, 40, 24, 72, 56)])  # x 5 to 9, y 3 to 7 and so b = 1
+    pooled, _ = check(path, some_map(), regions, grid=5, pool=False)
+    expected = torch.nn.functional.pad(some_map()[0, :, 3:, 5:], (0, 1, 0, 2))
+    torch.testing.assert_close(pooled[0].detach().cpu(), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9)], ids=str)
+def test_maps_of_other_shapes(path, shape):
+    check(path, some_map(shape), random_rois(2, images=shape[0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_half_types_are_rounded_once_and_double_not_at_all(path, dtype):
+    check(path, some_map(dtype=dtype), random_rois(20 if path == PYTORCH else 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_regions_may_be_of_another_type(path, dtype):
+    rois = random_rois(20 if path == PYTORCH else 2).to(dtype)
+    check(path, some_map(), rois, scale=0.13)
+
+
+@pytest.mark.parametrize("layout", layouts(some_map()))
+def test_maps_stored_otherwise(path, layout):
+    device, run = path
+    features, rois = layouts(some_map().to(device))[layout], random_rois(2)
+    gradient = torch.ones((), device=device).expand(2, SHAPE[1], 1, 1)  # that of a sum
+    pooled, shares = run(features, rois.to(device), gradient, 3, SCALE, True)
+    asked = numbers(features), numbers(rois), 3, SCALE
+    assert_matches(pooled, oracle.forward(*asked))
+    assert_matches(shares, oracle.backward(numbers(gradient), *asked))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_of_equal_points_the_first_takes_the_gradient(path, dtype):
+    check(path, torch.zeros(SHAPE, dtype=dtype), rows(CASES["inside"]))
+    sparse = some_map(dtype=dtype).sub(0.7).relu()
+    check(path, sparse, random_rois(20 if path == PYTORCH else 2))
+
+
+def test_nan_stays_in_its_channel_and_image(path):
+    device, run = path
+    features, rois = some_map(), rows(CASES["both images"])
+    expected = oracle.forward(numbers(features), numbers(rois), 3, SCALE)
+    features[0, 2] = torch.nan
+    expected[1, 2] = torch.nan
+    gradient = torch.ones(expected.shape, device=device)
+    pooled, _ = run(features.to(device), rois.to(device), gradient, 3, SCALE, True)
+    assert_matches(pooled, expected)
+
+
+def test_a_point_outside_reads_nothing(path):
+    features = some_map()
+    features[:, :, [0, 0, -1, -1], [0, -1, 0, -1]] = torch.inf
+    check(path, features, rows(CASES["wholly outside"] + CASES["far outside"]))
+
+
+def test_none_and_outside_are_what_was_promised():
+    assert adaptive_roi_align(some_map(), rows([]), 7, SCALE).shape == (0, SHAPE[1], 3, 3)
+    outside = adaptive_roi_align(some_map(), rows(CASES["wholly outside"]), 7, SCALE)
+    torch.testing.assert_close(outside, torch.zeros_like(outside), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("pool", [True, False])
+def test_gradient_against_differences(pool):
+    features = some_map((2, 2, 6, 9), torch.float64).requires_grad_()
+    rois = rows(CASES["inside"] + CASES["both images"] + CASES["partly outside"])
+    assert torch.autograd.gradcheck(
+        lambda f: adaptive_roi_align(f, rois, 5, SCALE, pool), (features,)
+    )
+
+
+@pytest.mark.parametrize("window", [(3, 2), (1, 1)], ids=["pooled", "points"])
+def test_the_ops_are_registered_as_torch_asks(window):
+    features, rois = some_map(), random_rois(4)
+    ops = torch.ops.trackerlib
+    given = features.clone().requires_grad_(), rois, 7, SCALE, *window
+    pooled = ops.adaptive_roi_align(*given)
+    torch.library.opcheck(ops.adaptive_roi_align.default, given)
+    given = torch.rand_like(pooled), features, rois, 7, SCALE, *window
+    torch.library.opcheck(ops.adaptive_roi_align_backward.default, given)
+
+
+def test_torch_compile_takes_it_whole():
+    def loss(features, rois):
+        return adaptive_roi_align(features * 2, rois, 7, SCALE).square()
+
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    features, rois = some_map().requires_grad_(), random_rois(4)
+    expected, actual = loss(features, rois), compiled(features, rois)
+    torch.testing.assert_close(actual, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(actual.sum(), features), torch.autograd.grad(expected.sum(), features)
+    )
+
+
+GOOD = {"features": some_map(), "rois": random_rois(2), "grid": 7, "spatial_scale": SCALE}
+WRONG = refused("adaptive_roi_align") | refused_counts("adaptive_roi_align", "grid")
+WRONG["two points to pool"] = (
+    {"grid": 2},
+    r"adaptive_roi_align: expected a grid of at least 3 .*got 2; .*pool=False",
+)
+
+
+@pytest.mark.parametrize("label", WRONG)
+def test_anything_else_is_refused(label):
+    changed, message = WRONG[label]
+    with pytest.raises(ValueError, match=f"^{message}"):
+        adaptive_roi_align(**(GOOD | changed))
+
+
+def test_kernels_make_a_broken_region_nan(kernels):
+    device, run = kernels
+    good = rows([(1, 5.2, 3.3, 66.6, 41.8), (1, 10.3, 8.1, 50.7, 33.9)])
+    rois = torch.cat((good[:1], rows(list(BROKEN.values())), good[1:]))
+    gradient = torch.zeros(len(rois), SHAPE[1], 1, 1, device=device)
+    gradient[[0, -1]] = 1
+    pooled, shares = run(some_map().to(device), rois.to(device), gradient, 3, SCALE, True)
+    assert pooled[1:-1].isnan().all()
+    asked = numbers(some_map()), numbers(good), 3, SCALE
+    assert_matches(pooled[[0, -1]], oracle.forward(*asked))
+    assert_matches(shares[1], oracle.backward(numbers(gradient[[0, -1]]), *asked)[1])
+
+
+POINTS = {"BINS": 7, "SAMPLES": 1, "RULE": 2, "LARGEST": True, "BLOCK": 512}
+POOLED = POINTS | {"SIDE": 3, "WINDOW": 3, "STRIDE": 2}
+UNPOOLED = POINTS | {"SIDE": 7, "WINDOW": 1, "STRIDE": 1}
+
+
+def test_forward_kernel_compiles(compiles):
+    types = SIZES | {"rows": "*bf16", "pooled": "*bf16"}
+    compiles("roi_align", "forward_kernel", types, POOLED)
+
+
+@pytest.mark.parametrize(("dtype", "constants"), [("fp16", POOLED), ("bf16", UNPOOLED)])
+def test_backward_kernel_compiles(compiles, dtype, constants):
+    types = SIZES | {"rows": f"*{dtype}", "grad": f"*{dtype}", "spread": "*fp32"}
+    compiles("roi_align", "backward_kernel", types, constants)
