@@ -33,7 +33,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 # Stored outputs are a CPU's, so that they can be compared everywhere.
 ON_CPU := CUDA_VISIBLE_DEVICES=
 
-.PHONY: help book test lab reproduce notebooks clean
+.PHONY: help book test lab reproduce notebooks bench clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -72,6 +72,9 @@ notebooks: $(READY) ## run the book's notebooks again and store their outputs: N
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info \
 	  --TagRemovePreprocessor.enabled=True \
 	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
+
+bench: $(READY) ## time the ops beside the floor of memory bandwidth: DEVICE=cuda for the GPU
+	$(BIN)/python -m tests.benchmarks.bench_ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)

@@ -85,10 +85,9 @@ def blend_largest(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> t
     K, n, _, _ = taps.cells.shape
     side = (n - window) // stride + 1
     largest = rows.new_empty(K, side, side, rows.shape[1])
-    some = max(1, CHUNK // (n * n * rows.shape[1]))  # regions at a time
-    for parts in zip(largest.split(some), *(t.split(some) for t in taps), strict=True):
-        columns = blend(rows, Taps(*parts[1:])).unfold(1, window, stride).amax(-1)
-        torch.amax(columns.unfold(2, window, stride), -1, out=parts[0])
+    for (part,), some in _few(rows, taps, largest):
+        columns = blend(rows, some).unfold(1, window, stride).amax(-1)
+        torch.amax(columns.unfold(2, window, stride), -1, out=part)
     return largest
 
 
@@ -96,10 +95,20 @@ def spread_largest(
     grad: torch.Tensor, rows: torch.Tensor, taps: Taps, window: int, stride: int
 ) -> torch.Tensor:
     """Gradient of `blend_largest`: (K, m, m, C) -> like rows; the first of equals takes all."""
-    points = blend(rows, taps).permute(0, 3, 1, 2)
     geometry = [window] * 2, [stride] * 2, [0, 0], [1, 1], False
-    _, winners = torch.ops.aten.max_pool2d_with_indices(points, *geometry)
-    won = torch.ops.aten.max_pool2d_with_indices_backward(
-        grad.permute(0, 3, 1, 2), points, *geometry, winners
-    )
-    return spread(won.permute(0, 2, 3, 1), taps, len(rows))
+    won = rows.new_empty(*taps.cells.shape[:3], rows.shape[1])
+    for (part, share), some in _few(rows, taps, won, grad):
+        points = blend(rows, some).permute(0, 3, 1, 2)
+        _, winners = torch.ops.aten.max_pool2d_with_indices(points, *geometry)
+        taken = torch.ops.aten.max_pool2d_with_indices_backward(
+            share.permute(0, 3, 1, 2), points, *geometry, winners
+        )
+        part.copy_(taken.permute(0, 2, 3, 1))
+    return spread(won, taps, len(rows))
+
+
+def _few(rows, taps, *tensors):
+    """Parts of the tensors and taps with few enough regions to stay in the cache."""
+    count = max(1, CHUNK // (taps.cells.shape[1] ** 2 * rows.shape[1]))
+    for *parts, cells, weights in zip(*(t.split(count) for t in (*tensors, *taps)), strict=True):
+        yield parts, Taps(cells, weights)

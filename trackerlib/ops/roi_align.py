@@ -42,8 +42,9 @@ def roi_align(
 
     A region is at least one cell wide and high. Sums are float32 (float64 for
     float64 maps). The gradient goes to features; of equally large points the
-    first takes it. On a GPU with Triton the values of rois are not read back to
-    be checked, which would stall it: a bad region gives NaN there.
+    first takes it. Maps are taken to be finite. On a GPU with Triton the values of
+    rois are not read back to be checked, which would stall it: a bad region gives
+    NaN there.
 
     Raises ValueError for other shapes, types, devices or settings, and for
     regions that are not finite, end before they start or name no image.

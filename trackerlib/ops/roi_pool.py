@@ -41,29 +41,34 @@ def roi_pool(
 def _roi_pool(
     features: torch.Tensor, rois: torch.Tensor, output_size: int, spatial_scale: float, keep: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The pooled bins and, to keep for the gradient, the winning cells (K, n, n, C) int32."""
+    """The pooled bins and, to keep for the gradient, their winners (K, n, n, C).
+
+    A winner is told by the number of cells from it to the end of the batch, 0 if there is none:
+    the first of equal cells has the largest, so that one maximum finds it. A float, whole up to
+    FAR cells in a batch.
+    """
     regions.check_values("roi_pool", rois, len(features))
     rows = regions.as_rows(regions.widened(features))
     count, C = rows.shape
     shape = len(rois), output_size, output_size, C
     pooled = rows.new_zeros(shape)
-    winners = rows.new_full(shape if keep else (0,), count, dtype=torch.int32)
+    winners = rows.new_zeros(shape if keep else (0, C))
     for bins, cells in _bins(features, rois, output_size, spatial_scale):
         values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)
         largest = values.amax(0)
         pooled.view(-1, C)[bins] = largest
-        if keep:  # the first of the largest has the greatest distance from the end
-            distance = (count - cells).to(values.dtype)[..., None]
-            winners.view(-1, C)[bins] = count - values.eq_(largest).mul_(distance).amax(0).int()
+        if keep:
+            to_end = (count - cells)[..., None].to(values.dtype)
+            winners.view(-1, C)[bins] = values.eq_(largest).mul_(to_end).amax(0)
     return pooled.permute(0, 3, 1, 2).to(features.dtype), winners
 
 
 def _bins(features, rois, n, scale):
-    """Bins of one size at a time: which of all K * n * n (b,), and their cells (T, b)."""
+    """Bins of one size, few at a time: which of all K * n * n (b,), and their cells (T, b)."""
     C, *bounds = features.shape[1:]
     start, end = (
-        regions.round_away(corner.t().double()).clamp(-FAR, FAR).long()[..., None]
-        for corner in regions.corners(rois, scale)
+        regions.round_away(corner.t()).clamp(-FAR, FAR).long()[..., None]
+        for corner in regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
     )
     length = end - start + 1
     bound = torch.tensor(bounds, device=rois.device)[:, None]
@@ -76,9 +81,9 @@ def _bins(features, rois, n, scale):
     heights, widths = (last - first).unbind(1)
     sizes = (heights[:, :, None] * FAR + widths[:, None]).flatten()
     for height, width in (divmod(size, FAR) for size in sizes.unique().tolist()):
-        within = torch.arange(height, device=rois.device)[:, None] * bounds[1]
-        within = (within + torch.arange(width, device=rois.device)).flatten()
-        if len(within):
+        down, across = (torch.arange(side, device=rois.device) for side in (height, width))
+        within = (down[:, None] * bounds[1] + across).flatten()
+        if len(within):  # a bin without cells stays 0
             alike = (sizes == height * FAR + width).nonzero()[:, 0]
             for bins in alike.split(max(1, CHUNK // (len(within) * C))):
                 yield bins, within[:, None] + corner[bins]
@@ -87,8 +92,8 @@ def _bins(features, rois, n, scale):
 @_roi_pool.register_fake
 def _(features, rois, output_size, spatial_scale, keep):
     pooled = regions.empty_regions(features, rois, output_size)
-    shape = pooled.permute(0, 2, 3, 1).shape if keep else (0,)
-    return pooled, features.new_empty(shape, dtype=torch.int32)
+    shape = pooled.permute(0, 2, 3, 1).shape if keep else (0, features.shape[1])
+    return pooled, features.new_empty(shape, dtype=regions.accumulator(features.dtype))
 
 
 @torch.library.custom_op("trackerlib::roi_pool_backward", mutates_args=())
@@ -96,10 +101,12 @@ def _roi_pool_backward(
     grad: torch.Tensor, winners: torch.Tensor, shape: list[int]
 ) -> torch.Tensor:
     N, C, H, W = shape
-    grad = grad.permute(0, 2, 3, 1).reshape(-1, C)
-    rows = grad.new_zeros(N * H * W + 1, C, dtype=regions.accumulator(grad.dtype))
-    rows.scatter_add_(0, winners.view(-1, C).long(), grad.to(rows.dtype))
-    return rows[:-1].view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
+    shares = grad.permute(0, 2, 3, 1).reshape(-1, C)
+    from_end = grad.new_zeros(1 + N * H * W, C, dtype=regions.accumulator(grad.dtype))
+    some = max(1, CHUNK // C)
+    for winner, share in zip(winners.view(-1, C).split(some), shares.split(some), strict=True):
+        from_end.scatter_add_(0, winner.long(), share.to(from_end.dtype))
+    return from_end[1:].flip(0).view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
 
 
 @_roi_pool_backward.register_fake

@@ -22,7 +22,8 @@ def check(op: str, features: torch.Tensor, rois: torch.Tensor, scale: float, **c
     if rois.ndim != 2 or rois.shape[1] != 5 or not rois.is_floating_point():
         raise ValueError(
             f"{op}: expected rois (K, 5), rows of batch index, x1, y1, x2, y2 of a float type, "
-            f"got {tuple(rois.shape)} {rois.dtype}"
+            f"got {tuple(rois.shape)} {rois.dtype}; "
+            "put a column of zeros before the corners if there is one image"
         )
     if rois.device != features.device:
         raise ValueError(
@@ -41,7 +42,10 @@ def check(op: str, features: torch.Tensor, rois: torch.Tensor, scale: float, **c
         )
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"{op}: expected {name} to be a whole number above 0, got {count!r}")
+            raise ValueError(
+                f"{op}: expected {name} to be a whole number above 0, got {count!r}; "
+                "it counts bins or points per side"
+            )
 
 
 def check_values(op: str, rois: torch.Tensor, images: int) -> None:
@@ -76,7 +80,8 @@ def corners(rois: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tenso
 
 def round_away(values: torch.Tensor) -> torch.Tensor:
     """Nearest whole number, halves away from 0, as C rounds (torch rounds them to even)."""
-    return torch.trunc(values + 0.5 * values.sign())
+    down = values.abs().floor()
+    return (down + (values.abs() - down >= 0.5)).copysign(values)
 
 
 def as_rows(features: torch.Tensor) -> torch.Tensor:

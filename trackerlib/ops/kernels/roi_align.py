@@ -42,18 +42,19 @@ def neighbours(
         size = (end - start + 1) / BINS
         position = start + index * size
         inside = (position >= 0) & (position < length)
-        step = tl.maximum(tl.floor(size + 0.5), 1.0)
+        step = tl.floor(size)
+        step = tl.maximum(tl.where(size - step < 0.5, step, step + 1), 1.0)
     else:
         size = tl.maximum(end - start, 1.0)
-        low = start + size * ((index // SAMPLES) / BINS)
-        high = start + size * ((index // SAMPLES + 1) / BINS)
+        bin, point = (index // SAMPLES).to(start.dtype), (index % SAMPLES).to(start.dtype)
+        low, high = start + size * (bin / BINS), start + size * ((bin + 1) / BINS)
         if RULE == INTERIOR:
             low = tl.minimum(tl.maximum(low, 0.0), length)
             high = tl.minimum(tl.maximum(high, 0.0), length)
-            position = low + (high - low) * ((index % SAMPLES + 1) / (SAMPLES + 1))
+            position = low + (high - low) * ((point + 1) / (SAMPLES + 1))
             inside = high > low
         else:
-            position = low + (high - low) * ((index % SAMPLES + 0.5) / SAMPLES)
+            position = low + (high - low) * ((point + 0.5) / SAMPLES)
             inside = (position >= -1) & (position <= length)
         position = tl.minimum(tl.maximum(position, 0.0), length - 1.0)
         step = 1.0

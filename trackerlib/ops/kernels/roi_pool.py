@@ -13,8 +13,10 @@ FAR = tl.constexpr(2.0**24)  # cells: the last whole numbers of float32
 @triton.jit
 def whole(value):
     """Nearest whole number, halves away from 0."""
-    value = tl.where(value < 0, tl.ceil(value - 0.5), tl.floor(value + 0.5))
-    return tl.minimum(tl.maximum(value, -FAR), FAR).to(tl.int64)
+    size = tl.minimum(tl.abs(value), FAR)
+    down = tl.floor(size)
+    near = tl.where(size - down < 0.5, down, down + 1).to(tl.int64)
+    return tl.where(value < 0, -near, near)
 
 
 @triton.jit
@@ -39,30 +41,29 @@ def forward_kernel(
     good, image, x1, y1, x2, y2 = region(rois, bin // (SIDE * SIDE), scale, images)
     top, bottom = extent(y1, y2, bin // SIDE % SIDE, H, SIDE)
     left, right = extent(x1, x2, bin % SIDE, W, SIDE)
-    best = tl.full((BLOCK,), -float("inf"), rows.dtype.element_ty)
-    winner = tl.full((BLOCK,), 0, tl.int32) + ((image * H + top) * W + left).to(tl.int32)
+    best = tl.full((BLOCK,), -float("inf"), rois.dtype.element_ty)
+    to_end = tl.zeros((BLOCK,), tl.int64) + ((images - image) * H - top) * W - left
     for y in range(top, bottom):
         for x in range(left, right):
             cell = (image * H + y) * W + x
-            value = tl.load(rows + cell * C + channels, mask, other=0.0)
+            value = tl.load(rows + cell * C + channels, mask, other=0.0).to(best.dtype)
             better = (value > best) | (value != value)
             best = tl.where(better, value, best)
-            winner = tl.where(better, cell.to(tl.int32), winner)
+            to_end = tl.where(better, images * H * W - cell, to_end)
     if (top >= bottom) | (left >= right):
-        best = tl.zeros_like(best)
-        winner = tl.full((BLOCK,), 0, tl.int32) + images * H * W
+        best, to_end = tl.zeros_like(best), tl.zeros_like(to_end)
     best = tl.where(good, best, float("nan"))
-    tl.store(pooled + bin * C + channels, best, mask)
+    tl.store(pooled + bin * C + channels, best.to(pooled.dtype.element_ty), mask)
     if KEEP:
-        tl.store(winners + bin * C + channels, winner, mask)
+        tl.store(winners + bin * C + channels, to_end.to(winners.dtype.element_ty), mask)
 
 
 def forward(features, rois, output_size, spatial_scale, keep):
-    """(N, C, H, W), (K, 5) -> (K, C, n, n), and to keep the winning cells (K, n, n, C)."""
+    """(N, C, H, W), (K, 5) -> (K, C, n, n), and to keep the winners (K, n, n, C)."""
     N, C, H, W = features.shape
     pooled = regions.empty_regions(features, rois, output_size)
-    shape = (len(rois), output_size, output_size, C) if keep else (0,)
-    winners = rois.new_empty(shape, dtype=torch.int32)
+    shape = (len(rois), output_size, output_size, C) if keep else (0, C)
+    winners = rois.new_empty(shape, dtype=regions.accumulator(features.dtype))
     block = min(512, triton.next_power_of_2(C))
     with torch.cuda.device_of(features):
         forward_kernel[len(rois) * output_size**2, triton.cdiv(C, block)](
