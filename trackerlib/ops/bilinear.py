@@ -17,7 +17,7 @@ CHUNK = 2**20  # values of points held at once, so that they stay in the cache
 class Taps(NamedTuple):
     """Which cells are weighed: T of them for each of K grids of n x n bins."""
 
-    cells: torch.Tensor  # (K, n, n, T) int64, rows of the map
+    cells: torch.Tensor  # (K, n, n, T) int32, rows of the map
     weights: torch.Tensor  # (K, n, n, T)
 
 
@@ -33,15 +33,15 @@ def taps(position, inside, step, images, shape) -> Taps:
 
     Regions come last until the end: they make the long loops.
     """
-    length = torch.tensor(shape, device=position.device)[:, None, None, None]
+    length = torch.tensor(shape, device=position.device, dtype=torch.int32)[:, None, None, None]
     position = position.where(inside, 0)
     low = position.floor()
     share = (position - low) / step
-    cells = torch.stack((low, (low + step).minimum(length)), 3).long()  # (2, n, S, 2, K)
+    cells = torch.stack((low, (low + step).minimum(length)), 3).int()  # (2, n, S, 2, K)
     weights = torch.stack((1 - share, share), 3) / position.shape[2]
     weights = weights * (inside[..., None, :] & (cells < length[..., None]))
     rows, columns = cells.minimum(length[..., None] - 1).flatten(2, 3)  # (n, 2 * S, K)
-    rows = (rows + images.long() * shape[0]) * shape[1]
+    rows = (rows + images.int() * shape[0]) * shape[1]
     down, across = weights.flatten(2, 3)
     return Taps(
         _by_region(rows[:, None, :, None] + columns[None, :, None]),
@@ -69,7 +69,7 @@ def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:
 
 def spread(grad: torch.Tensor, taps: Taps, count: int) -> torch.Tensor:
     """Gradient of `blend`: (K, n, n, C) -> (count, C), a weighted sum of bins for every cell."""
-    cells, entries = taps.cells.flatten().int().sort()
+    cells, entries = taps.cells.flatten().sort()
     starts = torch.searchsorted(cells, torch.arange(count, dtype=torch.int32, device=grad.device))
     return embedding_bag(
         entries // taps.cells.shape[-1],
