@@ -65,28 +65,33 @@ def _roi_pool(
 
 def _bins(features, rois, n, scale):
     """Bins of one size, few at a time: which of all K * n * n (b,), and their cells (T, b)."""
-    C, *bounds = features.shape[1:]
+    C, H, W = features.shape[1:]
+    place = dict(device=rois.device, dtype=torch.int32)
     start, end = (
-        regions.round_away(corner.t()).clamp(-FAR, FAR).long()[..., None]
+        regions.round_away(corner).clamp(-FAR, FAR).int()[:, None]
         for corner in regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
-    )
+    )  # (2, 1, K)
     length = end - start + 1
-    bound = torch.tensor(bounds, device=rois.device)[:, None]
-    order = torch.arange(n, device=rois.device)
-    first = (start + order * length // n).clamp(min=0).minimum(bound)  # (K, 2, n)
+    bound = torch.tensor([[[H]], [[W]]], **place)
+    order = torch.arange(n, **place)[:, None]
+    first = (start + order * length // n).clamp(min=0).minimum(bound)  # (2, n, K)
     last = (start - (-(order + 1) * length // n)).clamp(min=0).minimum(bound)
-    rows, columns = first.unbind(1)
-    rows = rows + rois[:, :1].long() * bounds[0]
-    corner = (rows[:, :, None] * bounds[1] + columns[:, None]).flatten()
-    heights, widths = (last - first).unbind(1)
-    sizes = (heights[:, :, None] * FAR + widths[:, None]).flatten()
-    for height, width in (divmod(size, FAR) for size in sizes.unique().tolist()):
-        down, across = (torch.arange(side, device=rois.device) for side in (height, width))
-        within = (down[:, None] * bounds[1] + across).flatten()
-        if len(within):  # a bin without cells stays 0
-            alike = (sizes == height * FAR + width).nonzero()[:, 0]
-            for bins in alike.split(max(1, CHUNK // (len(within) * C))):
-                yield bins, within[:, None] + corner[bins]
+    height, width = last - first
+    row, column = first
+    corner = _by_region((row + rois[:, 0].int() * H)[:, None] * W + column)
+    sizes = _by_region(height[:, None] * (W + 1) + width)
+    grid = torch.arange(H, **place)[:, None] * W + torch.arange(W, **place)
+    for size in sizes.unique().tolist():
+        cells = grid[: size // (W + 1), : size % (W + 1)].reshape(-1, 1)
+        if len(cells):  # a bin without cells stays 0
+            alike = (sizes == size).nonzero()[:, 0]
+            for bins in alike.split(max(1, CHUNK // (len(cells) * C))):
+                yield bins, cells + corner[bins]
+
+
+def _by_region(values):
+    """(n, n, K) -> (K * n * n,)."""
+    return values.flatten(0, 1).t().flatten()
 
 
 @_roi_pool.register_fake
