@@ -51,15 +51,16 @@ def _roi_pool(
     rows = regions.as_rows(regions.widened(features))
     count, C = rows.shape
     shape = len(rois), output_size, output_size, C
-    pooled = rows.new_zeros(shape)
-    winners = rows.new_zeros(shape if keep else (0, C))
+    pooled = rows.new_empty(shape)
+    winners = rows.new_empty(shape if keep else (0, C))
     for bins, cells in _bins(features, rois, output_size, spatial_scale):
         values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)
-        largest = values.amax(0)
+        largest = values.amax(0) if len(cells) else values.new_zeros(len(bins), C)
         pooled.view(-1, C)[bins] = largest
         if keep:
             to_end = (count - cells)[..., None].to(values.dtype)
-            winners.view(-1, C)[bins] = values.eq_(largest).mul_(to_end).amax(0)
+            won = values.eq_(largest).mul_(to_end)
+            winners.view(-1, C)[bins] = won.amax(0) if len(cells) else largest
     return pooled.permute(0, 3, 1, 2).to(features.dtype), winners
 
 
@@ -83,10 +84,9 @@ def _bins(features, rois, n, scale):
     grid = torch.arange(H, **place)[:, None] * W + torch.arange(W, **place)
     for size in sizes.unique().tolist():
         cells = grid[: size // (W + 1), : size % (W + 1)].reshape(-1, 1)
-        if len(cells):  # a bin without cells stays 0
-            alike = (sizes == size).nonzero()[:, 0]
-            for bins in alike.split(max(1, CHUNK // (len(cells) * C))):
-                yield bins, cells + corner[bins]
+        alike = (sizes == size).nonzero()[:, 0]
+        for bins in alike.split(CHUNK // (len(cells) * C + 1) + 1):
+            yield bins, cells + corner[bins]
 
 
 def _by_region(values):
