@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import embedding_bag
 
-CHUNK = 2**20  # values of points held at once, so that they stay in the cache
+CHUNK = 2**19  # values of points held at once, so that they stay in the cache
 
 
 class Taps(NamedTuple):

@@ -67,21 +67,20 @@ def _roi_pool(
 def _bins(features, rois, n, scale):
     """Bins of one size, few at a time: which of all K * n * n (b,), and their cells (T, b)."""
     C, H, W = features.shape[1:]
-    place = dict(device=rois.device, dtype=torch.int32)
     start, end = (
-        regions.round_away(corner).clamp(-FAR, FAR).int()[:, None]
+        regions.round_away(corner).clamp(-FAR, FAR).long()[:, None]
         for corner in regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
     )  # (2, 1, K)
     length = end - start + 1
-    bound = torch.tensor([[[H]], [[W]]], **place)
-    order = torch.arange(n, **place)[:, None]
+    bound = torch.tensor([[[H]], [[W]]], device=rois.device)
+    order = torch.arange(n, device=rois.device)[:, None]
     first = (start + order * length // n).clamp(min=0).minimum(bound)  # (2, n, K)
     last = (start - (-(order + 1) * length // n)).clamp(min=0).minimum(bound)
     height, width = last - first
     row, column = first
-    corner = _by_region((row + rois[:, 0].int() * H)[:, None] * W + column)
+    corner = _by_region((row + rois[:, 0].long() * H)[:, None] * W + column)
     sizes = _by_region(height[:, None] * (W + 1) + width)
-    grid = torch.arange(H, **place)[:, None] * W + torch.arange(W, **place)
+    grid = torch.arange(H * W, device=rois.device).view(H, W)
     for size in sizes.unique().tolist():
         cells = grid[: size // (W + 1), : size % (W + 1)].reshape(-1, 1)
         alike = (sizes == size).nonzero()[:, 0]
