@@ -105,11 +105,12 @@ def _roi_pool_backward(
     grad: torch.Tensor, winners: torch.Tensor, shape: list[int]
 ) -> torch.Tensor:
     N, C, H, W = shape
-    shares = grad.permute(0, 2, 3, 1).reshape(-1, C)
     from_end = grad.new_zeros(1 + N * H * W, C, dtype=regions.accumulator(grad.dtype))
-    some = max(1, CHUNK // C)
-    for winner, share in zip(winners.view(-1, C).split(some), shares.split(some), strict=True):
-        from_end.scatter_add_(0, winner.long(), share.to(from_end.dtype))
+    some = max(1, CHUNK // grad.shape[1:].numel())  # regions at a time
+    shares = grad.permute(0, 2, 3, 1).split(some)
+    for winner, share in zip(winners.split(some), shares, strict=True):
+        share = share.reshape(-1, C).to(from_end.dtype)
+        from_end.scatter_add_(0, winner.view(-1, C).long(), share)
     return from_end[1:].flip(0).view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
 
 
