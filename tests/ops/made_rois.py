@@ -5,6 +5,7 @@ import math
 import torch
 
 SHAPE = 2, 5, 6, 9  # N, C, H, W
+SHAPES = (1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9), (1, 600, 2, 2)  # others
 SCALE = 1 / 8  # so the map is that of an image of 72 x 48 pixels
 
 CASES = {  # label: rows of batch index, x1, y1, x2, y2 in pixels
@@ -128,6 +129,8 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
     for name, row in BROKEN.items():
         among = rf"{op}: expected rois .*finite.* among 0 to 1, got .* in row 1"
         wrong[name] = ({"rois": rows([(0, 1, 1, 30, 30), row])}, among)
+    far = {"rois": rows([(0, 1, 1, 30, 30), (0, 1, 1, 3e38, 3e38)]), "spatial_scale": 16}
+    wrong["infinite in cells"] = far, rf"{op}: expected rois .*finite.* in row 1"
     return wrong
 
 

@@ -19,7 +19,9 @@ from made_rois import (
     some_map,
 )
 from oracles import roi_pool as oracle
+from torch._dynamo.testing import CompileCounterWithBackend
 
+import trackerlib.ops.roi_pool as module
 from trackerlib.ops.roi_pool import roi_pool
 
 
@@ -31,12 +33,11 @@ def through_op(features, rois, gradient, bins, scale):
 
 
 def through_kernels(features, rois, gradient, bins, scale):
-    """The same, the forward pass from what launches the Triton kernel."""
+    """The same from what launches the Triton kernels."""
     from trackerlib.ops.kernels import roi_pool as kernels
 
     pooled, winners = kernels.forward(features, rois, bins, scale, True)
-    shares = torch.ops.trackerlib.roi_pool_backward(gradient, winners, list(features.shape))
-    return pooled, shares
+    return pooled, kernels.backward(gradient, winners, features.shape)
 
 
 PYTORCH = "cpu", through_op
@@ -84,7 +85,9 @@ def test_equals_the_definition_at_random_regions(path, bins):
     check(path, some_map(), random_rois(30 if path == PYTORCH else 2), bins)
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9), (1, 600, 2, 2)], ids=str
+)
 def test_maps_of_other_shapes(path, shape):
     check(path, some_map(shape), random_rois(2, images=shape[0]))
 
@@ -104,6 +107,11 @@ def test_halves_are_rounded_away_from_zero_and_nothing_less(path):
     corner = 4 * (1 - 2**-24)  # pixels; just under half a cell
     for low in (4, -4, corner, -corner, 12, -12, 3 * corner, -3 * corner):
         check(path, some_map(), rows([(0, low, 8, 24, 24), (0, 8, low, 24, 24)]), bins=1)
+
+
+def test_few_regions_at_a_time(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 100)
+    check(PYTORCH, some_map(), random_rois(20))
 
 
 @pytest.mark.parametrize("layout", layouts(some_map()))
@@ -168,13 +176,19 @@ def test_torch_compile_takes_it_whole():
     def loss(features, rois):
         return roi_pool(features * 2, rois, 3, SCALE).square()
 
-    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
-    features, rois = some_map().requires_grad_(), random_rois(4)
-    expected, actual = loss(features, rois), compiled(features, rois)
-    torch.testing.assert_close(actual, expected)
-    torch.testing.assert_close(
-        torch.autograd.grad(actual.sum(), features), torch.autograd.grad(expected.sum(), features)
-    )
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend=counter)
+    compilations = []
+    for count in (4, 7):  # regions
+        features, rois = some_map().requires_grad_(), random_rois(count)
+        expected, actual = loss(features, rois), compiled(features, rois)
+        torch.testing.assert_close(actual, expected)
+        torch.testing.assert_close(
+            torch.autograd.grad(actual.sum(), features),
+            torch.autograd.grad(expected.sum(), features),
+        )
+        compilations.append(counter.frame_count)
+    assert compilations[0] == compilations[1] > 0
 
 
 GOOD = {"features": some_map(), "rois": random_rois(2), "output_size": 3, "spatial_scale": SCALE}
@@ -188,17 +202,16 @@ def test_anything_else_is_refused(label):
         roi_pool(**(GOOD | changed))
 
 
-def test_kernels_make_a_broken_region_nan(kernels):
+def test_kernels_make_a_broken_region_nan_and_learn_nothing_from_it(kernels):
     device, run = kernels
     good = rows([(1, 5.2, 3.3, 66.6, 41.8), (1, 10.3, 8.1, 50.7, 33.9)])
     rois = torch.cat((good[:1], rows(list(BROKEN.values())), good[1:]))
-    gradient = torch.zeros(len(rois), SHAPE[1], 2, 2, device=device)
-    gradient[[0, -1]] = 1
+    gradient = torch.ones(len(rois), SHAPE[1], 2, 2, device=device)
     pooled, shares = run(some_map().to(device), rois.to(device), gradient, 2, SCALE)
     assert pooled[1:-1].isnan().all()
     asked = numbers(some_map()), numbers(good), 2, SCALE
     assert_exact(pooled[[0, -1]], oracle.forward(*asked))
-    assert_matches(shares[1], oracle.backward(numbers(gradient[[0, -1]]), *asked)[1])
+    assert_matches(shares, oracle.backward(numbers(gradient[[0, -1]]), *asked))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +221,14 @@ def test_kernels_make_a_broken_region_nan(kernels):
 def test_kernel_compiles(compiles, dtype, constants):
     types = SIZES | {"rows": f"*{dtype}", "pooled": f"*{dtype}", "winners": "*fp32"}
     compiles("roi_pool", "forward_kernel", types, {"SIDE": 3, "BLOCK": 512} | constants)
+    types = {
+        "grad": f"*{dtype}",
+        "winners": "*fp32",
+        "spread": "*fp32",
+        "cells": "i32",
+        "C": "i32",
+    }
+    compiles("roi_pool", "backward_kernel", types, {"BLOCK": 512})
 
 
 def test_equals_torchvision():
@@ -219,3 +240,9 @@ def test_equals_torchvision():
     features, rois = some_map(), random_rois(30)
     expected = ops.roi_pool(features, rois, 3, SCALE)
     torch.testing.assert_close(roi_pool(features, rois, 3, SCALE), expected, rtol=0, atol=0)
+
+
+def test_more_cells_than_float32_counts_are_refused():
+    features = torch.zeros(1, 1, 4097, 4097, requires_grad=True)
+    with pytest.raises(ValueError, match=r"expected at most 16777216 cells .*got 16785409"):
+        roi_pool(features, rows([(0, 90, 0, 110, 3)]), 1, 1)

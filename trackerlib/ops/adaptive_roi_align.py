@@ -60,7 +60,7 @@ def _adaptive_roi_align(
     window: int,
     stride: int,
 ) -> torch.Tensor:
-    regions.check_values("adaptive_roi_align", rois, len(features))
+    regions.check_values("adaptive_roi_align", features, rois, spatial_scale)
     taps = _taps(features, rois, grid, spatial_scale)
     pooled = bilinear.blend_largest(
         regions.as_rows(regions.widened(features)), taps, window, stride

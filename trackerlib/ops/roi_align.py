@@ -44,7 +44,8 @@ def roi_align(
     float64 maps). The gradient goes to features; of equally large points the
     first takes it. Maps are taken to be finite. On a GPU with Triton the values of
     rois are not read back to be checked, which would stall it: a bad region gives
-    NaN there.
+    NaN there, and no gradient. The gradient is summed in no fixed order there, so
+    that its last digits vary.
 
     Raises ValueError for other shapes, types, devices or settings, and for
     regions that are not finite, end before they start or name no image.
@@ -54,7 +55,10 @@ def roi_align(
     )
     for name, value, known in (("reduce", reduce, REDUCE), ("points", points, POINTS)):
         if value not in known:
-            raise ValueError(f"roi_align: expected {name} among {known}, got {value!r}")
+            raise ValueError(
+                f"roi_align: expected {name} to be one of {known}, got {value!r}; "
+                "Mask R-CNN is mean of midpoints, FDN max of interior points"
+            )
     return _roi_align(features, rois, output_size, float(spatial_scale), samples, reduce, points)
 
 
@@ -68,7 +72,7 @@ def _roi_align(
     reduce: str,
     points: str,
 ) -> torch.Tensor:
-    regions.check_values("roi_align", rois, len(features))
+    regions.check_values("roi_align", features, rois, spatial_scale)
     rows = regions.as_rows(regions.widened(features))
     taps = _taps(features, rois, output_size, spatial_scale, samples, reduce, points)
     if reduce == "mean":

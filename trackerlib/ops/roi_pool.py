@@ -10,7 +10,7 @@ import torch
 from trackerlib.ops import rois as regions
 
 CHUNK = 2**19  # values compared at once, so that they stay in the cache
-FAR = 2**24  # cells: the last whole numbers of float32
+FAR = 2**24  # cells: float32 holds all whole numbers up to here
 
 
 def roi_pool(
@@ -34,6 +34,12 @@ def roi_pool(
     """
     regions.check("roi_pool", features, rois, spatial_scale, output_size=output_size)
     keep = features.requires_grad and torch.is_grad_enabled()
+    cells = features[:, 0].numel()
+    if keep and cells > FAR:
+        raise ValueError(
+            f"roi_pool: expected at most {FAR} cells in a batch to learn from, got {cells}; "
+            "pool it in parts"
+        )
     return _roi_pool(features, rois, output_size, float(spatial_scale), keep)[0]
 
 
@@ -44,10 +50,9 @@ def _roi_pool(
     """The pooled bins and, to keep for the gradient, their winners (K, n, n, C).
 
     A winner is told by the number of cells from it to the end of the batch, 0 if there is none:
-    the first of equal cells has the largest, so that one maximum finds it. A float, whole up to
-    FAR cells in a batch.
+    the first of equal cells has the largest, so that one maximum finds it.
     """
-    regions.check_values("roi_pool", rois, len(features))
+    regions.check_values("roi_pool", features, rois, spatial_scale)
     rows = regions.as_rows(regions.widened(features))
     count, C = rows.shape
     shape = len(rois), output_size, output_size, C
@@ -138,3 +143,9 @@ if find_spec("triton"):  # imported with the first map on a GPU
         from trackerlib.ops.kernels import roi_pool as kernels
 
         return kernels.forward(features, rois, output_size, spatial_scale, keep)
+
+    @_roi_pool_backward.register_kernel("cuda")
+    def _(grad, winners, shape):
+        from trackerlib.ops.kernels import roi_pool as kernels
+
+        return kernels.backward(grad, winners, shape)

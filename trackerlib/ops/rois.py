@@ -44,22 +44,8 @@ def check(op: str, features: torch.Tensor, rois: torch.Tensor, scale: float, **c
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(
                 f"{op}: expected {name} to be a whole number above 0, got {count!r}; "
-                "it counts bins or points per side"
+                "convert it with int()"
             )
-
-
-def check_values(op: str, rois: torch.Tensor, images: int) -> None:
-    """ValueError with the first of rois (K, 5) that is no region of one of the images."""
-    image = rois[:, 0]
-    right = rois.isfinite().all(1) & (rois[:, 3:] >= rois[:, 1:3]).all(1)
-    right &= (image >= 0) & (image < images) & (image == image.floor())
-    if not right.all():
-        first = int(right.logical_not().nonzero()[0])
-        raise ValueError(
-            f"{op}: expected rois of finite numbers with x1 <= x2, y1 <= y2 and a batch index "
-            f"among 0 to {images - 1}, got {rois[first].tolist()} in row {first}; "
-            "boxes x, y, w, h become corners with boxes.xywh_to_xyxy"
-        )
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
@@ -72,10 +58,32 @@ def widened(features: torch.Tensor) -> torch.Tensor:
     return features.to(accumulator(features.dtype))
 
 
+def check_values(op: str, features: torch.Tensor, rois: torch.Tensor, scale: float) -> None:
+    """ValueError with the first of rois (K, 5) that is no region of one of the images."""
+    image, edges = rois[:, 0], rois[:, 1:].to(accumulator(features.dtype)) * scale
+    right = edges.isfinite().all(1) & (rois[:, 3:] >= rois[:, 1:3]).all(1)
+    right &= (image >= 0) & (image < len(features)) & (image == image.floor())
+    if not right.all():
+        first = int(right.logical_not().nonzero()[0])
+        raise ValueError(
+            f"{op}: expected rois of finite numbers with x1 <= x2, y1 <= y2 and a batch index "
+            f"among 0 to {len(features) - 1}, got {rois[first].tolist()} in row {first}; "
+            "boxes x, y, w, h become corners with boxes.xywh_to_xyxy"
+        )
+
+
 def corners(rois: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the regions start and end, in map cells: two (2, K), rows of y, then x."""
     x1, y1, x2, y2 = rois[:, 1:].t() * scale
     return torch.stack((y1, x1)), torch.stack((y2, x2))
+
+
+def for_kernel(features: torch.Tensor, rois: torch.Tensor, scale: float):
+    """Regions and scale as Triton takes them: a kernel's own numbers are float32 at most."""
+    rois = rois.to(accumulator(features.dtype)).contiguous()
+    if rois.dtype == torch.float64:
+        return torch.cat((rois[:, :1], rois[:, 1:] * scale), 1), 1.0
+    return rois, scale
 
 
 def round_away(values: torch.Tensor) -> torch.Tensor:
@@ -100,7 +108,7 @@ def as_map(rows: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
 
 def empty_regions(features: torch.Tensor, rois: torch.Tensor, side: int) -> torch.Tensor:
     """What a RoI op returns, unfilled: (K, C, side, side), stored as (K, side, side, C)."""
-    shape = len(rois), side, side, features.shape[1]
+    shape = rois.shape[0], side, side, features.shape[1]
     return features.new_empty(shape).permute(0, 3, 1, 2)
 
 

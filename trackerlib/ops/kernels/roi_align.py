@@ -1,9 +1,8 @@
 """RoIAlign and adaptive RoIAlign on a GPU: one program per bin and block of channels.
 
 The map lies channels-last, so that a program reads a cell's channels in one go;
-what it sums or compares stays in registers until the bin is done. Arithmetic is
-float32 (float64 for a float64 map, except for the scale). The backward pass adds
-to the cells atomically, in no fixed order: last digits vary from run to run.
+what it sums or compares stays in registers until the bin is done. The backward
+pass adds to the cells atomically, in no fixed order: last digits vary from run to run.
 """
 
 import torch
@@ -34,12 +33,21 @@ def region(rois, k, scale, images):
 
 
 @triton.jit
+def quotient(a, b):
+    """a / b rounded to the nearest, as everywhere else: Triton's own is not, in float32."""
+    if a.dtype == tl.float64:
+        return a / b
+    else:
+        return tl.div_rn(a, b)
+
+
+@triton.jit
 def neighbours(
     start, end, index, length, BINS: tl.constexpr, SAMPLES: tl.constexpr, RULE: tl.constexpr
 ):
     """Along one axis the two cells around a point and their weights, which are 0 outside."""
     if RULE == ADAPTIVE:
-        size = (end - start + 1) / BINS
+        size = quotient(end - start + 1, tl.full((), BINS, start.dtype))
         position = start + index * size
         inside = (position >= 0) & (position < length)
         step = tl.floor(size)
@@ -123,12 +131,12 @@ def backward_kernel(
     """grad (K, SIDE, SIDE, C) is added to spread (N * H * W, C); the first of equals takes it."""
     bin = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    mask = channels < C
     good, image, x1, y1, x2, y2 = region(rois, bin // (SIDE * SIDE), scale, images)
+    mask = channels < C
     rows += image * H * W * C
     spread += image * H * W * C
     share = tl.load(grad + bin * C + channels, mask, other=0.0).to(rois.dtype.element_ty)
-    share = tl.where(good, share, float("nan"))
+    share = tl.where(good, share, 0.0)
     if LARGEST:
         best = tl.full((BLOCK,), -float("inf"), rois.dtype.element_ty)
         winner = tl.zeros((BLOCK,), tl.int32)
@@ -164,8 +172,9 @@ def forward(features, rois, bins, spatial_scale, samples, window, stride, reduce
 
 def backward(grad, features, rois, bins, spatial_scale, samples, window, stride, reduce, rule):
     """(K, C, n, n) -> like features."""
-    rows = regions.as_rows(features)
-    spread = torch.zeros_like(rows, dtype=regions.accumulator(rows.dtype))
+    shape = features[:, 0].numel(), features.shape[1]
+    spread = features.new_zeros(shape, dtype=regions.accumulator(features.dtype))
+    rows = regions.as_rows(features) if reduce == "max" else spread  # a mean reads no map
     grad = grad.permute(0, 2, 3, 1).contiguous()
     _launch(
         backward_kernel, (grad, rows), rois, spread, features,
@@ -180,7 +189,7 @@ def _launch(
 ):  # fmt: skip
     N, C, H, W = features.shape
     block = min(512, triton.next_power_of_2(C))
-    rois = rois.to(regions.accumulator(features.dtype)).contiguous()
+    rois, spatial_scale = regions.for_kernel(features, rois, spatial_scale)
     with torch.cuda.device_of(features):
         kernel[len(rois) * side * side, triton.cdiv(C, block)](
             *sources, rois, target, spatial_scale, N, H, W, C,

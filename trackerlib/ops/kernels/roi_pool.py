@@ -52,10 +52,21 @@ def forward_kernel(
             to_end = tl.where(better, images * H * W - cell, to_end)
     if (top >= bottom) | (left >= right):
         best, to_end = tl.zeros_like(best), tl.zeros_like(to_end)
-    best = tl.where(good, best, float("nan"))
+    best, to_end = tl.where(good, best, float("nan")), tl.where(good, to_end, 0)
     tl.store(pooled + bin * C + channels, best.to(pooled.dtype.element_ty), mask)
     if KEEP:
         tl.store(winners + bin * C + channels, to_end.to(winners.dtype.element_ty), mask)
+
+
+@triton.jit
+def backward_kernel(grad, winners, spread, cells, C, BLOCK: tl.constexpr):
+    """grad and winners (K * n * n, C): each share is added to its winner, in spread (cells, C)."""
+    bin = tl.program_id(0).to(tl.int64)
+    channels = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    mask = channels < C
+    share = tl.load(grad + bin * C + channels, mask, other=0.0).to(spread.dtype.element_ty)
+    to_end = tl.load(winners + bin * C + channels, mask, other=0.0).to(tl.int64)
+    tl.atomic_add(spread + (cells - to_end) * C + channels, share, mask & (to_end > 0))
 
 
 def forward(features, rois, output_size, spatial_scale, keep):
@@ -64,10 +75,23 @@ def forward(features, rois, output_size, spatial_scale, keep):
     pooled = regions.empty_regions(features, rois, output_size)
     shape = (len(rois), output_size, output_size, C) if keep else (0, C)
     winners = rois.new_empty(shape, dtype=regions.accumulator(features.dtype))
+    rois, spatial_scale = regions.for_kernel(features, rois, spatial_scale)
     block = min(512, triton.next_power_of_2(C))
     with torch.cuda.device_of(features):
         forward_kernel[len(rois) * output_size**2, triton.cdiv(C, block)](
-            regions.as_rows(features), rois.to(regions.accumulator(features.dtype)).contiguous(),
-            pooled, winners, spatial_scale, N, H, W, C, output_size, keep, block,
+            regions.as_rows(features), rois, pooled, winners, spatial_scale,
+            N, H, W, C, output_size, keep, block,
         )  # fmt: skip
     return pooled, winners
+
+
+def backward(grad, winners, shape):
+    """(K, C, n, n), winners as `forward` keeps them -> (N, C, H, W)."""
+    N, C, H, W = shape
+    spread = winners.new_zeros(N * H * W, C)
+    block = min(512, triton.next_power_of_2(C))
+    with torch.cuda.device_of(grad):
+        backward_kernel[winners.numel() // C, triton.cdiv(C, block)](
+            grad.permute(0, 2, 3, 1).contiguous(), winners, spread, N * H * W, C, block
+        )
+    return spread.view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
