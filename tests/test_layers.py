@@ -91,10 +91,12 @@ class Refuse:
             raise ImportError(f"the core imports {name}")
 
 sys.meta_path.insert(0, Refuse())
+sys.modules["triton"] = None  # not installed
 for part in sys.argv[1:]:
     module = importlib.import_module(f"trackerlib.{part}")
     for found in pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}."):
-        if not found.name.startswith("trackerlib.data.embedded"):  # a renderer, not a reader
+        # neither a renderer nor a GPU's kernels
+        if not found.name.startswith(("trackerlib.data.embedded", "trackerlib.ops.kernels.")):
             importlib.import_module(found.name)
 """
 
