@@ -155,7 +155,7 @@ def filter_works(device):
             kf = cf.gaussian_correlation(xf, xf, size, 0.5)
             return cf.respond(cf.train(kf, yf, 1e-4), kf, size)
 
-        moved = features.nbytes + yf.nbytes
+        moved = features.nbytes + yf.nbytes + features[0].nbytes  # the response is a map
         yield Work(f"correlation filter, linear, {channels} channels 56x56", linear, moved)
         yield Work(f"correlation filter, gaussian, {channels} channels 56x56", gaussian, moved)
 

@@ -1,6 +1,7 @@
 """Correlation filter against explicit shifts; its one kernel on every path; peaks by fractions."""
 
 from functools import partial
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ SHAPES = {  # of features
     "one channel": (1, 5, 7),
     "one cell": (3, 1, 1),
     "batches": (2, 3, 5, 4, 7),
+    "batches of large grids": (3, 2, 9, 8),
 }
 
 
@@ -81,6 +83,35 @@ def test_triton_takes_strided_spectra(kernel_device):
     pair = VIEWS["strided"]
     actual = kernels.cross_correlation(*(t.to(kernel_device) for t in pair))
     assert_close(actual.cpu(), expected_products(*pair))
+
+
+@pytest.mark.parametrize("shape", [(1, 1500, 1500), (70_000, 1, 1, 1)], ids=str)
+def test_no_grid_or_batch_is_too_large_to_launch(monkeypatch, shape):
+    """CUDA takes 2**31 - 1 programs along the first axis, 65,535 along the others."""
+    pytest.importorskip("triton")
+    from trackerlib.ops.kernels import correlation_filter as kernels
+
+    monkeypatch.setattr(kernels, "_kernel", kernel := MagicMock())
+    xf = torch.empty(shape, dtype=torch.complex64, device="meta")
+    kernels.cross_correlation(xf, xf)
+    (first, *others), *_ = kernel.__getitem__.call_args.args
+    assert first > 65_535
+    assert all(programs <= 65_535 for programs in others)
+
+
+def test_offsets_beyond_32_bits(kernel_device, tmp_path):
+    """In a sparse file; an offset that wrapped around would read its first, empty half."""
+    if kernel_device == "cuda":
+        pytest.skip("16 GB that are all zeros but one number, for the interpreter alone")
+    from trackerlib.ops.kernels import correlation_filter as kernels
+
+    path, floats = tmp_path / "spectra", 2**30
+    memory = torch.from_file(str(path), shared=True, size=4 * floats + 32)
+    memory[4 * floats] = 3.0  # in the third channel
+    out = torch.empty(32)
+    x = memory[2 * floats :]
+    kernels._kernel[(1,)](x, x, out, 3, floats, kernels.CELLS, kernels.CHANNELS)
+    assert_close(out, torch.eye(1, 32)[0] * 9)
 
 
 @pytest.mark.parametrize(("real", "constants"), [("fp32", {}), ("fp64", {})])
@@ -223,6 +254,24 @@ def test_the_top_of_a_parabola_is_found_exactly(place):
     np.testing.assert_allclose(cf.subcell_peak(response), place, atol=1e-12)
 
 
+class OnDevice(torch.Tensor):
+    """A tensor whose values may be used only after a move to the CPU."""
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        assert function.__name__ not in ("argmax", "__getitem__", "tolist"), "waits for a GPU"
+        with torch._C.DisableTorchFunctionSubclass():
+            return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("function", [cf.peak, cf.subcell_peak])
+def test_a_response_is_moved_to_the_cpu_before_its_values_are_read(function):
+    assert function(torch.eye(1, 5).as_subclass(OnDevice)) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
@@ -301,7 +350,7 @@ ERRORS = {
 
 @pytest.mark.parametrize(("function", "inputs", "message"), ERRORS.values(), ids=ERRORS)
 def test_bad_input_is_refused(function, inputs, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"{message}.*; ."):  # and a cure
         function(*inputs)
 
 

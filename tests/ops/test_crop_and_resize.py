@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from oracles.crop_and_resize import crop_and_resize as oracle
@@ -165,6 +166,12 @@ def test_outside_is_the_mean_unless_told():
     torch.testing.assert_close(crop[0, :, 0, 0], torch.tensor([1.0, 2.0, 3.0]))
 
 
+@pytest.mark.parametrize("mean", [torch.tensor(128.0), np.float32(128), np.full(3, 128)], ids=str)
+def test_numbers_of_any_library(mean):
+    crops = crop_and_resize(an_image(), rows(), SIZE, mean=mean)
+    torch.testing.assert_close(crops, crop_and_resize(an_image(), rows(), SIZE, mean=128.0))
+
+
 def test_the_inputs_stay_what_they_were():
     image, boxes = an_image(dtype=torch.float32), rows()
     before = image.clone(), boxes.clone()
@@ -182,7 +189,10 @@ CHANGES = {  # to a call that is right, and the message
     "elsewhere": ({"boxes": torch.ones(2, 4, device="meta")}, r"image's device cpu, got meta"),
     "a side of 0": ({"size": (0, 7)}, r"at least \(1, 1\), got \(0, 7\)"),
     "a number": ({"size": 107}, r"a size \(height, width\).*got 107"),
-    "whole crops": ({"dtype": torch.uint8}, r"a floating dtype, got torch.uint8"),
+    "whole crops": ({"dtype": torch.uint8}, r"a floating dtype .*got torch.uint8"),
+    "dtype's name": ({"dtype": "float32"}, r"a floating dtype .*got 'float32'"),
+    "float size": ({"size": (5.0, 7.0)}, r"a size .*of integers.*got \(5.0, 7.0\)"),
+    "a word": ({"mean": "128"}, r"mean as one finite number.*got '128'"),
     "two means": ({"mean": (1, 2)}, r"mean as one finite number or one .* 3 channels, got \(1, 2"),
     "fill NaN": ({"fill": math.nan}, r"fill as one finite number.*got nan"),
     "std 0": ({"std": (1, 0, 1)}, r"std other than 0, got \[1.0, 0.0, 1.0\]"),
@@ -219,7 +229,7 @@ def test_compiles_whole():
     def crops(image, boxes):
         return crop_and_resize(image, boxes, SIZE, mean=MEAN, std=STD, antialias=True)
 
-    compiled = torch.compile(crops, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(crops, fullgraph=True, dynamic=True, backend="aot_eager")
     expected, actual = (f(an_image(), rows()) for f in (crops, compiled))
     torch.testing.assert_close(actual, expected, rtol=0, atol=0)
     assert actual.stride() == expected.stride()

@@ -31,7 +31,7 @@ def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
     if min(size) < 1 or not sigma > 0:
         raise ValueError(
             f"gaussian_label: expected a size of at least 1 x 1 cells and sigma > 0, "
-            f"got {tuple(size)} and {sigma}"
+            f"got {tuple(size)} and {sigma}; a tenth of the target's cells is a usual sigma"
         )
     rows, columns = (((torch.arange(n) + n // 2) % n - n // 2) ** 2 for n in size)
     return torch.exp(-0.5 / sigma**2 * (rows[:, None] + columns))
@@ -44,7 +44,8 @@ def spectrum(features: torch.Tensor) -> torch.Tensor:
     Raises ValueError for maps that are empty or not real floating point.
     """
     if features.ndim < 2 or not features.is_floating_point() or not features.numel():
-        raise _unexpected("spectrum", "float maps (..., H, W), not empty", features)
+        cure = "convert them with features.float()"
+        raise _unexpected("spectrum", "float maps (..., H, W), not empty", cure, features)
     return rfft2(features.to(torch.promote_types(features.dtype, torch.float32)))
 
 
@@ -60,7 +61,8 @@ def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
     fine = xf.ndim >= 3 and xf.dtype in COMPLEX and xf.numel() and xf.shape == zf.shape
     if not fine or xf.dtype != zf.dtype or xf.device != zf.device:
         expected = "two spectra (..., C, H, W // 2 + 1) of one shape, device and complex dtype"
-        raise _unexpected("cross_correlation", f"{expected}, not empty (see spectrum)", xf, zf)
+        cure = "make both with spectrum, from maps of one shape"
+        raise _unexpected("cross_correlation", f"{expected}, not empty", cure, xf, zf)
     return _cross_correlation(xf, zf)
 
 
@@ -139,7 +141,9 @@ def gaussian_correlation(
     """
     _require_size("gaussian_correlation", xf, size)
     if not sigma > 0:
-        raise ValueError(f"gaussian_correlation: expected sigma > 0, got {sigma}")
+        raise ValueError(
+            f"gaussian_correlation: expected sigma > 0, got {sigma}; [1] has 0.5 for HOG features"
+        )
     products = irfft2(cross_correlation(xf, zf), size)
     # Training compares x with itself: then the unshifted product is its energy already.
     energies = 2 * products[..., 0, 0] if zf is xf else energy(xf, size) + energy(zf, size)
@@ -177,9 +181,13 @@ def update(old: torch.Tensor, new: torch.Tensor, learning_rate: float) -> torch.
     Source: [1] section 8.1. Raises ValueError for two shapes or a rate outside 0 to 1.
     """
     if old.shape != new.shape:
-        raise _unexpected("update", "old and new of one shape", old, new)
+        cure = "after a change of size, start again from new"
+        raise _unexpected("update", "old and new of one shape", cure, old, new)
     if not 0 <= learning_rate <= 1:
-        raise ValueError(f"update: expected a learning rate from 0 to 1, got {learning_rate}")
+        raise ValueError(
+            f"update: expected a learning rate from 0 to 1, got {learning_rate}; "
+            "0 keeps the old, 1 takes the new"
+        )
     return torch.add(old, new - old, alpha=learning_rate)  # a third of complex `lerp`'s time
 
 
@@ -190,7 +198,9 @@ def peak(response: torch.Tensor) -> tuple[int, int]:
     as it is after any feature that is not.
     """
     if response.ndim != 2 or not response.is_floating_point() or not response.numel():
-        raise _unexpected("peak", "a float response (H, W), not empty", response)
+        cure = "take one response at a time"
+        raise _unexpected("peak", "a float response (H, W), not empty", cure, response)
+    response = response.cpu()  # once: each value read from a GPU would wait for it
     row, column = divmod(int(response.argmax()), response.shape[1])
     if not math.isfinite(response[row, column]):
         raise ValueError(
@@ -207,6 +217,7 @@ def subcell_peak(response: torch.Tensor) -> tuple[float, float]:
     Each goes through the highest cell and its two cyclic neighbours; where these
     are as high, the peak stays on its cell. Raises ValueError like `peak`.
     """
+    response = response.cpu()
     rows, columns = peak(response)
     return (
         rows + _top(response[:, columns].tolist(), rows),
@@ -221,20 +232,22 @@ def _top(values, i):
     return (before - after) / (2 * bend) if 0 < bend < math.inf else 0.0
 
 
-def _unexpected(function, expected, *tensors):
+def _unexpected(function, expected, cure, *tensors):
     got = " and ".join(f"{tuple(t.shape)} {t.dtype} on {t.device}" for t in tensors)
-    return ValueError(f"{function}: expected {expected}, got {got}")
+    return ValueError(f"{function}: expected {expected}, got {got}; {cure}")
 
 
 def _require_size(function, xf, size):
     height, columns = size[0], size[1] // 2 + 1
     if xf.shape[-2:] != (height, columns) or not xf.is_complex():
         expected = f"a spectrum (..., {height}, {columns}) of {tuple(size)} cells"
-        raise _unexpected(function, expected, xf)
+        cure = "make it with spectrum, from maps of this size"
+        raise _unexpected(function, expected, cure, xf)
 
 
 def _require_grids(function, af, bf):
     fine = af.is_complex() and bf.is_complex() and af.ndim >= 2 and af.shape[-2:] == bf.shape[-2:]
     if not fine or af.device != bf.device:
         expected = "two spectra (..., H, W // 2 + 1) of one size and device"
-        raise _unexpected(function, expected, af, bf)
+        cure = "make both from maps of one size, on one device"
+        raise _unexpected(function, expected, cure, af, bf)

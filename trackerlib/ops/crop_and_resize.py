@@ -15,6 +15,7 @@ of a pixel, the crops come out channels-last.
 import math
 from collections.abc import Sequence
 from importlib.util import find_spec
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def _crop_and_resize(
 
 @_crop_and_resize.register_fake
 def _fake(image, boxes, size, mean, std, fill, antialias, dtype):
-    shape = len(boxes), *size, image.shape[2]
+    shape = boxes.shape[0], *size, image.shape[2]
     return torch.empty(shape, dtype=dtype, device=image.device).permute(0, 3, 1, 2)
 
 
@@ -169,12 +170,15 @@ def crop_and_resize(
     antialias  where a crop shrinks its box, weight all pixels under a triangle
                as wide as two of the crop's pixels [2]; otherwise bilinear
     dtype      of the crops, floating
-    returns    (K, C, h, w), channels-last in memory: what convolutions are fastest on
+    returns    (K, C, h, w), channels-last in memory: what convolutions are fastest on;
+               on a CPU the memory is numpy's, which `resize_` cannot grow
 
     Sample i along an axis lies at start + (i + 0.5) * extent / count - 0.5,
     where pixel j has its centre at j. A sample at the border blends the image
     with `fill`. Sums are in float32, or in float64 for a float64 image, and
     rounded to `dtype` once. On a GPU the check of the boxes waits for the device.
+    On a CPU, with antialias, every crop of a call costs what the largest box
+    needs: give boxes many times larger than the rest a call of their own.
 
     Source: candidates of [1]; their mean, 128, is the authors' code's.
     Raises ValueError for other ranks, types, devices or sizes, for boxes not
@@ -202,10 +206,12 @@ def _check(image, boxes, size, dtype):
     elif boxes.device != image.device:
         expected = f"boxes on the image's device {image.device}"
         got = f"{boxes.device}; move them with boxes.to(image.device)"
-    elif not isinstance(size, Sequence) or len(size) != 2 or min(size) < 1:
-        expected, got = "a size (height, width) of at least (1, 1)", f"{size}; a side has pixels"
-    elif not dtype.is_floating_point:
-        expected, got = "a floating dtype", f"{dtype}; convert the crops afterwards"
+    elif not _is_size(size):
+        expected = "a size (height, width) of integers, at least (1, 1)"
+        got = f"{size!r}; count the crop's pixels along each side"
+    elif not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        expected = "a floating dtype such as torch.float32"
+        got = f"{dtype!r}; convert the crops afterwards"
     elif torch.is_grad_enabled() and (image.requires_grad or boxes.requires_grad):
         expected = "an image and boxes without gradient, as a crop passes none back"
         got = "one that requires it; detach it, or call under torch.no_grad()"
@@ -218,12 +224,18 @@ def _is_pixels(image):
     return image.dtype == torch.uint8 or image.is_floating_point()
 
 
+def _is_size(size):
+    whole = isinstance(size, Sequence) and all(isinstance(side, Integral) for side in size)
+    return whole and len(size) == 2 and min(size) >= 1
+
+
 def _per_channel(name, value, channels):
-    values = [value] * channels if isinstance(value, int | float) else list(value)
-    values = [float(v) for v in values]
-    if len(values) != channels or not all(map(math.isfinite, values)):
+    numbers = value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value
+    values = list(numbers) if isinstance(numbers, Sequence) else [numbers] * channels
+    finite = all(isinstance(v, Real) and abs(v) < math.inf for v in values)
+    if len(values) != channels or not finite:
         raise ValueError(
             f"crop_and_resize: expected {name} as one finite number or one for each of the "
-            f"image's {channels} channels, got {value}; a grey image is (H, W, 1)"
+            f"image's {channels} channels, got {value!r}; a grey image is (H, W, 1)"
         )
-    return values
+    return [float(v) for v in values]

@@ -17,8 +17,9 @@ CHANNELS = 32  # at a time
 
 @triton.jit
 def _kernel(x, z, out, channels, floats, CELLS: tl.constexpr, CHANNELS: tl.constexpr):
-    item = tl.program_id(0).to(tl.int64)
-    places = tl.program_id(1) * 2 * CELLS + tl.arange(0, 2 * CELLS)
+    strips = tl.cdiv(floats, 2 * CELLS)
+    item = (tl.program_id(0) // strips).to(tl.int64)
+    places = tl.program_id(0) % strips * 2 * CELLS + tl.arange(0, 2 * CELLS)
     inside = places < floats
     x += item * channels * floats
     z += item * channels * floats
@@ -26,7 +27,7 @@ def _kernel(x, z, out, channels, floats, CELLS: tl.constexpr, CHANNELS: tl.const
     imaginary = tl.zeros((CHANNELS, CELLS), x.dtype.element_ty)
     for first in range(0, channels, CHANNELS):
         rows = (first + tl.arange(0, CHANNELS))[:, None]
-        offsets = rows * floats + places
+        offsets = rows.to(tl.int64) * floats + places
         mask = (rows < channels) & inside
         a, b = tl.split(tl.reshape(tl.load(x + offsets, mask, 0), (CHANNELS, CELLS, 2)))
         c, d = tl.split(tl.reshape(tl.load(z + offsets, mask, 0), (CHANNELS, CELLS, 2)))
@@ -42,7 +43,7 @@ def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
     out = xf.new_empty(*batch, height, columns)
     x, z, y = (torch.view_as_real(t.contiguous()) for t in (xf, zf, out))
     floats = 2 * height * columns
-    grid = math.prod(batch), triton.cdiv(floats, 2 * CELLS)
+    programs = math.prod(batch) * triton.cdiv(floats, 2 * CELLS)
     with torch.cuda.device_of(xf):
-        _kernel[grid](x, z, y, channels, floats, CELLS, CHANNELS)
+        _kernel[(programs,)](x, z, y, channels, floats, CELLS, CHANNELS)
     return out

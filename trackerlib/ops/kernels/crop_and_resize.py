@@ -39,8 +39,9 @@ def _kernel(
     H, W, C, h, w,
     CHANNELS: tl.constexpr, SAMPLES: tl.constexpr, ANTIALIAS: tl.constexpr,
 ):  # fmt: skip
-    crop = tl.program_id(0).to(tl.int64)
-    samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)
+    tiles = tl.cdiv(h * w, SAMPLES)
+    crop = (tl.program_id(0) // tiles).to(tl.int64)
+    samples = tl.program_id(0) % tiles * SAMPLES + tl.arange(0, SAMPLES)
     channels = tl.arange(0, CHANNELS)
     mask = (samples < h * w)[:, None] & (channels < C)
     mean = tl.load(constants + channels, channels < C, 0)
@@ -79,7 +80,7 @@ def forward(image, boxes, mean, std, fill, antialias, crops) -> torch.Tensor:
     precision = torch.promote_types(image.dtype, torch.float32)
     constants = torch.tensor([mean, std, fill], dtype=precision, device=image.device)
     with torch.cuda.device_of(image):
-        _kernel[K, triton.cdiv(h * w, SAMPLES)](
+        _kernel[(K * triton.cdiv(h * w, SAMPLES),)](
             image, boxes, constants, crops, *image.stride(), *boxes.stride(),
             *image.shape, h, w, triton.next_power_of_2(C), SAMPLES, antialias,
         )  # fmt: skip
