@@ -99,21 +99,6 @@ def test_no_grid_or_batch_is_too_large_to_launch(monkeypatch, shape):
     assert all(programs <= 65_535 for programs in others)
 
 
-def test_offsets_beyond_32_bits(kernel_device, tmp_path):
-    """In a sparse file; an offset that wrapped around would read its first, empty half."""
-    if kernel_device == "cuda":
-        pytest.skip("16 GB that are all zeros but one number, for the interpreter alone")
-    from trackerlib.ops.kernels import correlation_filter as kernels
-
-    path, floats = tmp_path / "spectra", 2**30
-    memory = torch.from_file(str(path), shared=True, size=4 * floats + 32)
-    memory[4 * floats] = 3.0  # in the third channel
-    out = torch.empty(32)
-    x = memory[2 * floats :]
-    kernels._kernel[(1,)](x, x, out, 3, floats, kernels.CELLS, kernels.CHANNELS)
-    assert_close(out, torch.eye(1, 32)[0] * 9)
-
-
 @pytest.mark.parametrize(("real", "constants"), [("fp32", {}), ("fp64", {})])
 def test_the_kernel_compiles_for_gpus(compiles, real, constants):
     signature = dict.fromkeys(("x", "z", "out"), f"*{real}") | {"channels": "i32", "floats": "i32"}

@@ -1,6 +1,7 @@
 """Crops against their definition in scalar loops, on every path."""
 
 import math
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -192,6 +193,7 @@ CHANGES = {  # to a call that is right, and the message
     "whole crops": ({"dtype": torch.uint8}, r"a floating dtype .*got torch.uint8"),
     "dtype's name": ({"dtype": "float32"}, r"a floating dtype .*got 'float32'"),
     "float size": ({"size": (5.0, 7.0)}, r"a size .*of integers.*got \(5.0, 7.0\)"),
+    "no mean": ({"mean": None}, r"mean as one finite number.*got None"),
     "a word": ({"mean": "128"}, r"mean as one finite number.*got '128'"),
     "two means": ({"mean": (1, 2)}, r"mean as one finite number or one .* 3 channels, got \(1, 2"),
     "fill NaN": ({"fill": math.nan}, r"fill as one finite number.*got nan"),
@@ -250,3 +252,29 @@ def test_the_kernel_compiles(compiles, types, constants):
     numbers = dict.fromkeys((*strides, "H", "W", "C", "h", "w"), "i32")
     constants = {"CHANNELS": 4, "SAMPLES": 128} | constants
     compiles("crop_and_resize", "_kernel", pointers | numbers, constants)
+
+
+def test_compiles_once_for_any_number_of_boxes():
+    def crops(image, boxes):
+        return crop_and_resize(image, boxes, SIZE, mean=128.0, std=STD)
+
+    compiled = torch.compile(crops, fullgraph=True, dynamic=True, backend="aot_eager")
+    compiled(an_image(), rows())
+    with torch.compiler.set_stance("fail_on_recompile"):
+        actual = compiled(an_image(), rows()[:5])
+    torch.testing.assert_close(actual, crops(an_image(), rows()[:5]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, (3000, 3000)), (70_000, (1, 1))], ids=str)
+def test_no_number_of_crops_or_samples_is_too_many_to_launch(monkeypatch, count, size):
+    """CUDA takes 2**31 - 1 programs along the first axis, 65,535 along the others."""
+    pytest.importorskip("triton")
+    from trackerlib.ops.kernels import crop_and_resize as kernels
+
+    monkeypatch.setattr(kernels, "_kernel", kernel := MagicMock())
+    crops = torch.empty(count, 3, *size, device="meta")
+    image, boxes = torch.empty(9, 9, 3, device="meta"), torch.empty(count, 4, device="meta")
+    kernels.forward(image, boxes, MEAN, STD, FILL, False, crops)
+    (first, *others), *_ = kernel.__getitem__.call_args.args
+    assert first > 65_535
+    assert all(programs <= 65_535 for programs in others)
