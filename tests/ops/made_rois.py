@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 SHAPE = 2, 5, 6, 9  # N, C, H, W
 SHAPES = (1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9), (1, 600, 2, 2)  # others
@@ -95,6 +96,27 @@ def assert_matches(actual, expected, relative=None) -> None:
         atol=min(relative, 1e-5),
         equal_nan=True,
     )
+
+
+def check_compiled(op) -> None:
+    """op(features, rois), compiled whole and once, is the same for any number of regions."""
+
+    def loss(features, rois):
+        return op(features * 2, rois).square()
+
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend=counter)
+    compilations = []
+    for count in (4, 7):
+        features, rois = some_map().requires_grad_(), random_rois(count)
+        expected, actual = loss(features, rois), compiled(features, rois)
+        torch.testing.assert_close(actual, expected)
+        torch.testing.assert_close(
+            torch.autograd.grad(actual.sum(), features),
+            torch.autograd.grad(expected.sum(), features),
+        )
+        compilations.append(counter.frame_count)
+    assert compilations[0] == compilations[1] > 0
 
 
 def refused(op: str) -> dict[str, tuple[dict, str]]:

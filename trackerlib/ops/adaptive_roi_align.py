@@ -123,14 +123,12 @@ if find_spec("triton"):  # imported with the first map on a GPU
     def _(features, rois, grid, spatial_scale, window, stride):
         from trackerlib.ops.kernels import roi_align as kernels
 
-        return kernels.forward(
-            features, rois, grid, spatial_scale, window, stride, "max", "adaptive"
-        )
+        sampling = kernels.Sampling(grid, 1, window, stride, "max", "adaptive")
+        return kernels.forward(features, rois, spatial_scale, sampling)
 
     @_adaptive_roi_align_backward.register_kernel("cuda")
     def _(grad, features, rois, grid, spatial_scale, window, stride):
         from trackerlib.ops.kernels import roi_align as kernels
 
-        return kernels.backward(
-            grad, features, rois, grid, spatial_scale, 1, window, stride, "max", "adaptive"
-        )
+        sampling = kernels.Sampling(grid, 1, window, stride, "max", "adaptive")
+        return kernels.backward(grad, features, rois, spatial_scale, sampling)

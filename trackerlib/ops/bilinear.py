@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import embedding_bag
 
+from trackerlib.ops.rois import regions_first
+
 CHUNK = 2**19  # values of points held at once, so that they stay in the cache
 
 
@@ -44,15 +46,9 @@ def taps(position, inside, step, images, shape) -> Taps:
     rows = (rows + images.int() * shape[0]) * shape[1]
     down, across = weights.flatten(2, 3)
     return Taps(
-        _by_region(rows[:, None, :, None] + columns[None, :, None]),
-        _by_region(down[:, None, :, None] * across[None, :, None]),
+        regions_first(rows[:, None, :, None] + columns[None, :, None]).flatten(3),
+        regions_first(down[:, None, :, None] * across[None, :, None]).flatten(3),
     )
-
-
-def _by_region(values):
-    """(n, n, 2 * S, 2 * S, K) -> (K, n, n, T)."""
-    *grid, K = values.shape
-    return values.flatten(end_dim=-2).t().contiguous().view(K, *grid).flatten(3)
 
 
 def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:

@@ -155,23 +155,12 @@ if find_spec("triton"):  # imported with the first map on a GPU
     def _(features, rois, output_size, spatial_scale, samples, reduce, points):
         from trackerlib.ops.kernels import roi_align as kernels
 
-        return kernels.forward(
-            features, rois, output_size, spatial_scale, *[samples] * 3, reduce, points
-        )
+        sampling = kernels.Sampling(output_size, *[samples] * 3, reduce, points)
+        return kernels.forward(features, rois, spatial_scale, sampling)
 
     @_roi_align_backward.register_kernel("cuda")
     def _(grad, features, rois, output_size, spatial_scale, samples, reduce, points):
         from trackerlib.ops.kernels import roi_align as kernels
 
-        return kernels.backward(
-            grad,
-            features,
-            rois,
-            output_size,
-            spatial_scale,
-            samples,
-            samples,
-            samples,
-            reduce,
-            points,
-        )
+        sampling = kernels.Sampling(output_size, *[samples] * 3, reduce, points)
+        return kernels.backward(grad, features, rois, spatial_scale, sampling)

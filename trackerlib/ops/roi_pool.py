@@ -83,19 +83,14 @@ def _bins(features, rois, n, scale):
     last = (start - (-(order + 1) * length // n)).clamp(min=0).minimum(bound)
     height, width = last - first
     row, column = first
-    corner = _by_region((row + rois[:, 0].long() * H)[:, None] * W + column)
-    sizes = _by_region(height[:, None] * (W + 1) + width)
+    corner = regions.regions_first((row + rois[:, 0].long() * H)[:, None] * W + column).flatten()
+    sizes = regions.regions_first(height[:, None] * (W + 1) + width).flatten()
     grid = torch.arange(H * W, device=rois.device).view(H, W)
     for size in sizes.unique().tolist():
         cells = grid[: size // (W + 1), : size % (W + 1)].reshape(-1, 1)
         alike = (sizes == size).nonzero()[:, 0]
         for bins in alike.split(CHUNK // (len(cells) * C + 1) + 1):
             yield bins, cells + corner[bins]
-
-
-def _by_region(values):
-    """(n, n, K) -> (K * n * n,)."""
-    return values.flatten(0, 1).t().flatten()
 
 
 @_roi_pool.register_fake

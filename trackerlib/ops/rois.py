@@ -92,6 +92,12 @@ def round_away(values: torch.Tensor) -> torch.Tensor:
     return (down + (values.abs() - down >= 0.5)).copysign(values)
 
 
+def regions_first(values: torch.Tensor) -> torch.Tensor:
+    """(..., K) -> (K, ...), contiguous."""
+    *shape, K = values.shape
+    return values.flatten(end_dim=-2).t().contiguous().view(K, *shape)
+
+
 def as_rows(features: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) -> (N * H * W, C): the channels of a cell lie together in memory.
 

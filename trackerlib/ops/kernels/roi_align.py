@@ -5,6 +5,8 @@ what it sums or compares stays in registers until the bin is done. The backward
 pass adds to the cells atomically, in no fixed order: last digits vary from run to run.
 """
 
+from typing import NamedTuple
+
 import torch
 import triton
 import triton.language as tl
@@ -33,6 +35,15 @@ def region(rois, k, scale, images):
 
 
 @triton.jit
+def round_away(value):
+    """Nearest whole number, halves away from 0."""
+    size = tl.abs(value)
+    down = tl.floor(size)
+    near = tl.where(size - down < 0.5, down, down + 1)
+    return tl.where(value < 0, -near, near)
+
+
+@triton.jit
 def quotient(a, b):
     """a / b rounded to the nearest, as everywhere else: Triton's own is not, in float32."""
     if a.dtype == tl.float64:
@@ -50,8 +61,7 @@ def neighbours(
         size = quotient(end - start + 1, tl.full((), BINS, start.dtype))
         position = start + index * size
         inside = (position >= 0) & (position < length)
-        step = tl.floor(size)
-        step = tl.maximum(tl.where(size - step < 0.5, step, step + 1), 1.0)
+        step = tl.maximum(round_away(size), 1.0)
     else:
         size = tl.maximum(end - start, 1.0)
         bin, point = (index // SAMPLES).to(start.dtype), (index % SAMPLES).to(start.dtype)
@@ -159,35 +169,40 @@ def backward_kernel(
             tl.atomic_add(place, share * weights[corner], takes)
 
 
-def forward(features, rois, bins, spatial_scale, samples, window, stride, reduce, rule):
-    """(N, C, H, W), (K, 5) -> (K, C, n, n): windows of the bins * samples points per side."""
-    side = (bins * samples - window) // stride + 1
+class Sampling(NamedTuple):
+    """Where a region's points lie, and what becomes of those in a window."""
+
+    bins: int  # per side
+    samples: int  # points per bin and side
+    window: int  # points per side that make one output
+    stride: int  # points from one window to the next
+    reduce: str  # "mean" or "max" of a window
+    rule: str  # one of RULES
+
+
+def forward(features, rois, spatial_scale, sampling):
+    """(N, C, H, W), (K, 5) -> (K, C, n, n), n windows per side."""
+    side = (sampling.bins * sampling.samples - sampling.window) // sampling.stride + 1
     pooled = regions.empty_regions(features, rois, side)
-    _launch(
-        forward_kernel, (regions.as_rows(features),), rois, pooled, features,
-        bins, spatial_scale, samples, side, window, stride, reduce, rule,
-    )  # fmt: skip
+    sources = (regions.as_rows(features),)
+    _launch(forward_kernel, sources, pooled, side, features, rois, spatial_scale, sampling)
     return pooled
 
 
-def backward(grad, features, rois, bins, spatial_scale, samples, window, stride, reduce, rule):
+def backward(grad, features, rois, spatial_scale, sampling):
     """(K, C, n, n) -> like features."""
     shape = features[:, 0].numel(), features.shape[1]
     spread = features.new_zeros(shape, dtype=regions.accumulator(features.dtype))
-    rows = regions.as_rows(features) if reduce == "max" else spread  # a mean reads no map
+    rows = regions.as_rows(features) if sampling.reduce == "max" else spread  # a mean reads no map
     grad = grad.permute(0, 2, 3, 1).contiguous()
-    _launch(
-        backward_kernel, (grad, rows), rois, spread, features,
-        bins, spatial_scale, samples, grad.shape[1], window, stride, reduce, rule,
-    )  # fmt: skip
+    sources, side = (grad, rows), grad.shape[1]
+    _launch(backward_kernel, sources, spread, side, features, rois, spatial_scale, sampling)
     return regions.as_map(spread, features)
 
 
-def _launch(
-    kernel, sources, rois, target, features,
-    bins, spatial_scale, samples, side, window, stride, reduce, rule,
-):  # fmt: skip
+def _launch(kernel, sources, target, side, features, rois, spatial_scale, sampling):
     N, C, H, W = features.shape
+    bins, samples, window, stride, reduce, rule = sampling
     block = min(512, triton.next_power_of_2(C))
     rois, spatial_scale = regions.for_kernel(features, rois, spatial_scale)
     with torch.cuda.device_of(features):

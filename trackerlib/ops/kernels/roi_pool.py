@@ -5,18 +5,15 @@ import triton
 import triton.language as tl
 
 from trackerlib.ops import rois as regions
-from trackerlib.ops.kernels.roi_align import region
+from trackerlib.ops.kernels.roi_align import region, round_away
 
 FAR = tl.constexpr(2.0**24)  # cells: the last whole numbers of float32
 
 
 @triton.jit
 def whole(value):
-    """Nearest whole number, halves away from 0."""
-    size = tl.minimum(tl.abs(value), FAR)
-    down = tl.floor(size)
-    near = tl.where(size - down < 0.5, down, down + 1).to(tl.int64)
-    return tl.where(value < 0, -near, near)
+    """The cell nearest to a border; far ones as far as FAR."""
+    return tl.minimum(tl.maximum(round_away(value), -FAR), FAR).to(tl.int64)
 
 
 @triton.jit
