@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "trackerlib"
 MAY_IMPORT = {
     "boxes": set(),
     "ops": set(),
-    "nets": {"ops"},
+    "nets": {"ops", "data.cache", "data.fetch"},  # where files lie, and downloads
     "data": {"boxes"},
     "trackers": {"nets", "ops", "data.crops", "boxes"},
     "train": {"nets", "ops", "data", "boxes", "trackers.samplers"},
@@ -86,7 +86,8 @@ import importlib, pkgutil, sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         heavy = {"dask", "distributed", "pooch", "requests", "matplotlib", "pandas", "IPython",
-                 "ipywidgets", "skimage", "sklearn", "scipy", "tqdm", "filelock", "papermill"}
+                 "ipywidgets", "skimage", "sklearn", "scipy", "tqdm", "filelock", "papermill",
+                 "safetensors"}
         if name.partition(".")[0] in heavy:
             raise ImportError(f"the core imports {name}")
 

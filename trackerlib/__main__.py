@@ -1,4 +1,4 @@
-"""The command line: track a video, evaluate trackers, show the table, look after data sets."""
+"""The command line: track, evaluate trackers, show the table, look after data and weights."""
 
 import argparse
 import sys
@@ -136,6 +136,62 @@ def fetch_data(arguments) -> int:
     return 0
 
 
+def list_weights(arguments) -> int:
+    """Print which weights there are: where from is in data/weights.json."""
+    from trackerlib.nets.registry import locate, registry
+
+    rows = [("name", "state", "bytes", "licence", "trained on", "benchmark seen")]
+    for entry in registry().values():
+        path = locate(entry)
+        there = path.is_file()
+        state = ("bundled" if entry.bundled else "present") if there else "absent"
+        size = path.stat().st_size if there else entry.size
+        size = f"{size:,}" if size else "not known"
+        rows.append(
+            (entry.name, state, size, entry.licence, entry.trained_on, entry.benchmark_seen)
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    return 0
+
+
+def fetch_weights(arguments) -> int:
+    """Download weights, verify them, print where they are."""
+    from trackerlib.nets import weights
+
+    print(weights.fetch(arguments.name))
+    return 0
+
+
+def add_weights(arguments) -> int:
+    """Add a file of weights: one of the registry is known by its hash, one's own needs a name."""
+    from trackerlib.nets import registry, weights
+
+    entry = weights.add(
+        arguments.file,
+        arguments.name,
+        arguments.format,
+        arguments.network,
+        dict(arguments.config),
+    )
+    print(f"{entry.name}: {registry.locate(entry)}")
+    return 0
+
+
+def verify_weights(arguments) -> int:
+    """Compare the weights that are there with their hashes; print what differs."""
+    from trackerlib.nets import registry, weights
+
+    problems = weights.verify()
+    for problem in problems:
+        print(problem)
+    entries = registry.registry().values()
+    there = sum(registry.locate(entry).is_file() for entry in entries)
+    print(f"{there} files of weights, {len(problems)} problems")
+    return 1 if problems else 0
+
+
 class _Video:
     """An annotated video, opened when its first frame comes."""
 
@@ -221,6 +277,14 @@ def _box(text: str) -> np.ndarray:
     return box
 
 
+def _setting(text: str) -> tuple[str, str | int | bool]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected FIELD=VALUE, got {text!r}")
+    plain = {"true": True, "false": False}
+    return name, int(value) if value.isdigit() else plain.get(value.lower(), value)
+
+
 def _output(text: str) -> Path:
     path = Path(text)
     if not path.parent.is_dir() or path.is_dir():
@@ -239,6 +303,8 @@ def _parser() -> argparse.ArgumentParser:
     _evaluation_options(_command(commands, "report", report))
     data = commands.add_parser("data", help="list, check, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))
+    weights = commands.add_parser("weights", help="list, fetch, add or verify weights")
+    _weights_commands(weights.add_subparsers(required=True, metavar="COMMAND"))
     return parser
 
 
@@ -289,6 +355,25 @@ def _data_commands(commands) -> None:
     fetch = _command(commands, "fetch", fetch_data)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="such as Couple or Jogging-1")
     fetch.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where to put")
+
+
+def _weights_commands(commands) -> None:
+    _command(commands, "list", list_weights)
+    _command(commands, "fetch", fetch_weights).add_argument("name", metavar="NAME")
+    add = _command(commands, "add", add_weights)
+    add.add_argument("file", type=Path, metavar="FILE")
+    add.add_argument("--name", help="of a file of your own, for loading")
+    add.add_argument("--format", help="safetensors, matconvnet, py-mdnet, rt-mdnet, ...")
+    add.add_argument("--network", help="vggm, vgg19, ..., if the format does not say")
+    add.add_argument(
+        "--config",
+        nargs="+",
+        type=_setting,
+        default=[],
+        metavar="FIELD=VALUE",
+        help="of the network: depth=conv3_4",
+    )
+    _command(commands, "verify", verify_weights)
 
 
 if __name__ == "__main__":

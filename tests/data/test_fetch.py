@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,3 +228,12 @@ def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, host, monkeypa
     with pytest.raises(OSError, match="5,000 bytes are needed"):
         unpack(tmp_path / "b.zip", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["b.zip"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_disk_that_fills_up_in_mid_download_is_named(tmp_path, host):
+    host.files["a.zip"] = zipped(noise=bytes(5000))
+    (tmp_path / "a.zip.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="a.zip.part") as raised:
+        download(f"{host.address}/a.zip", tmp_path / "a.zip")
+    assert raised.value.errno == errno.ENOSPC and not (tmp_path / "a.zip").exists()

@@ -56,7 +56,11 @@ def _fetch_video(root: Path, video: str, host: str, limit: int) -> Path:
         return folder
     archive = root / f"{video}.zip"
     if not archive.is_file():
-        download(f"{host}/{archive.name}", archive, limit)
+        by_hand = (
+            f"download {archive.name} elsewhere (a copy may be at {ARCHIVED}/{archive.name}), "
+            f"put it at {archive} and run again: it will be checked and unpacked"
+        )
+        download(f"{host}/{archive.name}", archive, limit, by_hand)
     with tempfile.TemporaryDirectory(dir=root, prefix=".fetch-") as staging:
         unpack(archive, Path(staging), limit)
         unpacked = locate(Path(staging), entries[0]) or Path(staging, video)
@@ -72,8 +76,10 @@ def _verify(folder: Path, entries: list[Entry], cure: str) -> None:
         raise ValueError(f"fetch: {cure} and fetch again: " + "; ".join(problems))
 
 
-def download(url: str, path: Path, limit: int = LIMIT) -> None:
+def download(url: str, path: Path, limit: int = LIMIT, by_hand: str = "") -> None:
     """Download a file; what an interrupted download left in <path>.part is not fetched again.
+
+    by_hand  what to do instead, for the message if there is no connection
 
     Raises ConnectionError if the host cannot be reached or stops halfway,
     ValueError if the file has more than `limit` bytes, OSError if the disk is full.
@@ -85,10 +91,12 @@ def download(url: str, path: Path, limit: int = LIMIT) -> None:
         _transfer(url, part, limit)
     except requests.RequestException as error:
         raise ConnectionError(
-            f"download: {url} cannot be fetched ({error}). Run again to resume, or download "
-            f"{path.name} elsewhere (a copy may be at {ARCHIVED}/{path.name}), "
-            f"put it at {path} and run again: it will be checked and unpacked"
+            f"download: {url} cannot be fetched ({error}). Run again to resume"
+            + (f", or {by_hand}" if by_hand else "")
         ) from error
+    except OSError as error:
+        error.filename = error.filename or str(part)  # a write does not say where
+        raise
     part.rename(path)
 
 

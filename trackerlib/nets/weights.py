@@ -1,0 +1,249 @@
+"""Pretrained weights: fetched or added by hand, verified, and loaded into their trunks.
+
+A file is verified before it takes its place, and again before it is loaded. It is
+written beside its place and renamed, so that what was there stays until what comes
+has been found good.
+"""
+
+import dataclasses
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trackerlib.data.fetch import LIMIT, download
+from trackerlib.nets import formats, googlenet, squeezenet, vgg19, vggm
+from trackerlib.nets.registry import Entry, digest, locate, record, registry
+from trackerlib.nets.trunk import Trunk
+
+COMMAND = "python -m trackerlib weights"
+
+
+class Network(NamedTuple):
+    """A trunk, its configuration, and all layers of the network that it is cut from."""
+
+    trunk: type[Trunk]
+    config: type
+    layers: set[str]
+
+
+NETWORKS = {
+    "vggm": Network(vggm.VGGM, vggm.Config, {*vggm.CHANNELS, "fc4", "fc5", "fc6", "fc7", "fc8"}),
+    "vgg19": Network(vgg19.VGG19, vgg19.Config, {*vgg19.CHANNELS, "fc6", "fc7", "fc8"}),
+    "squeezenet": Network(
+        squeezenet.SqueezeNet, squeezenet.Config, {*squeezenet.CHANNELS, "conv10"}
+    ),
+    "googlenet": Network(googlenet.GoogLeNet, googlenet.Config, {*googlenet.CHANNELS, "loss3"}),
+}
+
+
+def load(name: str, **config) -> Trunk:
+    """A trunk with its weights, float32 on the CPU, in eval mode, without gradients.
+
+    name    of an entry of the registry
+    config  fields of the network's Config in place of those that the entry gives:
+            load("vggm", dense=True), load("vgg19", depth="conv4_4")
+
+    Layers beyond the trunk's depth are left out. Raises ValueError for an unknown name
+    or field, a file that fails its hash, and a file of another network;
+    FileNotFoundError, with how to get it, if the file is not there.
+    """
+    entry = _entry(name)
+    trunk = _built(entry, config)
+    _fill(trunk, read(name), entry)
+    return trunk.eval().requires_grad_(False)
+
+
+def read(name: str) -> dict[str, Tensor]:
+    """All tensors of a file, those beyond a trunk too: fc4 to fc6 of MDNet. See `formats`.
+
+    Raises what `load` does for a name, and for a file.
+    """
+    entry = _entry(name)
+    path = locate(entry)
+    if not path.is_file():
+        raise FileNotFoundError(f"load: {path} is not there; {_cure(entry)}")
+    problem = entry.problem(path)
+    if problem:
+        raise ValueError(f"load: {path} is not {name}: {problem}; {_cure(entry)}")
+    return formats.read(path, _of(formats.FORMATS, entry.format, "format"))
+
+
+def fetch(name: str) -> Path:
+    """Download the weights of that name, unless they are there whole; return their place.
+
+    Raises ConnectionError, with what to do by hand, if they cannot be downloaded
+    (an interrupted download is resumed by the next call); FileNotFoundError if they
+    have no address; ValueError if what came is not what it should be, and is gone
+    again; OSError if the disk is full.
+    """
+    entry = _entry(name)
+    path = locate(entry)
+    if path.is_file() and not entry.problem(path):
+        return path
+    if not entry.url:
+        raise FileNotFoundError(f"fetch: {name} has no address to download from; {_cure(entry)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrived = path.with_name(path.name + ".new")
+    download(entry.url, arrived, entry.size or LIMIT, _by_hand(entry))
+    problem = entry.problem(arrived)
+    if problem:
+        arrived.unlink()
+        raise ValueError(
+            f"fetch: {entry.url} is not {name}: {problem}; it was removed. Fetch again, "
+            f"or {_by_hand(entry)}"
+        )
+    arrived.replace(path)
+    return path
+
+
+def add(
+    path: str | Path,
+    name: str | None = None,
+    format: str | None = None,
+    network: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Copy a file into the folder of weights, and return its entry.
+
+    path     a file of the registry, known by its hash; then nothing else is said
+    name     of a file of one's own, for `load`
+    format   of `formats.FORMATS`
+    network  of NETWORKS, where the format does not say
+    config   fields of the network's Config in place of those that the format gives
+
+    One's own file is loaded once before it is copied; its hash is recorded. Raises
+    ValueError for a file that is neither known nor named, a name that is taken, and
+    what `load` refuses; OSError if the disk is full.
+    """
+    path = Path(path)
+    if name is None and format is None:
+        entry = _recognised(path)
+        _place(path, entry)
+        return entry
+    entry = _described(path, name, format, network, config or {})
+    _fill(_built(entry, {}), formats.read(path, entry.format), entry)
+    _place(path, entry)
+    record(entry)
+    return entry
+
+
+def verify() -> list[str]:
+    """What is wrong with the files that are there, one line each."""
+    problems = []
+    for entry in registry().values():
+        path = locate(entry)
+        if path.is_file():
+            problem = entry.problem(path)
+        else:
+            problem = "it ships with the project, and is not there" if entry.bundled else None
+        if problem:
+            problems.append(f"{entry.name}: {path}: {problem}; {_cure(entry)}")
+    return problems
+
+
+def _entry(name: str) -> Entry:
+    entries = registry()
+    if name not in entries:
+        raise ValueError(f"weights: expected one of {', '.join(entries)}, got {name!r}")
+    return entries[name]
+
+
+def _cure(entry):
+    if entry.bundled:
+        return "install the project again"
+    if entry.url:
+        return f"get it with `{COMMAND} fetch {entry.name}`"
+    return _by_hand(entry)
+
+
+def _by_hand(entry):
+    return (
+        f"get {entry.file} elsewhere ({entry.origin}) and add it with `{COMMAND} add FILE`, "
+        f"which verifies it and copies it to {locate(entry)}"
+    )
+
+
+def _of(table, key, what):
+    if key not in table:
+        raise ValueError(f"weights: expected a {what} among {', '.join(table)}, got {key!r}")
+    return key
+
+
+def _recognised(path):
+    for entry in registry().values():
+        if not entry.problem(path):
+            return entry
+    raise ValueError(
+        f"add: no entry of the registry has the hash of {path} (sha256 {digest(path, 'sha256')}): "
+        "it is cut short, altered, or one's own; give one's own file a name and a format"
+    )
+
+
+def _described(path, name, format, network, config) -> Entry:
+    """The entry of a user's own file."""
+    if not name or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ValueError(f"add: expected a name of a-z, 0-9, '.', '_' and '-', got {name!r}")
+    known = formats.FORMATS[_of(formats.FORMATS, format, "format")]
+    entry = Entry(
+        name=name,
+        file=f"{name}.{format}",
+        network=_of(NETWORKS, network or known.network, "network"),
+        format=format,
+        config={**known.config, **config},
+        origin=f"added by hand from {path.name}",
+        licence="not known",
+        trained_on="not known",
+        benchmark_seen="not known",
+        sha256=digest(path, "sha256"),
+        size=path.stat().st_size,
+    )
+    if name in registry() or locate(entry).exists():
+        raise ValueError(f"add: {name!r} is taken; choose another name")
+    return entry
+
+
+def _place(path, entry):
+    final = locate(entry)
+    if final.is_file() and not entry.problem(final):
+        return
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".add-") as staging:
+        copy = Path(shutil.copyfile(path, Path(staging, final.name)))
+        problem = entry.problem(copy)
+        if problem:
+            raise ValueError(f"add: {path} changed while it was copied: {problem}")
+        copy.replace(final)
+
+
+def _built(entry, config) -> Trunk:
+    network = NETWORKS[_of(NETWORKS, entry.network, "network")]
+    fields = [field.name for field in dataclasses.fields(network.config)]
+    config = {_of(fields, name, f"field of {entry.network}"): config[name] for name in config}
+    with torch.random.fork_rng(devices=[]):  # weights that are replaced take no random numbers
+        return network.trunk(network.config(**{**entry.config, **config}))
+
+
+def _fill(trunk, tensors, entry):
+    wanted = trunk.state_dict()
+    beyond = NETWORKS[entry.network].layers - trunk.taps.keys()
+    lacks = [name for name in wanted if name not in tensors]
+    foreign = [name for name in tensors.keys() - wanted if name.split(".")[0] not in beyond]
+    shapes = [
+        f"{name} {tuple(tensors[name].shape)} for {tuple(wanted[name].shape)}"
+        for name in wanted.keys() & tensors.keys()
+        if tensors[name].shape != wanted[name].shape
+    ]
+    found = {"it lacks": lacks, "it has also": foreign, "it has": shapes}
+    if any(found.values()):
+        told = "; ".join(f"{what} {', '.join(sorted(it)[:4])}" for what, it in found.items() if it)
+        raise ValueError(
+            f"load: {entry.file} does not hold {entry.network} with {trunk.config}: {told}. "
+            "It is a file of another network, or of less of this one"
+        )
+    trunk.load_state_dict({name: tensors[name] for name in wanted})
