@@ -9,6 +9,7 @@ No format can run code: pickles are read by torch's unpickler for weights, which
 tensors and containers alone.
 """
 
+import io
 import pickle
 import re
 import struct
@@ -69,13 +70,15 @@ def _safetensors(path):
 def _matconvnet(path):
     """MatConvNet's `layers`, at the top or inside `net`: a cell of structs."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
+    file = io.BytesIO(path.read_bytes())
     try:
-        content = loadmat(path)
+        content = loadmat(file)
         content = content["net"][0, 0] if "net" in content else content
         layers = [cell[0, 0] for cell in content["layers"].ravel()]
         return {name: tensor for layer in layers for name, tensor in _parameters(layer)}
-    except DAMAGE as error:
+    except (*DAMAGE, OSError, MatReadError) as error:
         raise _unreadable(path, "a network of MatConvNet", error) from error
 
 

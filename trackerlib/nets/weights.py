@@ -190,10 +190,11 @@ def _described(path, name, format, network, config) -> Entry:
     if not name or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"add: expected a name of a-z, 0-9, '.', '_' and '-', got {name!r}")
     known = formats.FORMATS[_of(formats.FORMATS, format, "format")]
+    networks = [known.network] if known.network else NETWORKS
     entry = Entry(
         name=name,
         file=f"{name}.{format}",
-        network=_of(NETWORKS, network or known.network, "network"),
+        network=_of(networks, network or known.network, "network"),
         format=format,
         config={**known.config, **config},
         origin=f"added by hand from {path.name}",
@@ -223,10 +224,11 @@ def _place(path, entry):
 
 def _built(entry, config) -> Trunk:
     network = NETWORKS[_of(NETWORKS, entry.network, "network")]
-    fields = [field.name for field in dataclasses.fields(network.config)]
-    config = {_of(fields, name, f"field of {entry.network}"): config[name] for name in config}
+    config = {**entry.config, **config}
+    for name in config:
+        _of([field.name for field in dataclasses.fields(network.config)], name, "field")
     with torch.random.fork_rng(devices=[]):  # weights that are replaced take no random numbers
-        return network.trunk(network.config(**{**entry.config, **config}))
+        return network.trunk(network.config(**config))
 
 
 def _fill(trunk, tensors, entry):
