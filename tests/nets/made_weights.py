@@ -58,7 +58,8 @@ def save_matconvnet(path: Path, parameters: dict[str, Tensor], era: str) -> None
             layer |= {"filters": filters, "biases": parameters[f"{name}.bias"].numpy()[None]}
         else:
             layer["weights"] = cell([filters, parameters[f"{name}.bias"].numpy()[:, None]])
-        layers += [layer, {"name": f"relu{name[-1]}", "type": "relu"}]
+        relu = {"name": f"relu{name[-1]}", "type": "relu"}
+        layers += [layer, relu | ({"weights": cell([])} if era == "new" else {})]
     content = {"layers": cell(layers)}
     content = {"net": content} if era == "new" else content
     savemat(path, content, appendmat=False, do_compression=True)

@@ -84,13 +84,12 @@ def _matconvnet(path):
 
 def _parameters(layer):
     """Filters (height, width, inputs, outputs) and biases, a row or a column."""
-    if "filters" in layer.dtype.names:  # until MatConvNet 1.0-beta7, and MDNet
-        parameters = [layer["filters"], layer["biases"]]
-    elif "weights" in layer.dtype.names:
-        parameters = layer["weights"].ravel()
+    if "filters" in layer.dtype.names:  # as MDNet has them
+        filters, biases = layer["filters"], layer["biases"]
+    elif "weights" in layer.dtype.names and layer["weights"].size:
+        filters, biases = layer["weights"].ravel()
     else:
         return
-    filters, biases = parameters
     weight = torch.from_numpy(np.ascontiguousarray(filters.transpose(3, 2, 0, 1)))
     name = layer["name"].item()
     yield f"{name}.weight", weight.flatten(1) if name.startswith("fc") else weight

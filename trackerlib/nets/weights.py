@@ -189,14 +189,14 @@ def _described(path, name, format, network, config) -> Entry:
     """The entry of a user's own file."""
     if not name or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"add: expected a name of a-z, 0-9, '.', '_' and '-', got {name!r}")
-    known = formats.FORMATS[_of(formats.FORMATS, format, "format")]
-    networks = [known.network] if known.network else NETWORKS
+    says = formats.FORMATS[_of(formats.FORMATS, format, "format")]
+    networks = [says.network] if says.network else NETWORKS
     entry = Entry(
         name=name,
         file=f"{name}.{format}",
-        network=_of(networks, network or known.network, "network"),
+        network=_of(networks, network or says.network, "network"),
         format=format,
-        config={**known.config, **config},
+        config={**says.config, **config},
         origin=f"added by hand from {path.name}",
         licence="not known",
         trained_on="not known",
@@ -204,7 +204,7 @@ def _described(path, name, format, network, config) -> Entry:
         sha256=digest(path, "sha256"),
         size=path.stat().st_size,
     )
-    if name in registry() or locate(entry).exists():
+    if any(name == known.name or entry.file == known.file for known in registry().values()):
         raise ValueError(f"add: {name!r} is taken; choose another name")
     return entry
 
