@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "nets": {"ops", "data.cache", "data.fetch"},  # where files lie, and downloads
     "data": {"boxes"},
     "trackers": {"nets", "ops", "data.crops", "boxes"},
-    "train": {"nets", "ops", "data", "boxes", "trackers.samplers"},
+    "train": {"nets", "ops", "data", "boxes", "trackers.online.samplers"},
     "eval": {"data", "boxes"},
     "plots": {"eval", "data", "boxes"},
     "__main__": {"boxes", "ops", "nets", "data", "trackers", "train", "eval", "plots"},

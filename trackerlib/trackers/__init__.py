@@ -39,8 +39,8 @@ class TrackerLike(Protocol):
 
 
 def names() -> list[str]:
-    """The modules of this package: one tracker each."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The modules of this package: one tracker each. A subpackage holds what they share."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,65 @@
+"""MDNet's fully connected layers: their first weights, dropout, loss."""
+
+import math
+
+import pytest
+import torch
+
+from trackerlib.nets.head import Head, binary_loss
+
+
+@pytest.fixture
+def head():
+    return Head(90, torch.Generator().manual_seed(0))
+
+
+def test_the_first_weights_are_mdnets(head):
+    for layer, inputs, outputs, bias in (
+        (head.fc4, 90, 512, 0.1),
+        (head.fc5, 512, 512, 0.1),
+        (head.fc6, 512, 2, 0.0),
+    ):
+        assert layer.weight.shape == (outputs, inputs)
+        assert layer.weight.std().item() == pytest.approx(0.01, rel=0.1)
+        torch.testing.assert_close(layer.bias, torch.full((outputs,), bias))
+
+
+def test_the_generator_decides_the_weights(head):
+    again, other = (Head(90, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    torch.testing.assert_close(again.state_dict(), head.state_dict(), rtol=0, atol=0)
+    assert not torch.equal(other.fc6.weight, head.fc6.weight)
+
+
+def test_scores_are_the_layers_in_turn(head):
+    features = torch.randn(3, 90)
+    x = (features @ head.fc4.weight.t() + head.fc4.bias).clamp(min=0)
+    x = (x @ head.fc5.weight.t() + head.fc5.bias).clamp(min=0)
+    torch.testing.assert_close(head(features), x @ head.fc6.weight.t() + head.fc6.bias)
+
+
+def test_dropout_halves_the_units_and_keeps_their_mean(head):
+    torch.nn.init.eye_(head.fc5.weight)
+    torch.nn.init.zeros_(head.fc5.bias)
+    torch.nn.init.constant_(head.fc6.weight, 1 / 512)
+    head.fc4.weight.data.zero_()
+    head.fc4.bias.data.fill_(1.0)  # so that a score is the share of units kept, times 4
+    scores = head(torch.zeros(400, 90), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(head(torch.zeros(1, 90)), torch.ones(1, 2))
+    assert scores.mean().item() == pytest.approx(1, abs=0.01)
+    kept = (scores[:, 0] * 128).round() / 512
+    assert kept.min() > 0.15 and kept.max() < 0.35
+    assert not torch.equal(scores[0], scores[1])
+
+
+def test_dropout_is_its_generators(head):
+    features = torch.randn(8, 90)
+    first, again, other = (head(features, torch.Generator().manual_seed(s)) for s in (3, 3, 4))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert not torch.equal(first, other)
+
+
+def test_the_loss_by_hand():
+    targets = torch.tensor([[0.0, 2.0]])
+    background = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
+    expected = (math.log1p(math.exp(-2)) + math.log1p(math.e) + math.log1p(math.exp(-1))) / 3
+    torch.testing.assert_close(binary_loss(targets, background), torch.tensor(expected))

@@ -1,0 +1,187 @@
+"""The plain detection tracker on a made-up trunk: geometry, updates, repeatability."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from trackerlib import boxes as B
+from trackerlib.data.otb import read_otb
+from trackerlib.eval.metrics import score
+from trackerlib.nets import weights
+from trackerlib.nets.trunk import Trunk, Window, convolution
+from trackerlib.trackers import detection, parse
+from trackerlib.trackers.detection import Config, Tracker
+
+FAST = Config(tap="conv", first_negatives=500, first_iterations=30, first_rate=0.02, iterations=5)
+
+
+WINDOW = Window(11, stride=4)
+
+
+class Layer(Trunk):
+    """One random convolution: enough for a texture."""
+
+    def __init__(self, factor=1.0):
+        super().__init__({"conv": [WINDOW]}, {"conv": 32}, mean=[128.0] * 3)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layer = convolution(3, 32, WINDOW)
+        self.layer.weight.data.mul_(factor)
+
+    def step(self, name, x):
+        return torch.relu(self.layer(x))
+
+
+class Picture(Trunk):
+    """The map is the image itself, at the centres of the units."""
+
+    def __init__(self):
+        super().__init__({"conv": [WINDOW]}, {"conv": 3}, mean=[0.0] * 3)
+
+    def step(self, name, x):
+        return x[:, :, 5:-5:4, 5:-5:4]
+
+
+@pytest.fixture
+def trunk(monkeypatch):
+    def use(trunk):
+        monkeypatch.setattr(detection, "_trunk", lambda name, seed: trunk)
+
+    use(Layer().requires_grad_(False))
+    return use
+
+
+def track(frames, box, config=FAST, seed=0):
+    tracker = Tracker(config, seed=seed)
+    tracker.init(frames[0], box)
+    return np.array([tracker.update(frame) for frame in frames[1:]])
+
+
+def test_it_follows_a_translating_texture(moving, trunk):
+    frames, truth = moving(40, 32)
+    tracked = track(frames, truth[0])
+    assert tracked.dtype == np.float64
+    assert B.overlap(tracked, truth[1:]).min() > 0.6
+
+
+def test_the_same_seed_gives_the_same_boxes(moving, trunk):
+    frames, truth = moving(40, 32)
+    first, again, other = (track(frames[:5], truth[0], seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0
+
+
+def test_a_second_init_starts_afresh(moving, trunk):
+    frames, truth = moving(40, 32)
+    tracker, tracks = Tracker(FAST), []
+    for _ in range(2):
+        tracker.init(frames[0], truth[0])
+        tracks.append([tracker.update(frame) for frame in frames[1:4]])
+    np.testing.assert_array_equal(*tracks)
+
+
+def test_the_scale_of_the_trunk_does_not_matter(moving, trunk):
+    frames, truth = moving(40, 32)
+    tracks = []
+    for factor in (1.0, 1024.0):
+        trunk(Layer(factor).requires_grad_(False))
+        tracks.append(track(frames[:5], truth[0]))
+    np.testing.assert_allclose(*tracks, atol=1e-3)
+
+
+def test_a_box_is_pooled_where_it_lies(trunk):
+    trunk(Picture())
+    y, x = np.mgrid[:240, :320]
+    frame = np.stack((x / 2, y / 2, 0 * x), -1).astype(np.uint8)  # a pixel's place, halved
+    tracker = Tracker(FAST)
+    tracker.init(frame, [100, 90, 60, 30])
+    boxes = torch.tensor([[100.0, 90, 60, 30], [140, 60, 30, 60]], dtype=torch.float64)
+    pooled = (tracker._features(boxes) * tracker.unit).view(2, 3, 3, 3)[..., :2]
+    third = (torch.arange(3) + 0.5) / 3
+    bins = torch.stack(torch.meshgrid(third, third, indexing="xy"), -1)  # x, y of their centres
+    places = boxes[:, None, None, :2] + boxes[:, None, None, 2:] * bins
+    torch.testing.assert_close(pooled, (places / 2 - 0.5).float(), atol=0.3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "frames", "rows"),
+    [(1.0, 3, []), (1.0, 20, [10, 20]), (-1.0, 3, [1, 2, 3]), (0.0, 3, [])],
+    ids=["success", "long-term", "short-term", "neither"],
+)
+def test_when_it_learns(moving, trunk, value, frames, rows):
+    (frame, *_), truth = moving(40, 32)
+    tracker = Tracker(FAST)
+    tracker.init(frame, truth[0])
+    learned, kept = [], len(tracker.positives.counts)
+    tracker.classifier.scores = lambda features: torch.full((len(features),), value)
+    tracker.classifier.learn = lambda near, far, rate, iterations: learned.append(tracker.frames)
+    for _ in range(frames):
+        tracker.update(frame)
+    assert learned == rows
+    assert len(tracker.positives.counts) == kept + (frames if value > 0 else 0)
+
+
+def test_the_search_widens_while_the_target_is_lost(moving, trunk):
+    (frame, *_), truth = moving(40, 32)
+    tracker, widths = Tracker(FAST), []
+    tracker.init(frame, truth[0])
+    tracker.classifier.learn = lambda *_: None
+    for value in [-1.0] * 11 + [1.0]:
+        tracker.classifier.scores = lambda features, value=value: torch.full((256,), value)
+        tracker.update(frame)
+        widths.append(tracker.translation)
+    assert widths == pytest.approx([min(0.6 * 1.1**n, 1.5) for n in range(1, 12)] + [0.6])
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[300, 220, 60, 60], [-30, -30, 50, 50], [0, 0, 320, 240], [70, 60, 2, 2], [10, 0, 4, 240]],
+    ids=["low corner", "high corner", "whole frame", "smallest", "a line"],
+)
+def test_awkward_boxes_are_no_error(moving, trunk, box):
+    frames, _ = moving(40, 32)
+    tracked = track(frames[:3], box)
+    assert np.isfinite(tracked).all() and (tracked[:, 2:] >= 2).all()
+    inside = B.overlap(tracked, np.array([0.0, 0, 320, 240]))
+    assert (inside > 0).all()
+
+
+@pytest.mark.parametrize("box", [[10, 10, 1, 30], [400, 10, 20, 20], [10, 10, np.nan, 9]])
+def test_unusable_boxes_are_refused(moving, trunk, box):
+    frames, _ = moving(40, 32)
+    with pytest.raises(ValueError, match="first_box: expected"):
+        Tracker(FAST).init(frames[0], box)
+
+
+def test_the_answer_is_the_callers_own(moving, trunk):
+    frames, truth = moving(40, 32)
+    tracker = Tracker(FAST)
+    tracker.init(frames[0], truth[0])
+    tracker.update(frames[1])[:] = np.nan
+    assert np.isfinite(tracker.update(frames[2])).all()
+
+
+def test_a_specification_names_trunk_and_tap():
+    config = parse("detection:trunk=squeezenet,tap=fire5,target_size=80").config
+    assert config == replace(Config(), trunk="squeezenet", tap="fire5", target_size=80)
+
+
+def test_a_random_trunk_is_the_seeds_and_leaves_other_random_numbers_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    first, again, other = (Tracker(Config(), seed=seed).trunk.conv1.weight for seed in (0, 0, 1))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert not torch.equal(first, other)
+    torch.testing.assert_close(torch.rand(1), expected, rtol=0, atol=0)
+
+
+def test_it_tracks_on_real_video_with_squeezenet(shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKERLIB_CACHE", str(tmp_path))
+    weights.add(next((shared / "weights").glob("squeezenet*/*.safetensors")))
+    (sequence,) = read_otb(shared / "otb", ["Crossing"])
+    first, *others = [frame for frame, _ in zip(sequence.read(), range(21), strict=False)]
+    tracked = track([first, *others], sequence.boxes[0], Config(trunk="squeezenet", tap="fire5"))
+    assert score(tracked, sequence.boxes[1:21]).auc > 0.6

@@ -1,0 +1,150 @@
+"""Tracking by detection in its plainest form: MDNet's loop on one feature map per frame.
+
+A measure of trunks: whatever network makes the map, the rest stays the same.
+
+[1] Nam, Han: Learning multi-domain convolutional neural networks for visual
+    tracking. CVPR 2016: the loop, the samples, the updates.
+[2] Girshick: Fast R-CNN. ICCV 2015, section 2: boxes are pooled from one map.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import pad
+
+from trackerlib.boxes import centres, first_box, xywh_to_xyxy
+from trackerlib.nets import vggm, weights
+from trackerlib.nets.head import Head
+from trackerlib.nets.registry import registry
+from trackerlib.ops.crop_and_resize import crop_and_resize
+from trackerlib.ops.roi_align import roi_align
+from trackerlib.trackers import online
+from trackerlib.trackers.online import samplers
+from trackerlib.trackers.online.classifier import Classifier
+from trackerlib.trackers.online.memory import Memory, Samples
+
+GREY = 128.0  # what lies outside the frame
+SMALLEST = 2.0  # least side of a box, pixels
+
+
+@dataclass(frozen=True)
+class Config(online.Config):
+    """Which map, and how a frame becomes it; the rest is MDNet's."""
+
+    trunk: str = "random"  # a name in the registry of weights, or "random": dense VGG-M
+    tap: str = "conv3"  # the map's name in the trunk
+    target_size: int = 64  # sqrt(w * h) of the target as the trunk sees it, pixels
+    scene: float = 5.0  # side of what the trunk sees, in sqrt(w * h)
+    bins: int = 3  # per side of a pooled box; MDNet's map of a candidate is 3x3
+    pool: int = 256  # [1]: 1024, whose scores would take most of the time on a CPU
+    first_rate: float = 2e-3  # [1]: 5e-4, for layers that were trained before
+
+
+class Tracker:
+    """The loop of [1], section 4.4, on any trunk and device."""
+
+    def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
+        self.config, self.device, self.seed = config or Config(), device, seed
+        self.trunk = _trunk(self.config.trunk, seed).to(device, memory_format=torch.channels_last)
+        self.tap = self.trunk.taps[self.config.tap]
+
+    @torch.no_grad()
+    def init(self, frame: np.ndarray, box: np.ndarray) -> None:
+        """Learn the target.
+
+        frame  (H, W, 3) uint8 RGB
+        box    (4,) x, y, w, h
+
+        Raises ValueError for a bad box (see `first_box`).
+        """
+        config = self.config
+        self.box = torch.from_numpy(first_box(box, frame, SMALLEST))
+        self.generator = torch.Generator().manual_seed(self.seed)
+        self.frames, self.translation = 0, config.translation
+        self.map = self._look(frame)
+        self.unit = self.map.square().mean().sqrt()  # so that all trunks learn at one rate
+        self.map = self.map / self.unit
+        width = self.tap.channels * config.bins**2
+        head = Head(width, self.generator).to(self.device)
+        self.classifier = Classifier(head, config, self.generator)
+        rows = config.first_positives + (config.long_term - 1) * config.positives
+        self.positives = Memory(config.long_term, rows, width, self.device)
+        rows = config.short_term * config.negatives
+        self.negatives = Memory(config.short_term, rows, width, self.device)
+        self._learn_first()
+
+    @torch.no_grad()
+    def update(self, frame: np.ndarray) -> np.ndarray:
+        """Find the target in the next frame (H, W, 3), learn its new looks -> box (4,) float64."""
+        config = self.config
+        self.frames += 1
+        self.map = self._look(frame) / self.unit
+        candidates = self.sampler.gaussian(
+            self.box, self.translation, config.scale, config.candidates
+        )
+        scores, best = self.classifier.scores(self._features(candidates)).topk(config.best)
+        self.box, score = candidates[best.cpu()].mean(0), float(scores.mean())
+        if score > 0:
+            self.translation = config.translation
+            self._remember(config.positives, config.negative_overlap)
+        else:
+            self.translation = min(self.translation * config.growth, config.translation_limit)
+        if score < 0 or self.frames % config.update_every == 0:
+            self._learn(config.short_term if score < 0 else config.long_term)
+        return self.box.numpy().copy()
+
+    def _look(self, frame):
+        """The map (1, C, h, w) of a square scene around the box; boxes are drawn inside it."""
+        config = self.config
+        extent = torch.tensor(frame.shape[1::-1], dtype=torch.float64)
+        target = float(self.box[2:].prod().sqrt())
+        side = config.scene * target
+        centre, margin = centres(self.box), (side - self.box[2:]) / 2
+        self.corner, self.zoom = centre - side / 2, config.target_size / target
+        low = (centre - margin).clamp(min=0).minimum(centre)
+        high = (centre + margin).minimum(extent).maximum(centre)
+        sizes = torch.stack((torch.full_like(extent, SMALLEST), extent))
+        self.sampler = samplers.Sampler(torch.stack((low, high)), sizes, self.generator)
+        window = torch.tensor([[*self.corner, side, side]], device=self.device)
+        size = [round(config.scene * config.target_size)] * 2
+        pixels = torch.from_numpy(frame).to(self.device)
+        image = crop_and_resize(pixels, window, size, fill=GREY, antialias=True)
+        return self.trunk(image, config.tap)[0]
+
+    def _features(self, boxes):
+        """(K, 4) in the frame -> (K, bins * bins * C), the channels of a bin together."""
+        corners = (xywh_to_xyxy(boxes) - self.corner.repeat(2)) * self.zoom - self.tap.centre
+        rois = pad(corners.float(), (1, 0)).to(self.device)
+        pooled = roi_align(self.map, rois, self.config.bins, 1 / self.tap.stride)
+        return pooled.permute(0, 2, 3, 1).flatten(1)
+
+    def _learn_first(self):
+        config = self.config
+        background = self._features(samplers.first_negatives(self.sampler, self.box, config))
+        self._remember(config.first_positives, config.first_negative_overlap)
+        far = Samples(background, torch.arange(len(background)))
+        near = self.positives.latest(1)
+        self.classifier.learn(near, far, config.first_rate, config.first_iterations)
+
+    def _remember(self, count, most):
+        near = samplers.positives(self.sampler, self.box, count, self.config)
+        self.positives.add(self._features(near))
+        far = samplers.negatives(self.sampler, self.box, most, self.config)
+        self.negatives.add(self._features(far))
+
+    def _learn(self, frames):
+        near = self.positives.latest(frames)
+        far = self.negatives.latest(self.config.short_term)
+        self.classifier.learn(near, far, self.config.rate, self.config.iterations)
+
+
+def _trunk(name, seed):
+    if name == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            trunk = vggm.VGGM(vggm.Config(dense=True))
+        return trunk.eval().requires_grad_(False)
+    entry = registry().get(name)
+    dense = {"dense": True} if entry and entry.network == "vggm" else {}
+    return weights.load(name, **dense)
