@@ -47,7 +47,9 @@ def tap(windows: Iterable[Window], channels: int) -> Tap:
 class Trunk(nn.Module):
     """A network up to its last tap. A subclass adds its layers and says what a `step` is.
 
-    steps  tap -> the windows between the tap before it and its own map
+    steps      tap -> the windows between the tap before it and its own map
+    mean, std  of the three channels, in the order that the weights want
+    bgr        whether that order is blue, green, red
     """
 
     def __init__(
@@ -80,8 +82,8 @@ class Trunk(nn.Module):
         tap, and for a name that is no tap.
         """
         self._check(images, taps)
-        maps, x = {}, (images - self.mean) / self.std
-        x = x.flip(1) if self.bgr else x
+        maps, x = {}, images.flip(1) if self.bgr else images
+        x = (x - self.mean) / self.std
         for name in self.taps:
             x = maps[name] = self.step(name, x)
             if maps.keys() >= set(taps):
@@ -137,4 +139,3 @@ def convolution(inputs: int, outputs: int, window: Window) -> nn.Conv2d:
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)
     return layer
-
