@@ -168,6 +168,11 @@ def test_a_specification_names_trunk_and_tap():
     assert config == replace(Config(), trunk="squeezenet", tap="fire5", target_size=80)
 
 
+def test_a_map_that_the_trunk_has_not_is_named():
+    with pytest.raises(ValueError, match=r"tap among conv1, conv2, conv3, .*random, got 'fire5'"):
+        Tracker(Config(trunk="random", tap="fire5"))
+
+
 def test_a_random_trunk_is_the_seeds_and_leaves_other_random_numbers_alone():
     torch.manual_seed(7)
     expected = torch.rand(1)

@@ -47,6 +47,11 @@ class Tracker:
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config, self.device, self.seed = config or Config(), device, seed
         self.trunk = _trunk(self.config.trunk, seed).to(device, memory_format=torch.channels_last)
+        if self.config.tap not in self.trunk.taps:
+            raise ValueError(
+                f"detection.Tracker: expected tap among {', '.join(self.trunk.taps)}, the maps of "
+                f"trunk={self.config.trunk}, got {self.config.tap!r}"
+            )
         self.tap = self.trunk.taps[self.config.tap]
 
     @torch.no_grad()
