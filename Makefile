@@ -33,11 +33,11 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 # Stored outputs are a CPU's, so that they can be compared everywhere.
 ON_CPU := CUDA_VISIBLE_DEVICES=
 
-.PHONY: help book test lab reproduce notebooks bench clean
+.PHONY: help book test lab reproduce notebooks bench bench-trunks clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: $(HTML) ## run the reproduction on the embedded benchmark, render the book
 	@echo "The book is built: open $(abspath $(HTML))"
@@ -75,6 +75,10 @@ notebooks: $(READY) ## run the book's notebooks again and store their outputs: N
 
 bench: $(READY) ## time the ops beside the floor of memory bandwidth: DEVICE=cuda for the GPU
 	$(BIN)/python -m tests.benchmarks.bench_ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
+
+bench-trunks: $(READY) ## what trunks are worth for tracking, resumed if stopped: DATA= EVERY= STORE= ...
+	$(BIN)/python -m tests.benchmarks.bench_trunks --data "$(DATA)" --split "$(SPLIT)" \
+	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/trunks)"
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)
