@@ -150,7 +150,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, format, era):
             "numbers for conv1.b",
         ),
         (
-            {"shared_layers": {"conv1.0.bias": torch.tensor([torch.nan])}},
+            {"shared_layers": {"conv1.0.bias": torch.tensor([1.0, torch.nan])}},
             "finite numbers for conv1.b",
         ),
     ],
