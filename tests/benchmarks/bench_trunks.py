@@ -60,14 +60,14 @@ class Levels:
 
     def __init__(self, trunk: Trunk):
         self.trunk, self.taps = trunk.eval(), trunk.taps
+        # Trunks without padding have units at the border only if the frame goes on beyond it.
+        self.margin = int(np.ceil(max(tap.centre for tap in self.taps.values())))
 
     @torch.inference_mode()
     def __call__(self, frame, boxes, taps):
-        # Trunks without padding see the border's units only if the frame goes on beyond it.
-        margin = int(np.ceil(max(self.taps[tap].centre for tap in taps)))
         image = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
-        image = pad(image, [margin] * 4, mode="replicate")
-        moved = boxes + np.array([margin, margin, 0, 0])
+        image = pad(image, [self.margin] * 4, mode="replicate")
+        moved = boxes + np.array([self.margin, self.margin, 0, 0])
         maps = self.trunk(image, *taps)
         return [pooled(m, moved, self.taps[tap]) for m, tap in zip(maps, taps, strict=True)]
 
