@@ -46,9 +46,7 @@ class VGG19(Trunk):
         self.config = config = config or Config()
         names = ended(list(CHANNELS), config.depth, "VGG19")
         convolve = Window(3, padding=1)
-        steps = {
-            name: [POOL, convolve] if _begins_block(name) else [convolve] for name in names
-        }
+        steps = {name: [POOL, convolve] if _begins_block(name) else [convolve] for name in names}
         super().__init__(steps, CHANNELS, **INPUTS[config.input])
         inputs = 3
         for name in names:

@@ -1,0 +1,80 @@
+"""VGG-M against the figures of the papers, and its response normalisation against PyTorch's."""
+
+import pytest
+import torch
+from torch.nn.functional import conv2d, local_response_norm, max_pool2d
+
+from trackerlib.nets.vggm import NORMS, VGGM, Config, response_norm
+
+
+def crop(side: int = 107) -> torch.Tensor:
+    return 255 * torch.rand(1, 3, side, side)
+
+
+def test_maps_of_mdnet_and_dlst():
+    """Nam and Han 2016, Fig. 1; DLST, section 3: 51x51x96 and 3x3x512 from 107x107."""
+    shapes = [tuple(x.shape[1:]) for x in VGGM()(crop(), "conv1", "conv2", "conv3")]
+    assert shapes == [(96, 51, 51), (256, 11, 11), (512, 3, 3)]
+
+
+def test_the_dense_form_has_stride_8_and_the_same_receptive_field():
+    """Jung et al. 2018, section 3.1; a receptive field of 75 pixels in their code."""
+    plain, dense = VGGM().taps["conv3"], VGGM(Config(dense=True)).taps["conv3"]
+    assert (plain.stride, dense.stride) == (16, 8)
+    assert plain.receptive_field == dense.receptive_field == 75
+    assert VGGM(Config(dense=True))(crop(), "conv3")[0].shape == (1, 512, 5, 5)
+
+
+def test_five_convolutions_keep_the_size():
+    conv3, conv5 = VGGM(Config(depth=5))(crop(), "conv3", "conv5")
+    assert conv3.shape == conv5.shape
+
+
+def test_parameters_are_counted_right():
+    """96 * (7 * 7 * 3 + 1) + 256 * (5 * 5 * 96 + 1) + 512 * (3 * 3 * 256 + 1)"""
+    assert sum(p.numel() for p in VGGM().parameters()) == 1_809_024
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_conv3_is_the_chain_of_the_papers(norm):
+    net, x = VGGM(Config(norm=norm)), crop()
+    size, alpha, k = NORMS[norm]
+    y = x - 128
+    for layer in (net.conv1, net.conv2):
+        y = conv2d(y, layer.weight, layer.bias, stride=2).relu()
+        y = local_response_norm(y, size, alpha * size, 0.75, k)
+        y = max_pool2d(y, 3, 2)
+    y = conv2d(y, net.conv3.weight, net.conv3.bias).relu()
+    torch.testing.assert_close(net(x, "conv3")[0], y, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "alpha", "k"), [*NORMS.values(), (4, 1e-3, 1.0)])
+def test_response_norm_is_pytorchs(size, alpha, k):
+    x = 100 * torch.rand(2, 7, 3, 5, dtype=torch.float64)
+    expected = local_response_norm(x, size, alpha * size, 0.75, k)
+    torch.testing.assert_close(response_norm(x, size, alpha, k), expected)
+
+
+def test_response_norm_by_hand():
+    """One unit of 200 alone in its 5 channels: 200 / (2 + 4) ** 0.75."""
+    x = torch.zeros(1, 5, 1, 1)
+    x[0, 2] = 200
+    assert response_norm(x, 5, 1e-4, 2.0)[0, 2].item() == pytest.approx(200 / 6**0.75)
+
+
+def test_response_norm_has_a_gradient():
+    x = (10 * torch.rand(1, 4, 2, 2, dtype=torch.float64)).requires_grad_()
+    torch.autograd.gradcheck(lambda x: response_norm(x, 5, 1e-2, 2.0), (x,))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"depth": 4}, "depth 4"),
+        ({"depth": 5, "dense": True}, "dense"),
+        ({"norm": "bn"}, "rt-mdnet"),
+    ],
+)
+def test_other_configurations_are_refused(settings, told):
+    with pytest.raises(ValueError, match=told):
+        Config(**settings)

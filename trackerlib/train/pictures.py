@@ -1,0 +1,162 @@
+"""Pictures to learn features from, none of them a frame of a benchmark.
+
+Three sources: photographs (those that libraries bundle, and any folder), dead
+leaves, that is, shapes that cover each other, cut from those photographs, and
+scenes of the project's own renderer.
+
+[1] Lee, Mumford, Huang: Occlusion models for natural images: a statistical study
+    of a scale-invariant dead leaves model. IJCV 2001: sizes fall with the cube.
+[2] Baradad, Wulff, Wang, Isola, Torralba: Learning to see by looking at noise.
+    NeurIPS 2021: features can be learned from such pictures.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+LONGEST = 1024  # pixels; larger photographs are shrunk
+SHORTEST = 96  # pixels; smaller ones are icons
+BUNDLED = ("astronaut", "chelsea", "coffee", "rocket", "hopper", "china", "flower")
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def photographs(folders: list[Path]) -> list[np.ndarray]:
+    """Photographs that libraries bundle, then those of the folders -> (H, W, 3) uint8 RGB each.
+
+    What is transparent is filled with a blurred piece of the photograph before.
+    Raises FileNotFoundError for a folder without pictures, ValueError for one that
+    cannot be read.
+    """
+    pictures = [_shrunk(_bundled(name)) for name in BUNDLED]
+    for folder in folders:
+        paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in ENDINGS)
+        if not paths:
+            raise FileNotFoundError(f"photographs: expected pictures in {folder}, found none")
+        for path in paths:
+            picture = _shrunk(_read(path, behind=pictures[-1]))
+            if min(picture.shape[:2]) >= SHORTEST:
+                pictures.append(picture)
+    return pictures
+
+
+def _bundled(name):
+    from trackerlib.data.embedded.photos import GAMMA, photo
+
+    return np.rint(255 * photo(name) ** (1 / GAMMA)).astype(np.uint8)
+
+
+def _read(path, behind):
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError(
+            f"photographs: expected a picture in {path}, cannot read it; take it away"
+        )
+    if image.dtype == np.uint16:
+        image = (image // 257).astype(np.uint8)
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
+    alpha = image[..., 3:] / np.float32(255)
+    ground = cv2.resize(cv2.GaussianBlur(behind, (0, 0), 3), image.shape[1::-1])
+    return np.rint(alpha * image[..., :3] + (1 - alpha) * ground).astype(np.uint8)
+
+
+def _shrunk(image):
+    factor = LONGEST / max(image.shape[:2])
+    if factor >= 1:
+        return image
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def rendered(step: int = 40) -> list[np.ndarray]:
+    """Every `step`-th frame of the renderer's scenes, at severities that the benchmark has not."""
+    from trackerlib.data import embedded
+
+    frames = []
+    for index, name in enumerate(embedded.names()):
+        shot = embedded.render(name, severity=0.5 if index % 2 else 1.5).frames
+        frames += [shot[i] for i in range(0, len(shot), step)]
+    return frames
+
+
+def dead_leaves(
+    rng: np.random.Generator, side: int, textures: list[np.ndarray], leaves: int = 60
+) -> np.ndarray:
+    """Shapes that cover each other, textured or plain, large ones first -> (side, side, 3) uint8.
+
+    Radii fall with the cube of the number of leaves [1], from 40 % of the side to 3 %.
+    """
+    image = crop(rng, textures, side)
+    low, high = (0.4 * side) ** -2.0, (0.03 * side) ** -2.0
+    radii = np.sort(rng.uniform(low, high, leaves) ** -0.5)[::-1]
+    for radius in radii:
+        mask = np.zeros((side, side), np.uint8)
+        cv2.fillPoly(mask, [_outline(rng, side, radius)], 255, cv2.LINE_AA)
+        x, y, w, h = cv2.boundingRect(mask)
+        if w == 0:
+            continue
+        inside = np.s_[y : y + h, x : x + w]
+        if rng.random() < 0.3:
+            leaf = np.broadcast_to(rng.integers(0, 256, 3, dtype=np.uint8), (h, w, 3))
+        else:
+            leaf = crop(rng, textures, max(w, h))[:h, :w]
+        alpha = mask[inside][..., None] / np.float32(255)
+        image[inside] = alpha * leaf + (1 - alpha) * image[inside]
+    return image
+
+
+def _outline(rng, side, radius):
+    """Corners of a polygon around a random centre: three make a splinter, many a disc."""
+    corners = int(rng.choice([3, 4, 5, 24]))
+    turn = np.sort(rng.uniform(0, 2 * np.pi, corners)) if corners < 24 else np.arange(24) * 0.2618
+    stretch, tilt = rng.uniform(0.4, 1), rng.uniform(0, np.pi)
+    points = radius * np.stack((np.cos(turn), stretch * np.sin(turn)), 1)
+    spin = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+    return np.rint(points @ spin.T + rng.uniform(0, side, 2)).astype(np.int32)
+
+
+def crop(rng: np.random.Generator, pictures: list[np.ndarray], side: int) -> np.ndarray:
+    """A square of a random picture at a random scale -> (side, side, 3) uint8."""
+    picture = pictures[rng.integers(len(pictures))]
+    shortest = min(picture.shape[:2])
+    span = int(np.clip(side * 2 ** rng.uniform(-1, 2), 24, shortest))
+    y, x = (int(rng.integers(n - span + 1)) for n in picture.shape[:2])
+    way = cv2.INTER_AREA if span > side else cv2.INTER_CUBIC
+    return cv2.resize(picture[y : y + span, x : x + span], (side, side), interpolation=way)
+
+
+def disturbed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Mirrored, in other light and colours, grey, blurred, noisy -> float32, 0 to 255."""
+    image = image[:, :: rng.choice([-1, 1])].astype(np.float32)
+    if rng.random() < 0.15:
+        image[:] = image.mean(axis=2, keepdims=True)
+    if rng.random() < 0.3:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 2))
+    light = 2 ** rng.normal(0, 0.4) * 2 ** rng.normal(0, 0.1, 3)
+    image = 255 * (image / 255) ** np.exp(rng.normal(0, 0.2)) * light
+    if rng.random() < 0.3:
+        image += rng.normal(0, rng.uniform(1, 8), image.shape)
+    return np.clip(image, 0, 255).astype(np.float32)
+
+
+def stream(
+    seed: int, side: int, photos: list[np.ndarray], scenes: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Endless squares (side, side, 3) float32 RGB, 0 to 255.
+
+    Of ten, six are of photographs, two are dead leaves, two of rendered scenes.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        chance = rng.random()
+        if chance < 0.6:
+            image = crop(rng, photos, side)
+        elif chance < 0.8:
+            image = dead_leaves(rng, side, photos)
+        else:
+            image = crop(rng, scenes, side)
+        yield disturbed(rng, image)
