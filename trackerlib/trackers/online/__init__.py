@@ -44,10 +44,10 @@ class Config:
     short_term: int = 20  # frames whose negatives are kept, and of a short-term update
     update_every: int = 10  # frames between long-term updates
 
-    first_iterations: int = 50  # mini-batches; authors' code ([1]: 30)
-    iterations: int = 15  # mini-batches per update; authors' code ([1]: 10)
-    first_rate: float = 5e-4  # learning rate; authors' code ([1]: 1e-4)
-    rate: float = 1e-3  # learning rate of the updates; authors' code ([1]: 3e-4)
+    first_iterations: int = 50  # mini-batches; authors' PyTorch code (MATLAB: 30)
+    iterations: int = 15  # mini-batches per update; authors' PyTorch code
+    first_rate: float = 5e-4  # learning rate; authors' PyTorch code (MATLAB: 1e-4)
+    rate: float = 1e-3  # of the updates; authors' PyTorch code (MATLAB: 3e-4)
     fc6_factor: float = 10.0  # of the learning rate in the last layer
     momentum: float = 0.9
     weight_decay: float = 5e-4

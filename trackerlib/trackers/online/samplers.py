@@ -76,7 +76,7 @@ def first_negatives(sampler: Sampler, box: Tensor, config: Config) -> Tensor:
 
 
 def negatives(sampler: Sampler, box: Tensor, most: float, config: Config) -> Tensor:
-    """Background around the target that it overlaps by `most` (n, 4)."""
+    """Background around the target, overlapping it by at most `most` (n, 4)."""
     draw = partial(sampler.uniform, box, config.negative_translation, config.negative_scale)
     return overlapping(draw, box, config.negatives, most=most)
 
