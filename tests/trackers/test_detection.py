@@ -14,7 +14,15 @@ from trackerlib.nets.trunk import Trunk, Window, convolution
 from trackerlib.trackers import detection, parse
 from trackerlib.trackers.detection import Config, Tracker
 
-FAST = Config(tap="conv", first_negatives=500, first_iterations=30, first_rate=0.02, iterations=5)
+FAST = Config(
+    tap="conv",
+    target_size=64,
+    scene=5,
+    first_negatives=500,
+    first_iterations=30,
+    first_rate=0.02,
+    iterations=5,
+)
 
 
 WINDOW = Window(11, stride=4)
@@ -47,7 +55,7 @@ class Picture(Trunk):
 @pytest.fixture
 def trunk(monkeypatch):
     def use(trunk):
-        monkeypatch.setattr(detection, "_trunk", lambda name, seed: trunk)
+        monkeypatch.setattr(detection, "_trunk", lambda *_: trunk)
 
     use(Layer().requires_grad_(False))
     return use
@@ -170,14 +178,16 @@ def test_a_specification_names_trunk_and_tap():
 
 def test_a_map_that_the_trunk_has_not_is_named():
     with pytest.raises(ValueError, match=r"tap among conv1, conv2, conv3, .*random, got 'fire5'"):
-        Tracker(Config(trunk="random", tap="fire5"))
+        Tracker(Config(trunk="random", tap="fire5", mode="float32"))
 
 
 def test_a_random_trunk_is_the_seeds_and_leaves_other_random_numbers_alone():
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    first, again, other = (Tracker(Config(), seed=seed).trunk.conv1.weight for seed in (0, 0, 1))
+    config = Config(trunk="random", mode="float32")
+    networks = [Tracker(config, seed=seed).trunk.trunk for seed in (0, 0, 1)]
+    first, again, other = (network.conv1.weight for network in networks)
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert not torch.equal(first, other)
     torch.testing.assert_close(torch.rand(1), expected, rtol=0, atol=0)
@@ -188,5 +198,6 @@ def test_it_tracks_on_real_video_with_squeezenet(shared, tmp_path, monkeypatch):
     weights.add(next((shared / "weights").glob("squeezenet*/*.safetensors")))
     (sequence,) = read_otb(shared / "otb", ["Crossing"])
     first, *others = [frame for frame, _ in zip(sequence.read(), range(21), strict=False)]
-    tracked = track([first, *others], sequence.boxes[0], Config(trunk="squeezenet", tap="fire5"))
+    config = Config(trunk="squeezenet", tap="fire5", mode="float32")
+    tracked = track([first, *others], sequence.boxes[0], config)
     assert score(tracked, sequence.boxes[1:21]).auc > 0.6

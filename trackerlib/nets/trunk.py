@@ -83,7 +83,7 @@ class Trunk(nn.Module):
         """
         self._check(images, taps)
         maps, x = {}, images.flip(1) if self.bgr else images
-        x = (x - self.mean) / self.std
+        x = ((x - self.mean) / self.std).to(self.mean.dtype)  # that of the weights
         for name in self.taps:
             x = maps[name] = self.step(name, x)
             if maps.keys() >= set(taps):
@@ -112,7 +112,7 @@ class Trunk(nn.Module):
         if min(shape[2:]) < least:
             raise ValueError(
                 f"{type(self).__name__}: expected images of at least {least} pixels a side for "
-                f"{', '.join(taps)}, got {shape[3]}x{shape[2]}; enlarge them or ask for an earlier tap"
+                f"{', '.join(taps)}, got {shape[3]}x{shape[2]}; enlarge them, or ask for less"
             )
 
     def _least(self, name):

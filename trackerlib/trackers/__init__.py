@@ -22,6 +22,8 @@ from typing import Any, Protocol, get_args
 
 import numpy as np
 
+from trackerlib.nets.registry import registry
+
 LIBRARY = Path(__file__).resolve().parents[1]
 
 
@@ -61,8 +63,10 @@ class Spec:
         return module.Tracker(self.config, device=device, seed=seed)
 
     def code(self) -> str:
-        """Hash of the library's code that the tracker runs; comments do not count."""
-        return _code_hash(f"trackerlib.trackers.{self.module}")
+        """Hash of the library's code that the tracker runs, comments apart, and of its weights."""
+        code = _code_hash(f"trackerlib.trackers.{self.module}")
+        entry = registry().get(getattr(self.config, "trunk", None))
+        return f"{code}-{(entry.sha256 or entry.git_blob)[:8]}" if entry else code
 
 
 def parse(text: str) -> Spec:

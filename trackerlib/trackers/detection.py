@@ -8,6 +8,7 @@ A measure of trunks: whatever network makes the map, the rest stays the same.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -16,11 +17,12 @@ from torch.nn.functional import pad
 from trackerlib.boxes import centres, first_box, xywh_to_xyxy
 from trackerlib.nets import vggm, weights
 from trackerlib.nets.head import Head
+from trackerlib.nets.inference import Inference
 from trackerlib.nets.registry import registry
 from trackerlib.ops.crop_and_resize import crop_and_resize
 from trackerlib.ops.roi_align import roi_align
 from trackerlib.trackers import online
-from trackerlib.trackers.online import samplers
+from trackerlib.trackers.online import regressor, samplers
 from trackerlib.trackers.online.classifier import Classifier
 from trackerlib.trackers.online.memory import Memory, Samples
 
@@ -30,15 +32,20 @@ SMALLEST = 2.0  # least side of a box, pixels
 
 @dataclass(frozen=True)
 class Config(online.Config):
-    """Which map, and how a frame becomes it; the rest is MDNet's."""
+    """Which map, and how a frame becomes it; the rest is MDNet's but for four values."""
 
-    trunk: str = "random"  # a name in the registry of weights, or "random": dense VGG-M
+    trunk: str = "vggm"  # a name in the registry of weights, or "random": dense VGG-M
     tap: str = "conv3"  # the map's name in the trunk
-    target_size: int = 64  # sqrt(w * h) of the target as the trunk sees it, pixels
-    scene: float = 5.0  # side of what the trunk sees, in sqrt(w * h)
+    mode: str = "auto"  # how the trunk runs, of nets.inference.MODES
+    target_size: int = 96  # sqrt(w * h) of the target as the trunk sees it, pixels
+    scene: float = 4.0  # side of what the trunk sees, in sqrt(w * h)
     bins: int = 3  # per side of a pooled box; MDNet's map of a candidate is 3x3
     pool: int = 256  # [1]: 1024, whose scores would take most of the time on a CPU
     first_rate: float = 2e-3  # [1]: 5e-4, for layers that were trained before
+    # [1]: 0.3 and 1.3. On one map a box inside the target looks like the target, and
+    # the estimate shrinks unless smaller boxes stay among the negatives.
+    negative_overlap: float = 0.5
+    negative_scale: float = 1.6
 
 
 class Tracker:
@@ -46,7 +53,7 @@ class Tracker:
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config, self.device, self.seed = config or Config(), device, seed
-        self.trunk = _trunk(self.config.trunk, seed).to(device, memory_format=torch.channels_last)
+        self.trunk = _trunk(self.config.trunk, seed, device, self.config.mode)
         if self.config.tap not in self.trunk.taps:
             raise ValueError(
                 f"detection.Tracker: expected tap among {', '.join(self.trunk.taps)}, the maps of "
@@ -78,26 +85,35 @@ class Tracker:
         rows = config.short_term * config.negatives
         self.negatives = Memory(config.short_term, rows, width, self.device)
         self._learn_first()
+        around = regressor.examples(self.sampler, self.box, config)
+        self.regress = regressor.Regressor(self._features(around), around, self.box, config)
 
     @torch.no_grad()
     def update(self, frame: np.ndarray) -> np.ndarray:
-        """Find the target in the next frame (H, W, 3), learn its new looks -> box (4,) float64."""
+        """Find the target in the next frame (H, W, 3), learn its new looks -> box (4,) float64.
+
+        What is returned is regressed; the next frame is searched around what is not.
+        """
         config = self.config
         self.frames += 1
         self.map = self._look(frame) / self.unit
         candidates = self.sampler.gaussian(
             self.box, self.translation, config.scale, config.candidates
         )
-        scores, best = self.classifier.scores(self._features(candidates)).topk(config.best)
-        self.box, score = candidates[best.cpu()].mean(0), float(scores.mean())
+        features = self._features(candidates)
+        scores, best = self.classifier.scores(features).topk(config.best)
+        chosen = candidates[best.cpu()]
+        self.box, score = chosen.mean(0), float(scores.mean())
+        answer = self.box
         if score > 0:
+            answer = self.regress(features[best], chosen).mean(0)
             self.translation = config.translation
             self._remember(config.positives, config.negative_overlap)
         else:
             self.translation = min(self.translation * config.growth, config.translation_limit)
         if score < 0 or self.frames % config.update_every == 0:
             self._learn(config.short_term if score < 0 else config.long_term)
-        return self.box.numpy().copy()
+        return answer.numpy().copy()
 
     def _look(self, frame):
         """The map (1, C, h, w) of a square scene around the box; boxes are drawn inside it."""
@@ -144,12 +160,13 @@ class Tracker:
         self.classifier.learn(near, far, self.config.rate, self.config.iterations)
 
 
-def _trunk(name, seed):
+@lru_cache(maxsize=2)
+def _trunk(name, seed, device, mode):
+    """Loaded and compiled once for all sequences of a process."""
     if name == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            trunk = vggm.VGGM(vggm.Config(dense=True))
-        return trunk.eval().requires_grad_(False)
+            return Inference(vggm.VGGM(vggm.Config(dense=True)), device, mode)
     entry = registry().get(name)
     dense = {"dense": True} if entry and entry.network == "vggm" else {}
-    return weights.load(name, **dense)
+    return Inference(weights.load(name, **dense), device, mode)

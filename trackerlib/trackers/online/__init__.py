@@ -3,6 +3,7 @@
 samplers    boxes around the target: candidates, positives, negatives
 memory      features of the latest frames
 classifier  the head, fine-tuned on hard negatives
+regressor   from the features of a box to a better box
 
 [1] Nam, Han: Learning multi-domain convolutional neural networks for visual
     tracking. CVPR 2016, section 4 and the authors' code.
@@ -55,3 +56,10 @@ class Config:
     batch_positives: int = 32  # per mini-batch
     batch_negatives: int = 96  # per mini-batch, the hardest of the pool
     pool: int = 1024  # negatives that are scored for a mini-batch
+
+    regression_boxes: int = 1000  # around the target in the first frame; authors' code, as all
+    regression_translation: float = 0.3
+    regression_scale: float = 1.6
+    regression_aspect: float = 1.1  # scale of width and height apart
+    regressed_overlap: float = 0.6  # least, of a box with the target, and with what it becomes
+    regression_ridge: float = 1000.0  # in squares of the features' unit

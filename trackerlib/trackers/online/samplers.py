@@ -36,9 +36,12 @@ class Sampler:
             box, translation * self._normal(count, 2), scale ** self._normal(count)
         )
 
-    def uniform(self, box: Tensor, translation: float, scale: float, count: int) -> Tensor:
-        """Evenly in the whole range of positions and scales."""
-        return self._around(box, translation * self._even(count, 2), scale ** self._even(count))
+    def uniform(
+        self, box: Tensor, translation: float, scale: float, count: int, aspect: float = 1.0
+    ) -> Tensor:
+        """Evenly in the range of positions and scales; `aspect` scales width and height apart."""
+        size = scale ** self._even(count) * aspect ** self._even(count, 2)
+        return self._around(box, translation * self._even(count, 2), size)
 
     def everywhere(self, box: Tensor, scale: float, count: int) -> Tensor:
         """Evenly in the region, in sizes like the box's."""
