@@ -18,7 +18,7 @@ OUT ?= $(BUILD)/reproduce
 
 comma := ,
 space := $(subst ,, )
-LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json')
+LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json' -o -name '*.safetensors')
 NB ?= $(shell find book -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
 BOOK := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*') _config.yml _toc.yml
 TABLE := $(BUILD)/otb_table.ipynb
@@ -73,8 +73,9 @@ notebooks: $(READY) ## run the book's notebooks again and store their outputs: N
 	  --TagRemovePreprocessor.enabled=True \
 	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
 
-bench: $(READY) ## time the ops beside the floor of memory bandwidth: DEVICE=cuda for the GPU
+bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the trunk: DEVICE=cuda for the GPU
 	$(BIN)/python -m tests.benchmarks.bench_ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
+	$(BIN)/python -m tests.benchmarks.bench_nets --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 
 bench-trunks: $(READY) ## what trunks are worth for tracking, resumed if stopped: DATA= EVERY= STORE= ...
 	$(BIN)/python -m tests.benchmarks.bench_trunks --data "$(DATA)" --split "$(SPLIT)" \
