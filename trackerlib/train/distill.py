@@ -94,6 +94,7 @@ def units(student: vggm.VGGM, layer: str) -> int:
     return (SIDE - student.taps[layer].receptive_field) // STRIDE + 1
 
 
+@torch.no_grad()
 def begin(student: vggm.VGGM) -> None:
     """Give conv1 the teachers' own first filters: GoogLeNet's 64, and 32 of SqueezeNet's.
 
