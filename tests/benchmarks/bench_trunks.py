@@ -176,6 +176,20 @@ def cell(scores: dict[str, float]) -> str:
     return f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
 
 
+def written(rows: list[Row], path: Path, every: int) -> None:
+    """What the book's figure is drawn from: the means of every row on every sequence."""
+    table = []
+    for row in rows:
+        ap, iou = row.scores("ap"), row.scores("iou")
+        sequences = {name: {"ap": round(ap[name], 4), "iou": round(iou[name], 4)} for name in ap}
+        shape = {"stride": row.tap.stride, "channels": row.tap.channels}
+        table.append({"row": row.name, **shape, "sequences": sequences})
+    about = (
+        f"make bench-trunks, every {every} frames; trackerlib/eval/probe.py says what is measured"
+    )
+    path.write_text(json.dumps({"about": about, "rows": table}, indent=1) + "\n")
+
+
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
@@ -185,6 +199,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--store", type=Path, default="build/trunks", help="folder of results")
     parser.add_argument("--reference", default="untrained.conv3", help="row to compare with")
     parser.add_argument("--table", action="store_true", help="compute nothing, show what is there")
+    parser.add_argument("--json", type=Path, help="write the means of all sequences there")
     arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     data = open_dataset(arguments.data, arguments.split)
@@ -202,6 +217,8 @@ def main(words: list[str] | None = None) -> None:
             compute(source, rows, sequence, arguments.every)
         done += rows
     table(done, arguments.reference)
+    if arguments.json:
+        written(done, arguments.json, arguments.every)
 
 
 if __name__ == "__main__":
