@@ -12,8 +12,9 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad, relu
+from torch.nn.functional import max_pool2d, relu
 
 from trackerlib.nets.trunk import Trunk, Window, convolution
 
@@ -83,7 +84,8 @@ def response_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
     Source: Krizhevsky, Sutskever, Hinton: ImageNet classification with deep
     convolutional neural networks. NeurIPS 2012, section 3.3.
     """
-    squares = pad(x.square(), (0, 0, 0, 0, size // 2, (size - 1) // 2))
+    before, after = (torch.zeros_like(x[:, :n]) for n in (size // 2, (size - 1) // 2))
+    squares = torch.cat((before, x.square(), after), dim=1)
     total = sum(squares[:, shift : shift + x.shape[1]] for shift in range(size))
     root = (alpha * total + k).rsqrt()
     return x * (root * root.sqrt())
