@@ -70,4 +70,5 @@ def test_the_table_is_about_every_tracker():
     namespace = {}
     exec(parameters.source, namespace)
     asked = {trackers.parse(text).module for text in namespace["trackers"].split()}
-    assert asked == set(trackers.names())
+    # detection measures trunks, and takes minutes where the others take seconds
+    assert asked == set(trackers.names()) - {"detection"}

@@ -122,13 +122,17 @@ class Tracker:
         target = float(self.box[2:].prod().sqrt())
         side = config.scene * target
         centre, margin = centres(self.box), (side - self.box[2:]) / 2
-        self.corner, self.zoom = centre - side / 2, config.target_size / target
+        self.zoom = config.target_size / target
         low = (centre - margin).clamp(min=0).minimum(centre)
         high = (centre + margin).minimum(extent).maximum(centre)
         sizes = torch.stack((torch.full_like(extent, SMALLEST), extent))
         self.sampler = samplers.Sampler(torch.stack((low, high)), sizes, self.generator)
+        # A trunk without padding has no units at the border: the crop goes on beyond it.
+        border = self.tap.centre // self.tap.stride * self.tap.stride
+        side += 2 * border / self.zoom
+        self.corner = centre - side / 2
         window = torch.tensor([[*self.corner, side, side]], device=self.device)
-        size = [round(config.scene * config.target_size)] * 2
+        size = [round(config.scene * config.target_size + 2 * border)] * 2
         pixels = torch.from_numpy(frame).to(self.device)
         image = crop_and_resize(pixels, window, size, fill=GREY, antialias=True)
         return self.trunk(image, config.tap)[0]
