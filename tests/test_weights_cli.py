@@ -54,7 +54,7 @@ def test_list_says_what_there_is_and_where_it_comes_from(own, capsys):
 
 def test_add_and_verify(own, folder, capsys):
     assert weights("verify") == 0
-    assert capsys.readouterr().out.startswith("0 files of weights, 0 problems")
+    assert capsys.readouterr().out.startswith("1 files of weights, 0 problems")
     assert add(own) == 0
     kept = folder / "mine.safetensors"
     assert capsys.readouterr().out == f"mine: {kept}\n"
@@ -62,7 +62,7 @@ def test_add_and_verify(own, folder, capsys):
     kept.write_bytes(kept.read_bytes()[:-1])
     assert weights("verify") == 1
     printed = capsys.readouterr().out
-    assert f"mine: {kept}: expected 7,3" in printed and "1 files of weights, 1 prob" in printed
+    assert f"mine: {kept}: expected 7,3" in printed and "2 files of weights, 1 prob" in printed
 
 
 def test_add_a_registered_file(shared, folder, capsys):
@@ -102,7 +102,7 @@ def test_ill_formed_settings(own, capsys):
     [
         (["add", "nowhere"], "nowhere"),
         (["add", __file__], "no entry of the registry has the hash of"),
-        (["fetch", "nobody"], "expected one of squeezenet, "),
+        (["fetch", "nobody"], "expected one of vggm, "),
         (["fetch", "googlenet"], "has no address to download from; get bvlc_googlenet_fp32"),
     ],
 )
