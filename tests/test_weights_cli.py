@@ -42,14 +42,14 @@ def row(name, capsys):
 def test_list_says_what_there_is_and_where_it_comes_from(own, capsys):
     line = row("googlenet", capsys)
     assert line[1:3] == ["absent", "28,005,288"]
-    assert {"unrestricted", "ImageNet", "no"} <= set(line)
+    assert {"unrestricted", "ImageNet", "no", "BVLC"} <= set(line)
     assert "OTB-100," in row("mdnet-otb-vot15", capsys)
-    assert row("vgg19", capsys)[1:4] == ["absent", "not", "known"]
+    assert row("mdnet-imagenet-vid", capsys)[1:4] == ["absent", "not", "known"]
     add(own)
     capsys.readouterr()
-    assert row("mine", capsys)[1:] == [
-        "present", f"{own.stat().st_size:,}", *["not", "known"] * 3
-    ]  # fmt: skip
+    size = f"{own.stat().st_size:,}"
+    told = ["not", "known"] * 3 + ["added", "by", "hand", "from", own.name]
+    assert row("mine", capsys)[1:] == ["present", size, *told]
 
 
 def test_add_and_verify(own, folder, capsys):
@@ -76,10 +76,12 @@ def test_add_a_registered_file(shared, folder, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--network", "vggm"], "vggm.Config: expected depth 3, or 5"),
+        (["--network", "vggm"], "expected depth of type int, got 'conv1'"),
         (["--config", "depth=fire2"], "it lacks fire2.expand1x1.bias"),
-        (["--config", "depth=true"], "expected depth to be one of conv1, fire2"),
+        (["--config", "depth=true"], "expected depth of type str, got True"),
+        (["--config", "depth=conv9"], "expected depth to be one of conv1, fire2"),
         (["--config", "dense=1"], "a field among depth, got 'dense'"),
+        (["--config", "depth=1"], "expected depth of type str, got 1"),
         (["--format", "rt-mdnet"], "a network among vggm, got 'squeezenet'"),
         (["--name", "squeezenet"], "'squeezenet' is taken"),
     ],

@@ -137,19 +137,18 @@ def fetch_data(arguments) -> int:
 
 
 def list_weights(arguments) -> int:
-    """Print which weights there are: where from is in data/weights.json."""
+    """Print which weights there are, what they may be used for, and where they come from."""
     from trackerlib.nets.registry import locate, registry
 
-    rows = [("name", "state", "bytes", "licence", "trained on", "benchmark seen")]
+    rows = [("name", "state", "bytes", "licence", "trained on", "benchmark seen", "origin")]
     for entry in registry().values():
         path = locate(entry)
         there = path.is_file()
         state = ("bundled" if entry.bundled else "present") if there else "absent"
         size = path.stat().st_size if there else entry.size
         size = f"{size:,}" if size else "not known"
-        rows.append(
-            (entry.name, state, size, entry.licence, entry.trained_on, entry.benchmark_seen)
-        )
+        told = entry.licence, entry.trained_on, entry.benchmark_seen, entry.origin
+        rows.append((entry.name, state, size, *told))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(map(str.ljust, row, widths)).rstrip())

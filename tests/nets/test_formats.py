@@ -161,6 +161,21 @@ def test_pickles_of_something_else(tmp_path, value, message):
         read(tmp_path / "a", "py-mdnet")
 
 
+def test_numbers_of_eight_bits_are_numbers(tmp_path):
+    save_file({"a": torch.tensor([0.5, 2.0]).to(torch.float8_e4m3fn)}, tmp_path / "a")
+    same(read(tmp_path / "a", "safetensors"), {"a": torch.tensor([0.5, 2.0])})
+
+
+def test_a_damaged_mat_does_not_reach_its_parser(tmp_path, monkeypatch):
+    """loadmat may end the process on one."""
+    made.save_matconvnet(tmp_path / "a.mat", made.tensors({"conv1": (2, 3, 1, 1)}), "new")
+    content = (tmp_path / "a.mat").read_bytes()
+    (tmp_path / "a.mat").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    monkeypatch.setattr("scipy.io.loadmat", lambda file: pytest.fail("it was parsed"))
+    with pytest.raises(ValueError, match=r"MatConvNet in .*a.mat, which is damaged"):
+        read(tmp_path / "a.mat", "matconvnet")
+
+
 def files(folder):
     """A small file of each kind, with its format."""
     shared = made.mdnet(made.tensors({"conv1": (2, 3, 1, 1), "fc5": (2, 2)}))

@@ -1,5 +1,7 @@
 """trackerlib/nets/registry.py: the table that ships, the user's own, and bad lines in them."""
 
+import dataclasses
+
 import made_weights as made
 import pytest
 
@@ -61,6 +63,13 @@ def test_an_ill_formed_table(folder, table, text, told):
     (folder / "weights.json").write_text(text)
     with pytest.raises(ValueError, match=f"weights/weights.json .*{told}"):
         registry.registry()
+
+
+def test_a_name_that_ships_means_what_ships(folder):
+    folder.mkdir()
+    registry.record(dataclasses.replace(registry.registry()["vggm"], file="mine", bundled=False))
+    found = registry.registry()
+    assert found["vggm"].bundled and next(iter(found)) == "vggm"
 
 
 @pytest.mark.parametrize("file", ["../a", "/etc/a", "a/b", "", ".."])

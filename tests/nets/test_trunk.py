@@ -88,5 +88,12 @@ def test_other_inputs_are_refused(images, taps, told):
     assert told in str(error.value)
 
 
+def test_the_smallest_image_has_one_unit():
+    net = vgg19.VGG19()
+    assert net(torch.zeros(1, 3, 16, 16), "conv5_4")[0].shape == (1, 512, 1, 1)
+    with pytest.raises(ValueError, match="at least 16 pixels"):
+        net(torch.zeros(1, 3, 15, 16), "conv5_4")
+
+
 def test_a_tap_reads_as_its_numbers():
     assert vggm.VGGM().taps["conv1"] == Tap(2, 7, 3.5, 96)

@@ -337,6 +337,20 @@ def test_add_refuses_and_keeps_what_is_there(served, folder, good, arguments, to
     weights.load("made")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("mine", "safetensors", "squeezenet"), "known as made, safetensors with {'depth'"),
+        ((None, None, "squeezenet"), "a name and a format with network and config"),
+        ((None, None, None, {"depth": "conv1"}), "a name and a format with network and config"),
+    ],
+)
+def test_add_does_not_overrule_the_registry(served, folder, good, arguments, told):
+    with pytest.raises(ValueError, match=told):
+        weights.add(good, *arguments)
+    assert not folder.exists()
+
+
 def test_add_runs_no_code(tmp_path, table, folder):
     table()
     path = tmp_path / "a.pth"

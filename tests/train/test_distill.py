@@ -1,7 +1,5 @@
 """Teachers and student look at the same places; the linear start; stop and go on."""
 
-import json
-
 import pytest
 import torch
 from torch.nn.functional import conv2d
@@ -90,10 +88,8 @@ def test_a_linear_teacher_is_found_exactly(student, images, monkeypatch):
 
     wanted = Linear()(images, None, None)
     solve(student, "conv2", [Linear()], torch.cat((images, images.flip(2), images.flip(3))))
-    got = Linear.__call__.__get__(Linear())  # the same inputs through the solved layer
     (form,) = forms(student, "conv2", images)
     found = conv2d(form.inputs, student.conv2.weight, student.conv2.bias, form.stride)
-    assert got is not None
     assert (found - wanted).square().mean() < 1e-3 * wanted.square().mean()
 
 
@@ -149,7 +145,6 @@ def test_a_save_leaves_a_trunk_of_half_precision_and_the_curve(tmp_path, images)
     assert {t.dtype for t in load_file(saved).values()} == {torch.float16}
     assert load_file(saved).keys() == vggm.VGGM().state_dict().keys()
     assert (tmp_path / "loss.png").stat().st_size > 5000
-    assert json.dumps(made.curve)
 
 
 def test_every_target_is_a_teachers(student, images):

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from trackerlib.data import embedded
+from trackerlib.data.embedded.store import Rendered
 from trackerlib.train import pictures
 
 SQUARE = np.zeros((120, 160, 3), np.uint8) + np.arange(160, dtype=np.uint8)[:, None]
@@ -47,8 +49,15 @@ def test_a_folder_without_pictures_and_a_broken_picture_are_told(tmp_path):
 
 
 def test_rendered_scenes_are_not_the_benchmarks_own():
-    frames = pictures.rendered(step=10**6)
-    assert len(frames) == 16 and all(frame.shape[2] == 3 for frame in frames)
+    step = 80
+    stored = [
+        np.int16(Rendered(name, severity=1.0)[index])
+        for name in embedded.names()
+        for index in range(0, len(Rendered(name, severity=1.0)), step)
+    ]
+    for ours, theirs in zip(pictures.rendered(step), stored, strict=True):
+        assert ours.shape == theirs.shape and ours.dtype == np.uint8
+        assert np.median(abs(ours - theirs)) > 5  # of 255; two noisy frames of one scene: 2
 
 
 def test_leaves_cover_the_picture_and_come_again():

@@ -25,6 +25,7 @@ from torch import Tensor
 from trackerlib.nets.vgg19 import CHANNELS as VGG19_LAYERS
 
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)  # torchvision's layers
+PACKED = 15  # kind of an element of MATLAB's file format 5
 DAMAGE = (  # what the readers raise for bytes that they did not expect
     pickle.UnpicklingError,
     zlib.error,
@@ -51,7 +52,7 @@ def read(path: Path, format: str) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if not (isinstance(tensor, Tensor) and tensor.is_floating_point()):
             raise ValueError(f"read: expected numbers for {name} in {path}, got {tensor!r:.50}")
-        if not tensor.isfinite().all():
+        if not tensor.float().isfinite().all():
             raise ValueError(f"read: expected finite numbers for {name} in {path}")
     return {name: tensor.detach().float() for name, tensor in tensors.items()}
 
@@ -72,14 +73,25 @@ def _matconvnet(path):
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    file = io.BytesIO(path.read_bytes())
+    content = path.read_bytes()
     try:
-        content = loadmat(file)
+        _check_elements(content)
+        content = loadmat(io.BytesIO(content))
         content = content["net"][0, 0] if "net" in content else content
         layers = [cell[0, 0] for cell in content["layers"].ravel()]
         return {name: tensor for layer in layers for name, tensor in _parameters(layer)}
     except (*DAMAGE, OSError, MatReadError) as error:
         raise _unreadable(path, "a network of MatConvNet", error) from error
+
+
+def _check_elements(content: bytes) -> None:
+    """Unpack what is packed: zlib finds damage on which `loadmat` may end the process."""
+    place, order = 128, "<II" if content[126:128] == b"IM" else ">II"
+    while place < len(content):
+        kind, size = struct.unpack(order, content[place : place + 8])
+        place += 8 + size
+        if kind == PACKED:
+            zlib.decompress(content[place - size : place])
 
 
 def _parameters(layer):

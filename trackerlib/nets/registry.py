@@ -93,9 +93,11 @@ def locate(entry: Entry) -> Path:
 def registry() -> dict[str, Entry]:
     """All entries by name: those that ship, then those that the user has added.
 
+    A name that ships means what ships, whatever the user's table says.
     Raises ValueError for an ill-formed table or an entry without a hash.
     """
-    return _entries(shipped("weights.json")) | _entries(folder() / "weights.json")
+    ships, added = _entries(shipped("weights.json")), _entries(folder() / "weights.json")
+    return ships | added | ships
 
 
 def record(entry: Entry) -> None:

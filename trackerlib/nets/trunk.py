@@ -116,8 +116,8 @@ class Trunk(nn.Module):
             )
 
     def _least(self, name):
-        """Side of the smallest image that gives this tap one unit without padding's help."""
-        return 2 * int(self.taps[name].centre) + 1
+        """Side of the smallest image in which the first unit's centre is not beyond the middle."""
+        return max(1, int(2 * self.taps[name].centre))
 
 
 def ended(names: Sequence[str], last: str, network: str) -> list[str]:

@@ -123,6 +123,8 @@ def add(
     """
     path = Path(path)
     if name is None and format is None:
+        if network or config:
+            raise ValueError("add: expected a name and a format with network and config")
         entry = _recognised(path)
         _place(path, entry)
         return entry
@@ -204,8 +206,14 @@ def _described(path, name, format, network, config) -> Entry:
         sha256=digest(path, "sha256"),
         size=path.stat().st_size,
     )
-    if any(name == known.name or entry.file == known.file for known in registry().values()):
-        raise ValueError(f"add: {name!r} is taken; choose another name")
+    for known in registry().values():
+        if name == known.name or entry.file == known.file:
+            raise ValueError(f"add: {name!r} is taken; choose another name")
+        if not known.problem(path):
+            raise ValueError(
+                f"add: {path} is known as {known.name}, {known.format} with {known.config}; "
+                "add it without a name"
+            )
     return entry
 
 
@@ -225,8 +233,11 @@ def _place(path, entry):
 def _built(entry, config) -> Trunk:
     network = NETWORKS[_of(NETWORKS, entry.network, "network")]
     config = {**entry.config, **config}
-    for name in config:
-        _of([field.name for field in dataclasses.fields(network.config)], name, "field")
+    kinds = {field.name: field.type for field in dataclasses.fields(network.config)}
+    for name, value in config.items():
+        kind = kinds[_of(kinds, name, "field")]
+        if type(value) is not kind:
+            raise ValueError(f"weights: expected {name} of type {kind.__name__}, got {value!r}")
     with torch.random.fork_rng(devices=[]):  # weights that are replaced take no random numbers
         return network.trunk(network.config(**config))
 

@@ -65,7 +65,8 @@ class Spec:
     def code(self) -> str:
         """Hash of the library's code that the tracker runs, comments apart, and of its weights."""
         code = _code_hash(f"trackerlib.trackers.{self.module}")
-        entry = registry().get(getattr(self.config, "trunk", None))
+        trunk = getattr(self.config, "trunk", None)
+        entry = registry().get(trunk) if trunk else None
         return f"{code}-{(entry.sha256 or entry.git_blob)[:8]}" if entry else code
 
 

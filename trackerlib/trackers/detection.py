@@ -80,7 +80,8 @@ class Tracker:
         width = self.tap.channels * config.bins**2
         head = Head(width, self.generator).to(self.device)
         self.classifier = Classifier(head, config, self.generator)
-        rows = config.first_positives + (config.long_term - 1) * config.positives
+        rows = max(config.first_positives, config.positives)
+        rows += (config.long_term - 1) * config.positives
         self.positives = Memory(config.long_term, rows, width, self.device)
         rows = config.short_term * config.negatives
         self.negatives = Memory(config.short_term, rows, width, self.device)

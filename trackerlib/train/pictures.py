@@ -2,7 +2,8 @@
 
 Three sources: photographs (those that libraries bundle, and any folder), dead
 leaves, that is, shapes that cover each other, cut from those photographs, and
-scenes of the project's own renderer.
+scenes of the project's own renderer, seen by a camera of their own. The embedded
+benchmark is made from some of the same photographs.
 
 [1] Lee, Mumford, Huang: Occlusion models for natural images: a statistical study
     of a scale-invariant dead leaves model. IJCV 2001: sizes fall with the cube.
@@ -11,13 +12,22 @@ scenes of the project's own renderer.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from trackerlib.data.embedded.film import jpeg
+from trackerlib.data.embedded.motion import through
+from trackerlib.data.embedded.photos import GAMMA, photo
+from trackerlib.data.embedded.shot import Camera
+from trackerlib.data.embedded.store import SHOTS
+
 LONGEST = 1024  # pixels; larger photographs are shrunk
 SHORTEST = 96  # pixels; smaller ones are icons
+EVEN = 12  # grey levels; standard deviation up to which a crop shows nothing
+TRIES = 4
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket", "hopper", "china", "flower")
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -25,7 +35,7 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 def photographs(folders: list[Path]) -> list[np.ndarray]:
     """Photographs that libraries bundle, then those of the folders -> (H, W, 3) uint8 RGB each.
 
-    What is transparent is filled with a blurred piece of the photograph before.
+    What is transparent is filled with the photograph before, blurred.
     Raises FileNotFoundError for a folder without pictures, ValueError for one that
     cannot be read.
     """
@@ -42,8 +52,6 @@ def photographs(folders: list[Path]) -> list[np.ndarray]:
 
 
 def _bundled(name):
-    from trackerlib.data.embedded.photos import GAMMA, photo
-
     return np.rint(255 * photo(name) ** (1 / GAMMA)).astype(np.uint8)
 
 
@@ -73,14 +81,24 @@ def _shrunk(image):
 
 
 def rendered(step: int = 40) -> list[np.ndarray]:
-    """Every `step`-th frame of the renderer's scenes, at severities that the benchmark has not."""
-    from trackerlib.data import embedded
+    """Every `step`-th frame of the renderer's scenes, filmed from elsewhere than the benchmark's.
 
-    frames = []
-    for index, name in enumerate(embedded.names()):
-        shot = embedded.render(name, severity=0.5 if index % 2 else 1.5).frames
-        frames += [shot[i] for i in range(0, len(shot), step)]
+    The camera stands still, at an angle and a distance that it has in no sequence of
+    the embedded benchmark.
+    """
+    rng, frames = np.random.default_rng(0), []
+    for name in sorted(SHOTS):
+        shot = SHOTS[name](severity=rng.uniform(0.2, 1.8))
+        x, y, zoom = *rng.uniform(-40, 40, 2), 2 ** rng.uniform(-0.6, 0.8)
+        roll = rng.choice([-1, 1]) * rng.uniform(20, 40)
+        shot = replace(shot, camera=Camera(through((0, x, y, zoom, roll))))
+        encoded = [jpeg(shot, index) for index in range(0, shot.frames, step)]
+        frames += [_decoded(np.frombuffer(code, np.uint8)) for code in encoded]
     return frames
+
+
+def _decoded(code):
+    return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def dead_leaves(
@@ -88,7 +106,7 @@ def dead_leaves(
 ) -> np.ndarray:
     """Shapes that cover each other, textured or plain, large ones first -> (side, side, 3) uint8.
 
-    Radii fall with the cube of the number of leaves [1], from 40 % of the side to 3 %.
+    Their number falls with the cube of the radius [1], from 3 % to 40 % of the side.
     """
     image = crop(rng, textures, side)
     low, high = (0.4 * side) ** -2.0, (0.03 * side) ** -2.0
@@ -120,7 +138,18 @@ def _outline(rng, side, radius):
 
 
 def crop(rng: np.random.Generator, pictures: list[np.ndarray], side: int) -> np.ndarray:
-    """A square of a random picture at a random scale -> (side, side, 3) uint8."""
+    """A square of a random picture at a random scale -> (side, side, 3) uint8.
+
+    An even one, such as of a sky, teaches nothing: another is drawn, up to TRIES times.
+    """
+    for _ in range(TRIES):
+        square = _square(rng, pictures, side)
+        if square.std() > EVEN:
+            break
+    return square
+
+
+def _square(rng, pictures, side):
     picture = pictures[rng.integers(len(pictures))]
     shortest = min(picture.shape[:2])
     span = int(np.clip(side * 2 ** rng.uniform(-1, 2), 24, shortest))
