@@ -77,9 +77,11 @@ bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the tr
 	$(BIN)/python -m tests.benchmarks.bench_ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 	$(BIN)/python -m tests.benchmarks.bench_nets --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 
-bench-trunks: $(READY) ## what trunks are worth for tracking, resumed if stopped: DATA= EVERY= STORE= ...
+bench-trunks: $(READY) ## what trunks are worth for tracking, resumed if stopped: DATA= EVERY= SEEDS= ...
 	$(BIN)/python -m tests.benchmarks.bench_trunks --data "$(DATA)" --split "$(SPLIT)" \
 	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/trunks)"
+	$(BIN)/python -m tests.benchmarks.bench_detection --data "$(DATA)" --split "$(SPLIT)" \
+	  --seeds $(SEEDS) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/trunks)/detection"
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)

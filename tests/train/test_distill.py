@@ -120,6 +120,26 @@ def test_learning_helps_and_leaves_the_first_filters_alone(tmp_path, images):
     assert torch.equal(made.student.conv1.weight, first)
 
 
+def test_bfloat16_learns_from_the_same_losses(tmp_path, images, monkeypatch):
+    missed = {}
+    for halves in (False, True):
+        monkeypatch.setattr(distill, "fast_halves", lambda device, halves=halves: halves)
+        made, team = course(tmp_path, images)
+        missed[halves] = made.learn(images, team)
+    assert missed[True].dtype == torch.float32 and not torch.equal(missed[True], missed[False])
+    torch.testing.assert_close(missed[True], missed[False], rtol=0.02, atol=0)
+
+
+def test_a_damaged_checkpoint_is_told(tmp_path, images):
+    made, team = course(tmp_path, images)
+    made.learn(images, team)
+    made.save()
+    for content in (b"", made.checkpoint.read_bytes()[:-100], b"\x80\x04 no"):
+        made.checkpoint.write_bytes(content)
+        with pytest.raises(ValueError, match=r"checkpoint.pt is damaged; remove it"):
+            made.resume()
+
+
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, images):
     whole, team = course(tmp_path, images)
     whole.learn(images, team)

@@ -9,7 +9,8 @@ are to be GoogLeNet's inception_3a, half SqueezeNet's fire5, unit by unit. Then 
 and conv3 learn together, in the dense and in the pooled form at once.
 
 The curve is in <out>/loss.png; a run that was stopped goes on from
-<out>/checkpoint.pt, and the trunk is written to <out>/vggm.safetensors.
+<out>/checkpoint.pt, and the trunk is written to <out>/vggm.safetensors. Convolutions
+run in bfloat16 on a GPU, and on a CPU that multiplies matrices of it (AMX).
 
 [1] Hinton, Vinyals, Dean: Distilling the knowledge in a neural network. 2015.
 [2] Heo et al.: A comprehensive overhaul of feature distillation. ICCV 2019,
@@ -24,6 +25,7 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
@@ -79,9 +81,10 @@ def targets(student: vggm.VGGM, layer: str, images: Tensor) -> list[Target]:
     found = []
     centre = student.taps[layer].centre
     for name, (tap, pooled, channels) in LEVELS[layer].items():
-        teacher = weights.load(name, depth=tap).to(memory_format=torch.channels_last)
-        everything = torch.arange(teacher.taps[tap].channels)
-        whole = Target(teacher, tap, pooled, everything, torch.ones(1))
+        teacher = weights.load(name, depth=tap)
+        teacher = teacher.to(images.device, memory_format=torch.channels_last)
+        everything = torch.arange(teacher.taps[tap].channels, device=images.device)
+        whole = Target(teacher, tap, pooled, everything, torch.ones(1, device=images.device))
         power = whole(images, centre, units(student, layer)).clamp(min=0).square().mean((0, 2, 3))
         chosen = power.topk(channels).indices.sort().values
         scale = power[chosen].clamp(min=1e-3 * power.mean()).rsqrt()[:, None, None]
@@ -151,7 +154,7 @@ def solve(student: vggm.VGGM, layer: str, team: list[Target], images: Tensor) ->
         wanted = torch.cat([target(part, centre, size) for target in team], dim=1)
         for x, stride, dilation, step in forms(student, layer, part):
             rows = _rows(unfold(x, convolution.kernel_size, dilation, stride=stride))
-            rows = torch.cat((rows, torch.ones(len(rows), 1)), dim=1)
+            rows = torch.cat((rows, rows.new_ones(len(rows), 1)), dim=1)
             squares += rows.T @ rows
             products += rows.T @ _rows(wanted[..., ::step, ::step].flatten(2))
     squares.diagonal()[:-1] += RIDGE * squares.diagonal()[:-1].mean()
@@ -167,6 +170,7 @@ def _rows(x):
 
 def unexplained(values: Tensor, target: Tensor) -> Tensor:
     """Share of a target's energy that is missed; below zero is as good as zero [2], equation 3."""
+    values, target = values.float(), target.float()
     missed = torch.where(target > 0, values - target, values.clamp(min=0))
     return missed.square().sum() / target.clamp(min=0).square().sum()
 
@@ -193,9 +197,10 @@ def rate(progress: float, step: int) -> float:
 class Course:
     """Student, optimiser and curve; everything that a checkpoint holds."""
 
-    def __init__(self, out: Path, seconds: float):
-        self.out, self.seconds = out, seconds
-        self.student = vggm.VGGM(vggm.Config(dense=True)).to(memory_format=torch.channels_last)
+    def __init__(self, out: Path, seconds: float, device: str = "cpu"):
+        self.out, self.seconds, self.device = out, seconds, torch.device(device)
+        self.student = vggm.VGGM(vggm.Config(dense=True))
+        self.student.to(self.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             {"params": [parameter]}
             for layer in ("conv2", "conv3")
@@ -209,7 +214,13 @@ class Course:
 
     def resume(self) -> None:
         """Go on where a stopped run was."""
-        state = torch.load(self.checkpoint, weights_only=True)
+        try:
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            raise ValueError(
+                f"distill: {self.checkpoint} is damaged; remove it to begin anew, "
+                "or choose another folder"
+            ) from error
         self.student.load_state_dict(state["student"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
@@ -217,7 +228,9 @@ class Course:
     @torch.no_grad()
     def begin(self, images: Tensor) -> None:
         """conv1 from the teachers, conv2 and conv3 solved; rates in proportion to the weights."""
-        begin(self.student)
+        begin(self.student.cpu())
+        self.student.to(self.device)
+        images = images.to(self.device)
         for layer in LEVELS:
             solve(self.student, layer, targets(self.student, layer, images), images)
         for group in self.optimiser.param_groups:
@@ -227,7 +240,8 @@ class Course:
         """One step of Adam -> (2, teachers) losses."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * rate(self.spent / self.seconds, self.step)
-        missed = losses(self.student, team, images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_halves(self.device)):
+            missed = losses(self.student, team, images)
         self.optimiser.zero_grad()
         missed.mean().backward()
         self.optimiser.step()
@@ -250,17 +264,23 @@ class Course:
         parts = {name: getattr(self, name).state_dict() for name in ("student", "optimiser")}
         torch.save(state | parts, draft)
         os.replace(draft, self.checkpoint)
-        half = {name: t.half().contiguous() for name, t in self.student.state_dict().items()}
+        student = self.student.state_dict()
+        half = {name: tensor.half().cpu().contiguous() for name, tensor in student.items()}
         save_file(half, self.out / "vggm.safetensors")
         draw(self.curve, self.out / "loss.png")
 
 
-def distill(photos: list[Path], out: Path, minutes: float) -> None:
+def fast_halves(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there."""
+    return device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+
+
+def distill(photos: list[Path], out: Path, minutes: float, device: str = "cpu") -> None:
     """Teach for so many minutes, all runs of this folder together; print and draw the curve."""
     out.mkdir(parents=True, exist_ok=True)
-    course = Course(out, 60 * minutes)
+    course = Course(out, 60 * minutes, device)
     sources = pictures.photographs(photos), pictures.rendered()
-    known = as_batch(islice(pictures.stream(0, SIDE, *sources), HELD_OUT))
+    known = as_batch(islice(pictures.stream(0, SIDE, *sources), HELD_OUT)).to(course.device)
     if course.checkpoint.exists():
         course.resume()
     else:
@@ -271,7 +291,7 @@ def distill(photos: list[Path], out: Path, minutes: float) -> None:
     recent = []
     while course.spent < course.seconds:
         started = time.monotonic()
-        recent.append(course.learn(next(loader), team))
+        recent.append(course.learn(next(loader).to(course.device), team))
         course.spent += time.monotonic() - started
         if len(recent) == REPORT:
             course.report(recent, measured(course.student, team, known))
@@ -329,8 +349,9 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=120, help="of learning, resumed runs added"
     )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda")
     arguments = parser.parse_args()
-    distill(arguments.photos, arguments.out, arguments.minutes)
+    distill(arguments.photos, arguments.out, arguments.minutes, arguments.device)
 
 
 if __name__ == "__main__":

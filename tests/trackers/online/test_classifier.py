@@ -77,3 +77,8 @@ def test_the_seed_decides_what_is_learned():
         scores.append(learner.scores(samples(0.0, seed=3).table))
     torch.testing.assert_close(scores[0], scores[1], rtol=0, atol=0)
     assert not torch.equal(scores[0], scores[2])
+
+
+def test_a_pool_smaller_than_its_share_of_a_mini_batch_is_refused():
+    with pytest.raises(ValueError, match=r"a pool of at least 96 negatives, .*got 64"):
+        Config(pool=64)

@@ -63,3 +63,10 @@ class Config:
     regression_aspect: float = 1.1  # scale of width and height apart
     regressed_overlap: float = 0.6  # least, of a box with the target, and with what it becomes
     regression_ridge: float = 1000.0  # in squares of the features' unit
+
+    def __post_init__(self):
+        if self.pool < self.batch_negatives:
+            raise ValueError(
+                f"online.Config: expected a pool of at least {self.batch_negatives} negatives, "
+                f"as many as a mini-batch takes of it, got {self.pool}"
+            )

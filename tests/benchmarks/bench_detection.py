@@ -1,0 +1,116 @@
+"""What a trunk is worth in a tracker: the second half of the measure of `bench_trunks`.
+
+    python -m tests.benchmarks.bench_detection --data FOLDER [--seeds 0 1 2] [--workers 2]
+
+`trackers.detection` is the same loop for every trunk, so what differs is the features'.
+A unit that is in the store is not computed again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from trackerlib import trackers
+from trackerlib.data import open_dataset
+from trackerlib.eval import runner
+from trackerlib.eval.report import Report, collect
+from trackerlib.eval.statistics import Summary, summarise
+from trackerlib.eval.store import Store
+from trackerlib.nets import weights
+
+TRUNKS = "random.conv3", "vggm.conv3", "squeezenet.fire5"
+REFERENCE = "squeezenet.fire5"
+MEASURES = "auc", "precision20"
+
+
+def specification(trunk: str) -> trackers.Spec:
+    """`name.tap` -> the tracker on that map."""
+    name, tap = trunk.split(".")
+    return trackers.parse(f"detection:trunk={name},tap={tap}")
+
+
+def available(trunk: str) -> bool:
+    """Whether its weights are there; if not, says why it is left out."""
+    name = trunk.split(".")[0]
+    try:
+        if name != "random":
+            weights.load(name)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{trunk} is left out: {error}")
+        return False
+    return True
+
+
+def means(report: Report, label: str, measure: str) -> tuple[dict, list]:
+    """Sequence -> mean over seeds; and for every seed the mean over sequences."""
+    by_seed: dict[int, list[float]] = {}
+    for (_, seed), score in report.of(label).items():
+        by_seed.setdefault(seed, []).append(getattr(score, measure))
+    return report.by_sequence(label, measure), [float(np.mean(v)) for v in by_seed.values()]
+
+
+def rows(report: Report, trunks: list[str]) -> list[dict]:
+    """What the book's table is made of."""
+    found = []
+    for trunk in trunks:
+        label = specification(trunk).label
+        row = {"row": trunk}
+        for measure in MEASURES:
+            sequences, seeds = means(report, label, measure)
+            row[measure] = {
+                "seeds": [round(value, 4) for value in seeds],
+                "sequences": {name: round(value, 4) for name, value in sequences.items()},
+            }
+        found.append(row)
+    return found
+
+
+def table(rows: list[dict]) -> None:
+    """Print means with 95 % intervals, the spread over seeds, and the paired differences."""
+    base = next((row for row in rows if row["row"] == REFERENCE), None)
+    columns = "mean", "spread of seeds", f"less {REFERENCE}"
+    print(f"{'trunk':20}{'measure':13}", "".join(f"{column:>26}" for column in columns))
+    for row in rows:
+        for measure in MEASURES:
+            scores, seeds = row[measure]["sequences"], row[measure]["seeds"]
+            spread = f"{np.std(seeds, ddof=1):.3f} of {len(seeds)}" if len(seeds) > 1 else "-"
+            others = base[measure]["sequences"] if base else {}
+            paired = {n: scores[n] - others[n] for n in scores.keys() & others.keys()}
+            cells = cell(summarise(scores)), spread, cell(summarise(paired)) if paired else "-"
+            print(f"{row['row']:20}{measure:13}", "".join(f"{text:>26}" for text in cells))
+
+
+def cell(summary: Summary) -> str:
+    return f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
+    parser.add_argument("--split", default="all", help="of the data set, or names of sequences")
+    parser.add_argument("--trunks", nargs="+", default=TRUNKS, metavar="NAME.TAP")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--store", type=Path, default="build/detection", help="folder of results")
+    parser.add_argument("--json", type=Path, help="write the means of all sequences there")
+    arguments = parser.parse_args(words)
+    data = open_dataset(arguments.data, arguments.split)
+    trunks = [trunk for trunk in arguments.trunks if available(trunk)]
+    specs = [specification(trunk) for trunk in trunks]
+    jobs = runner.plan(specs, data, seeds=arguments.seeds)
+    store = Store(arguments.store)
+    runner.run(jobs, store, arguments.workers)
+    report = collect(jobs, data, store)
+    if len(report.missing):
+        raise SystemExit(report.missing.to_string(index=False))
+    found = rows(report, trunks)
+    table(found)
+    if arguments.json:
+        about = "make bench-trunks; trackerlib/trackers/detection.py is the tracker"
+        arguments.json.write_text(json.dumps({"about": about, "rows": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
