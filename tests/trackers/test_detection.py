@@ -55,7 +55,7 @@ class Picture(Trunk):
 @pytest.fixture
 def trunk(monkeypatch):
     def use(trunk):
-        monkeypatch.setattr(detection, "_trunk", lambda *_: trunk)
+        monkeypatch.setattr(detection.inference, "load", lambda *_: trunk)
 
     use(Layer().requires_grad_(False))
     return use

@@ -8,10 +8,13 @@ bfloat16  compiled, in numbers of 8 binary digits, for processors that multiply
 """
 
 import shutil
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from trackerlib.nets import vggm, weights
+from trackerlib.nets.registry import registry
 from trackerlib.nets.trunk import Trunk
 
 MODES = ("float32", "compiled", "bfloat16")
@@ -53,3 +56,19 @@ class Inference:
         images = images.contiguous(memory_format=torch.channels_last)
         parts = [self.run(part, *taps) for part in images.split(self.chunk or len(images))]
         return tuple(torch.cat(maps).float() for maps in zip(*parts, strict=True))
+
+
+@lru_cache(maxsize=2)
+def load(name: str, device: str, mode: str = "auto", seed: int = 0) -> Inference:
+    """A trunk by its name in the registry of weights, or "random": VGG-M before any training.
+
+    VGG-M comes in its dense form. Loaded and compiled once for all that ask for it.
+    Raises what `weights.load` does.
+    """
+    if name == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Inference(vggm.VGGM(vggm.Config(dense=True)), device, mode)
+    entry = registry().get(name)
+    dense = {"dense": True} if entry and entry.network == "vggm" else {}
+    return Inference(weights.load(name, **dense), device, mode)

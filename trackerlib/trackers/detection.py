@@ -8,17 +8,14 @@ A measure of trunks: whatever network makes the map, the rest stays the same.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch.nn.functional import pad
 
 from trackerlib.boxes import centres, first_box, xywh_to_xyxy
-from trackerlib.nets import vggm, weights
+from trackerlib.nets import inference
 from trackerlib.nets.head import Head
-from trackerlib.nets.inference import Inference
-from trackerlib.nets.registry import registry
 from trackerlib.ops.crop_and_resize import crop_and_resize
 from trackerlib.ops.roi_align import roi_align
 from trackerlib.trackers import online
@@ -53,7 +50,7 @@ class Tracker:
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config, self.device, self.seed = config or Config(), device, seed
-        self.trunk = _trunk(self.config.trunk, seed, device, self.config.mode)
+        self.trunk = inference.load(self.config.trunk, device, self.config.mode, seed)
         if self.config.tap not in self.trunk.taps:
             raise ValueError(
                 f"detection.Tracker: expected tap among {', '.join(self.trunk.taps)}, the maps of "
@@ -163,15 +160,3 @@ class Tracker:
         near = self.positives.latest(frames)
         far = self.negatives.latest(self.config.short_term)
         self.classifier.learn(near, far, self.config.rate, self.config.iterations)
-
-
-@lru_cache(maxsize=2)
-def _trunk(name, seed, device, mode):
-    """Loaded and compiled once for all sequences of a process."""
-    if name == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return Inference(vggm.VGGM(vggm.Config(dense=True)), device, mode)
-    entry = registry().get(name)
-    dense = {"dense": True} if entry and entry.network == "vggm" else {}
-    return Inference(weights.load(name, **dense), device, mode)
