@@ -20,7 +20,7 @@ from trackerlib.eval.statistics import Summary, summarise
 from trackerlib.eval.store import Store
 from trackerlib.nets import weights
 
-TRUNKS = "random.conv3", "vggm.conv3", "squeezenet.fire5"
+TRUNKS = "vggm.conv3", "squeezenet.fire5"
 REFERENCE = "squeezenet.fire5"
 MEASURES = "auc", "precision20"
 
