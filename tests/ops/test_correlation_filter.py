@@ -363,3 +363,10 @@ def test_a_gpu_gives_the_same_through_the_operator():
     actual = cf.cross_correlation(*pair)
     assert_close(actual.cpu(), cf.cross_correlation(xf, zf))
     torch.library.opcheck(torch.ops.trackerlib.cross_correlation, pair)
+
+
+def test_the_hann_window_is_numpys_and_zero_at_the_border():
+    expected = np.outer(np.hanning(5), np.hanning(8))
+    torch.testing.assert_close(
+        cf.hann((5, 8)).double(), torch.from_numpy(expected), atol=1e-6, rtol=0
+    )

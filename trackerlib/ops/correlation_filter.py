@@ -37,6 +37,15 @@ def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
     return torch.exp(-0.5 / sigma**2 * (rows[:, None] + columns))
 
 
+def hann(size: tuple[int, int]) -> torch.Tensor:
+    """The window (H, W) that fades a map out towards its border, where it is zero.
+
+    Source: [1] section 8.1, the cosine window.
+    """
+    rows, columns = (torch.hann_window(n, periodic=False) for n in size)
+    return rows[:, None] * columns
+
+
 def spectrum(features: torch.Tensor) -> torch.Tensor:
     """Real maps (..., H, W) -> (..., H, W // 2 + 1) complex64, or complex128 of float64.
 

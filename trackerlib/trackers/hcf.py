@@ -77,8 +77,7 @@ class Tracker:
         self.window = search_window(self.box[2:], frame.shape[1::-1], config)
         width, height = (int(side) // config.cell for side in self.window)
         self.size = height, width
-        hann = [torch.hann_window(n, periodic=False, device=self.device) for n in self.size]
-        self.hann = hann[0][:, None] * hann[1]
+        self.hann = cf.hann(self.size).to(self.device)
         sigma = config.label_sigma * np.sqrt(self.box[2:].prod()) / config.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
         self.xf = self._spectra(frame)
@@ -87,9 +86,11 @@ class Tracker:
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> np.ndarray:
         """Find the target in the next frame (H, W, 3), learn its new looks -> box (4,)."""
-        rows, columns = cf.peak(self._respond(self._spectra(frame)))
+        seen = self._spectra(frame)
+        rows, columns = cf.peak(self._respond(seen))
         self.box[:2] += np.array([columns, rows]) * self.config.cell
-        rate, spectra = self.config.learning_rate, self._spectra(frame)
+        rate = self.config.learning_rate
+        spectra = self._spectra(frame) if rows or columns else seen
         self.xf = [cf.update(*pair, rate) for pair in zip(self.xf, spectra, strict=True)]
         trained = map(self._train, spectra)
         self.alphaf = [cf.update(*pair, rate) for pair in zip(self.alphaf, trained, strict=True)]

@@ -94,8 +94,7 @@ class Tracker:
         self.window = (target * (1 + config.padding)).astype(int)  # width, height
         width, height = (int(side) // config.cell for side in self.window)
         self.size = height, width
-        hann = [torch.hann_window(n, periodic=False, device=self.device) for n in self.size]
-        self.hann = hann[0][:, None] * hann[1]
+        self.hann = cf.hann(self.size).to(self.device)
         sigma = config.label_sigma * np.sqrt(target.prod()) / config.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
         self.xf = self._spectrum(frame)

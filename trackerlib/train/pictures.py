@@ -83,8 +83,8 @@ def _shrunk(image):
 def rendered(step: int = 40) -> list[np.ndarray]:
     """Every `step`-th frame of the renderer's scenes, filmed from elsewhere than the benchmark's.
 
-    The camera stands still, at an angle and a distance that it has in no sequence of
-    the embedded benchmark.
+    The camera stands still, turned by 20 to 40 degrees: no frame is one of the embedded
+    benchmark's.
     """
     rng, frames = np.random.default_rng(0), []
     for name in sorted(SHOTS):
