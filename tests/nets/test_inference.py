@@ -47,3 +47,10 @@ def test_the_processor_decides_the_precision(monkeypatch, amx, mode):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="float16"):
         Inference(weights.load("vggm"), mode="float16")
+
+
+def test_a_trunk_is_loaded_once_whatever_the_seed_but_a_random_one_is_not():
+    first, again = (inference.load("vggm", "cpu", "float32", seed) for seed in (1, 2))
+    assert first is again
+    one, other = (inference.load("random", "cpu", "float32", seed) for seed in (1, 2))
+    assert not torch.equal(one.trunk.conv1.weight, other.trunk.conv1.weight)

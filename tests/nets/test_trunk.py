@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trackerlib.nets import googlenet, squeezenet, vgg19, vggm
-from trackerlib.nets.trunk import Tap, Window, tap
+from trackerlib.nets.trunk import Tap, Window, border, tap, tiling
 
 TRUNKS = {
     "vggm": vggm.VGGM(),
@@ -97,3 +97,17 @@ def test_the_smallest_image_has_one_unit():
 
 def test_a_tap_reads_as_its_numbers():
     assert vggm.VGGM().taps["conv1"] == Tap(2, 7, 3.5, 96)
+
+
+@pytest.mark.parametrize("name", ["conv1", "conv2", "conv3"])
+def test_units_tile_a_square(name):
+    """Each stands in the middle of its own square of one stride, to within half a pixel."""
+    dense = vggm.VGGM(vggm.Config(dense=True))
+    taps = [dense.taps["conv1"], dense.taps["conv2"], dense.taps["conv3"]]
+    around, tap = border(taps, 64), dense.taps[name]
+    columns = tap.centre + tap.stride * torch.arange(200.0)  # of the units, in the image
+    places = tiling(columns.expand(200, 200), tap, 64, around)[0] - around
+    assert len(places) == 64 // tap.stride
+    expected = (torch.arange(len(places)) + 0.5) * tap.stride
+    torch.testing.assert_close(places, expected, rtol=0, atol=0.5)
+    assert columns[0] <= around + tap.stride

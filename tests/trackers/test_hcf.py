@@ -77,7 +77,7 @@ def test_one_frame_equals_an_independent_computation(moving):
         torch.testing.assert_close(tracker.alphaf[level], expected, rtol=1e-3, atol=1e-3)
         response = np.fft.ifft2(alphaf * (zf * xf.conj()).sum(0) / old.size).real
         fused, weight = fused + weight * response / response.max(), 2 * weight
-    ours = tracker._respond(tracker._spectra(frames[1])).double()
+    ours = tracker._respond(tracker._spectra(tracker._maps(frames[1]))).double()
     torch.testing.assert_close(ours, torch.from_numpy(fused), rtol=1e-3, atol=1e-3)
     row, column = np.unravel_index(fused.argmax(), fused.shape)
     shift = [(n + size // 2) % size - size // 2 for n, size in ((column, columns), (row, rows))]
@@ -109,6 +109,10 @@ def test_unusable_settings_and_boxes_are_refused(moving):
         ValueError, match=r"levels among conv1, conv2, conv3, joined by \+, got fire5"
     ):
         Tracker(replace(PLAIN, levels="conv1+fire5"))
+    with pytest.raises(ValueError, match=r"hcf.Config: expected fade from 0 to 10, got -1"):
+        replace(PLAIN, fade=-1)
+    with pytest.raises(ValueError, match=r"strides \[2, 8, 8\] divide, got 220"):
+        Tracker(replace(PLAIN, side=220))
     with pytest.raises(ValueError, match="first_box: expected"):
         start(frames, [[10, 10, 4, 30]])
 

@@ -45,7 +45,7 @@ def test_numbers_survive_their_text(sigma, cell):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kfc", r"expected a tracker among detection, hcf, identity, kcf.*, got 'kfc'"),
+        ("kfc", r"expected a tracker among detection, hcf, identity, kcf, msdat.*, got 'kfc'"),
         ("kcf:kernal=linear", r"field among features, kernel.*, got 'kernal=linear'"),
         ("kcf:linear", r"expected field=value .*, got 'linear'"),
         ("kcf:padding=wide", r"expected a value of type float, got 'wide'"),

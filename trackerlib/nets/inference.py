@@ -58,17 +58,26 @@ class Inference:
         return tuple(torch.cat(maps).float() for maps in zip(*parts, strict=True))
 
 
-@lru_cache(maxsize=2)
 def load(name: str, device: str, mode: str = "auto", seed: int = 0) -> Inference:
     """A trunk by its name in the registry of weights, or "random": VGG-M before any training.
 
+    seed  of the random one
+
     VGG-M comes in its dense form. Loaded and compiled once for all that ask for it.
-    Raises what `weights.load` does.
+    Raises what `weights.load` does, and ValueError for weights that are no trunk's.
     """
+    return _load(name, device, mode, seed if name == "random" else 0)
+
+
+@lru_cache(maxsize=2)
+def _load(name, device, mode, seed):
     if name == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Inference(vggm.VGGM(vggm.Config(dense=True)), device, mode)
     entry = registry().get(name)
     dense = {"dense": True} if entry and entry.network == "vggm" else {}
-    return Inference(weights.load(name, **dense), device, mode)
+    trunk = weights.load(name, **dense)
+    if not isinstance(trunk, Trunk):
+        raise ValueError(f"inference.load: expected the name of a trunk, got {name!r}")
+    return Inference(trunk, device, mode)

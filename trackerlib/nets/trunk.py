@@ -4,6 +4,7 @@ A trunk turns frames into feature maps. It is a chain of steps, each of which en
 at a tap: a map that can be asked for by name.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -42,6 +43,27 @@ def tap(windows: Iterable[Window], channels: int) -> Tap:
         centre += (reach / 2 - window.padding) * stride
         stride *= window.stride
     return Tap(stride, field, centre, channels)
+
+
+def border(taps: Iterable[Tap], side: int) -> int:
+    """Pixels that an image needs around a square of `side` for units of all taps to tile it.
+
+    A tap's units tile a square when their own squares, of one stride, fill it. With padding
+    they do so at once; without, none stands at the image's edge.
+
+    Raises ValueError for a side that is no multiple of a stride.
+    """
+    strides = [tap.stride for tap in taps]
+    if any(side % stride for stride in strides):
+        raise ValueError(f"border: expected a side that strides {strides} divide, got {side}")
+    return max(0, *(math.ceil(tap.centre - tap.stride / 2) for tap in taps))
+
+
+def tiling(features: Tensor, tap: Tap, side: int, border: int) -> Tensor:
+    """Of a map (..., h, w) of an image of side + 2 * border pixels, the units on the square."""
+    first = round((border - tap.centre) / tap.stride + 0.5)
+    units = slice(first, first + side // tap.stride)
+    return features[..., units, units]
 
 
 class Trunk(nn.Module):

@@ -1,4 +1,4 @@
-"""Pretrained weights: fetched or added by hand, verified, and loaded into their trunks.
+"""Pretrained weights: fetched or added by hand, verified, and loaded into their networks.
 
 A file is verified before it takes its place, and again before it is loaded. It is
 written beside its place and renamed, so that what was there stays until what comes
@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trackerlib.data.fetch import LIMIT, download
-from trackerlib.nets import formats, googlenet, squeezenet, vgg19, vggm
+from trackerlib.nets import adaptation, formats, googlenet, squeezenet, vgg19, vggm
 from trackerlib.nets.registry import Entry, digest, locate, record, registry
-from trackerlib.nets.trunk import Trunk
 
 COMMAND = "python -m trackerlib weights"
 
 
 class Network(NamedTuple):
-    """A trunk, its configuration, and all layers of the network that it is cut from."""
+    """A trunk or what is grafted onto it, its configuration, all layers of the whole network."""
 
-    trunk: type[Trunk]
+    module: type[nn.Module]
     config: type
     layers: set[str]
 
@@ -39,11 +38,12 @@ NETWORKS = {
         squeezenet.SqueezeNet, squeezenet.Config, {*squeezenet.CHANNELS, "conv10"}
     ),
     "googlenet": Network(googlenet.GoogLeNet, googlenet.Config, {*googlenet.CHANNELS, "loss3"}),
+    "adaptation": Network(adaptation.Adaptation, adaptation.Config, set()),
 }
 
 
-def load(name: str, **config) -> Trunk:
-    """A trunk with its weights, float32 on the CPU, in eval mode, without gradients.
+def load(name: str, **config) -> nn.Module:
+    """A trunk, or adaptation layers: float32 on the CPU, in eval mode, without gradients.
 
     name    of an entry of the registry
     config  fields of the network's Config in place of those that the entry gives:
@@ -54,9 +54,9 @@ def load(name: str, **config) -> Trunk:
     FileNotFoundError, with how to get it, if the file is not there.
     """
     entry = _entry(name)
-    trunk = _built(entry, config)
-    _fill(trunk, read(name), entry)
-    return trunk.eval().requires_grad_(False)
+    network = _built(entry, config)
+    _fill(network, read(name), entry)
+    return network.eval().requires_grad_(False)
 
 
 def read(name: str) -> dict[str, Tensor]:
@@ -230,7 +230,7 @@ def _place(path, entry):
         copy.replace(final)
 
 
-def _built(entry, config) -> Trunk:
+def _built(entry, config) -> nn.Module:
     network = NETWORKS[_of(NETWORKS, entry.network, "network")]
     config = {**entry.config, **config}
     kinds = {field.name: field.type for field in dataclasses.fields(network.config)}
@@ -239,12 +239,12 @@ def _built(entry, config) -> Trunk:
         if type(value) is not kind:
             raise ValueError(f"weights: expected {name} of type {kind.__name__}, got {value!r}")
     with torch.random.fork_rng(devices=[]):  # weights that are replaced take no random numbers
-        return network.trunk(network.config(**config))
+        return network.module(network.config(**config))
 
 
-def _fill(trunk, tensors, entry):
-    wanted = trunk.state_dict()
-    beyond = NETWORKS[entry.network].layers - trunk.taps.keys()
+def _fill(network, tensors, entry):
+    wanted = network.state_dict()
+    beyond = NETWORKS[entry.network].layers - {name.split(".")[0] for name in wanted}
     lacks = [name for name in wanted if name not in tensors]
     foreign = [name for name in tensors.keys() - wanted if name.split(".")[0] not in beyond]
     shapes = [
@@ -256,7 +256,7 @@ def _fill(trunk, tensors, entry):
     if any(found.values()):
         told = "; ".join(f"{what} {', '.join(sorted(it)[:4])}" for what, it in found.items() if it)
         raise ValueError(
-            f"load: {entry.file} does not hold {entry.network} with {trunk.config}: {told}. "
+            f"load: {entry.file} does not hold {entry.network} with {network.config}: {told}. "
             "It is a file of another network, or of less of this one"
         )
-    trunk.load_state_dict({name: tensors[name] for name in wanted})
+    network.load_state_dict({name: tensors[name] for name in wanted})

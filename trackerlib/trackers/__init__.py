@@ -25,6 +25,7 @@ import numpy as np
 from trackerlib.nets.registry import registry
 
 LIBRARY = Path(__file__).resolve().parents[1]
+WEIGHTS = "trunk", "adaptation"  # fields of a Config that name weights in the registry
 
 
 class TrackerLike(Protocol):
@@ -65,9 +66,9 @@ class Spec:
     def code(self) -> str:
         """Hash of the library's code that the tracker runs, comments apart, and of its weights."""
         code = _code_hash(f"trackerlib.trackers.{self.module}")
-        trunk = getattr(self.config, "trunk", None)
-        entry = registry().get(trunk) if trunk else None
-        return f"{code}-{(entry.sha256 or entry.git_blob)[:8]}" if entry else code
+        known, settings = registry(), self.settings()
+        entries = [known.get(settings.get(field)) for field in WEIGHTS]
+        return "-".join([code, *((e.sha256 or e.git_blob)[:8] for e in entries if e)])
 
 
 def parse(text: str) -> Spec:

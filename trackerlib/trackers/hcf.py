@@ -8,19 +8,32 @@
 A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.functional import interpolate
 
 from trackerlib.boxes import centres, first_box
 from trackerlib.data.crops import crop
 from trackerlib.nets import inference
-from trackerlib.nets.trunk import Tap
+from trackerlib.nets.trunk import border, tiling
 from trackerlib.ops import correlation_filter as cf
 
+RANGES = {  # least and greatest, inclusive
+    "side": (8, 4096),
+    "cell": (1, 64),
+    "fade": (0, 10),
+    "padding": (0, 10),
+    "large": (0, np.inf),
+    "large_padding": (0, 10),
+    "tall": (0, np.inf),
+    "tall_padding": (0, 10),
+    "regularisation": (1e-12, 1e6),
+    "learning_rate": (0, 1),
+    "label_sigma": (1e-3, 10),
+}
 LEAST_CELLS = 3  # per side of the search window: the Hann window is zero on the outer ones
 
 
@@ -43,12 +56,18 @@ class Config:
     learning_rate: float = 0.01  # share of the newest frame in the model
     label_sigma: float = 0.1  # width of the label, in sqrt(w * h) of the target
 
+    def __post_init__(self):
+        in_range(self, RANGES)
+
 
 class Tracker:
-    """HCF on any trunk and device. The size of the box stays what it was."""
+    """HCF on any trunk and device. The size of the box stays what it was.
+
+    passes  how often a frame has gone through the trunk
+    """
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
-        self.config, self.device = config or Config(), device
+        self.config, self.device, self.passes = config or Config(), device, 0
         self.trunk = inference.load(self.config.trunk, device, self.config.mode, seed)
         self.levels = self.config.levels.split("+")
         unknown = [name for name in self.levels if name not in self.trunk.taps]
@@ -57,9 +76,8 @@ class Tracker:
                 f"hcf.Tracker: expected levels among {', '.join(self.trunk.taps)}, joined by +, "
                 f"got {', '.join(unknown)}"
             )
-        # Trunks without padding have no units at the border: they see more than the window.
-        taps = [self.trunk.taps[name] for name in self.levels]
-        self.border = max(0, *(int(np.ceil(tap.centre - tap.stride / 2)) for tap in taps))
+        self.taps = [self.trunk.taps[name] for name in self.levels]
+        self.border = border(self.taps, self.config.side)
 
     @torch.inference_mode()
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
@@ -77,20 +95,21 @@ class Tracker:
         self.window = search_window(self.box[2:], frame.shape[1::-1], config)
         width, height = (int(side) // config.cell for side in self.window)
         self.size = height, width
+        self.margin = self._margin()
         self.hann = cf.hann(self.size).to(self.device)
         sigma = config.label_sigma * np.sqrt(self.box[2:].prod()) / config.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
-        self.xf = self._spectra(frame)
+        self.xf = self._spectra(self._maps(frame))
         self.alphaf = [self._train(xf) for xf in self.xf]
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> np.ndarray:
         """Find the target in the next frame (H, W, 3), learn its new looks -> box (4,)."""
-        seen = self._spectra(frame)
-        rows, columns = cf.peak(self._respond(seen))
-        self.box[:2] += np.array([columns, rows]) * self.config.cell
+        maps = self._maps(frame)
+        shift = cf.peak(self._respond(self._spectra(maps)))
+        self.box[:2] += np.array(shift[::-1]) * self.config.cell
+        spectra = self._spectra(*self._again(frame, maps, shift))
         rate = self.config.learning_rate
-        spectra = self._spectra(frame) if rows or columns else seen
         self.xf = [cf.update(*pair, rate) for pair in zip(self.xf, spectra, strict=True)]
         trained = map(self._train, spectra)
         self.alphaf = [cf.update(*pair, rate) for pair in zip(self.alphaf, trained, strict=True)]
@@ -109,26 +128,53 @@ class Tracker:
         kernel = cf.linear_correlation(xf, xf, self.size)
         return cf.train(kernel, self.yf, self.config.regularisation)
 
-    def _spectra(self, frame):
-        """Level by level, the spectrum (C, H, W // 2 + 1) of the window around the box."""
-        maps = self._maps(frame)
-        return [cf.spectrum(features * self.hann) for features in maps]
+    def _margin(self):
+        """Rows and columns of cells that are looked at on either side of the search window."""
+        return 0, 0
+
+    def _again(self, frame, maps, shift):
+        """Maps in which the search window, moved, lies `shift` cells from the middle."""
+        return self._maps(frame), (0, 0)
+
+    def _spectra(self, maps, shift=(0, 0)):
+        """Level by level, the spectrum (C, H, W // 2 + 1) of the search window."""
+        places = zip(self.size, self.margin, shift, strict=True)
+        rows, columns = (slice(m + s, m + s + cells) for cells, m, s in places)
+        return [cf.spectrum(features[..., rows, columns] * self.hann) for features in maps]
 
     def _maps(self, frame):
-        """Level by level, the map (C, H, W) on the filters' grid."""
+        """Level by level, a map (C, H, W) on the filters' grid, and `margin` cells around it."""
         config = self.config
+        size = [cells + 2 * more for cells, more in zip(self.size, self.margin, strict=True)]
+        window = self.window * (np.array(size) / self.size)[::-1]
         seen = config.side + 2 * self.border
-        span = np.rint(self.window * (seen / config.side)).astype(int)
+        span = np.rint(window * (seen / config.side)).astype(int)
         left, top = np.floor(centres(self.box) - span / 2).astype(int).tolist()
         patch = crop(frame, left, top, *span.tolist()).to(self.device)
         image = patch.permute(2, 0, 1)[None].float()
         image = interpolate(image, (seen, seen), mode="bilinear", antialias=True)
-        maps = self.trunk(image, *self.levels)
-        taps = [self.trunk.taps[name] for name in self.levels]
         inside = [
-            _inside(*pair, self.border, config.side) for pair in zip(maps, taps, strict=True)
+            tiling(features, tap, config.side, self.border)
+            for features, tap in zip(self.trunk(image, *self.levels), self.taps, strict=True)
         ]
-        return [interpolate(m, self.size, mode="bilinear", antialias=True)[0] for m in inside]
+        self.passes += 1
+        maps = self._reduced(inside)
+        return [interpolate(m, size, mode="bilinear", antialias=True)[0] for m in maps]
+
+    def _reduced(self, maps):
+        """Of the maps (1, C, h, w), the channels that the filters see: all."""
+        return maps
+
+
+def in_range(config, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ValueError for a field of a Config that is out of its range."""
+    for field, (least, greatest) in ranges.items():
+        value = getattr(config, field)
+        if not least <= value <= greatest:
+            raise ValueError(
+                f"{type(config).__module__.split('.')[-1]}.Config: expected {field} from "
+                f"{least:g} to {greatest:g}, got {value}"
+            )
 
 
 def search_window(target: np.ndarray, frame: tuple[int, int], config: Config) -> np.ndarray:
@@ -140,10 +186,3 @@ def search_window(target: np.ndarray, frame: tuple[int, int], config: Config) ->
     else:
         padding = config.padding
     return np.floor(target * (1 + padding)).astype(int)
-
-
-def _inside(features: Tensor, tap: Tap, border: int, side: int) -> Tensor:
-    """Of a map (1, C, h, w), the units whose squares of one stride tile the window."""
-    first = round((border - tap.centre) / tap.stride + 0.5)
-    units = slice(first, first + side // tap.stride)
-    return features[..., units, units]
