@@ -85,3 +85,50 @@ def test_a_stream_is_decided_by_its_seed():
 
     np.testing.assert_array_equal(first(1), first(1))
     assert (first(1) != first(2)).any()
+
+
+def test_films_show_their_targets_and_are_the_same_again():
+    seen, again = (pictures.filmed(["Twins", "Ride"], films=2, frames=2) for _ in range(2))
+    assert 4 <= len(seen) <= 8
+    assert len({frame.tobytes() for frame, _ in seen}) == len(seen)
+    for (frame, box), (other, _) in zip(seen, again, strict=True):
+        np.testing.assert_array_equal(frame, other)
+        assert (box[:2] + box[2:] / 2 >= 0).all()
+        assert (box[:2] + box[2:] / 2 <= frame.shape[1::-1]).all()
+
+
+def test_a_collage_shows_its_target_where_its_box_is():
+    thing = np.zeros((40, 60, 4), np.uint8)
+    thing[10:30, 5:50] = 0, 250, 0, 255  # what is transparent shows the photograph
+    photo = np.full((300, 400, 3), 90, np.uint8)
+    photo[::7] = 150
+    for seed in range(5):
+        frame, box = pictures.collage(np.random.default_rng(seed), [photo], [thing])
+        assert frame.shape == (240, 320, 3)
+        x, y, w, h = box.astype(int)
+        assert 0 <= x <= 320 - w and 0 <= y <= 240 - h
+        middle = frame[y + h // 2, x + w // 2]
+        np.testing.assert_array_equal(middle, [0, 250, 0])
+
+
+def test_cutouts_are_cropped_and_others_left_out(tmp_path):
+    image = np.zeros((300, 300, 4), np.uint8)
+    cv2.circle(image, (120, 140), 60, (10, 20, 200, 255), -1)
+    cv2.imwrite(str(tmp_path / "disc.png"), image)
+    cv2.imwrite(str(tmp_path / "solid.png"), np.full((200, 200, 4), 255, np.uint8))
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((200, 200, 3), 255, np.uint8))
+    cv2.imwrite(str(tmp_path / "icon.png"), image[::8, ::8])
+    (found,) = pictures.cutouts([tmp_path])
+    assert found.shape == (121, 121, 4)
+    np.testing.assert_array_equal(found[60, 60], [200, 20, 10, 255])
+
+
+def test_two_of_three_targets_are_collages():
+    film = np.zeros((4, 4, 3), np.uint8), np.array([1.0, 1, 2, 2])
+    thing = np.full((30, 30, 4), 255, np.uint8)
+    photo = np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8)
+    drawn = pictures.targets(0, [film], [photo], [thing])
+    small = [next(drawn)[0].shape == film[0].shape for _ in range(60)]
+    assert 10 <= sum(small) <= 30
+    alone = pictures.targets(0, [film], [photo], [])
+    assert all(next(alone)[0].shape == film[0].shape for _ in range(10))

@@ -13,21 +13,25 @@ benchmark is made from some of the same photographs.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from trackerlib.data.embedded.film import jpeg
+from trackerlib.data.embedded.film import jpeg, outline
 from trackerlib.data.embedded.motion import through
 from trackerlib.data.embedded.photos import GAMMA, photo
-from trackerlib.data.embedded.shot import Camera
+from trackerlib.data.embedded.shot import Camera, Shot
 from trackerlib.data.embedded.store import SHOTS
 
 LONGEST = 1024  # pixels; larger photographs are shrunk
 SHORTEST = 96  # pixels; smaller ones are icons
 EVEN = 12  # grey levels; standard deviation up to which a crop shows nothing
 TRIES = 4
+SOLID = 0.9  # share of a cut-out that is not transparent, from which it shows no outline
+FRAME = 320, 240  # width and height of a collage, pixels
+THING = 4.5, 7  # sqrt(w * h) of a thing in it, log2 pixels
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket", "hopper", "china", "flower")
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -81,23 +85,97 @@ def _shrunk(image):
 
 
 def rendered(step: int = 40) -> list[np.ndarray]:
-    """Every `step`-th frame of the renderer's scenes, filmed from elsewhere than the benchmark's.
-
-    The camera stands still, turned by 20 to 40 degrees: no frame is one of the embedded
-    benchmark's.
-    """
+    """Every `step`-th frame of the renderer's scenes, each filmed from `elsewhere`."""
     rng, frames = np.random.default_rng(0), []
     for name in sorted(SHOTS):
-        shot = SHOTS[name](severity=rng.uniform(0.2, 1.8))
-        x, y, zoom = *rng.uniform(-40, 40, 2), 2 ** rng.uniform(-0.6, 0.8)
-        roll = rng.choice([-1, 1]) * rng.uniform(20, 40)
-        shot = replace(shot, camera=Camera(through((0, x, y, zoom, roll))))
-        encoded = [jpeg(shot, index) for index in range(0, shot.frames, step)]
-        frames += [_decoded(np.frombuffer(code, np.uint8)) for code in encoded]
+        shot = elsewhere(name, rng)
+        frames += [_filmed(shot, index) for index in range(0, shot.frames, step)]
     return frames
 
 
-def _decoded(code):
+def filmed(
+    names: list[str], films: int = 4, frames: int = 8
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Frames (H, W, 3) uint8 RGB of the renderer's scenes, and the boxes (4,) of their targets.
+
+    films   of every scene, each from `elsewhere`
+    frames  of every film, at random; those that show less than half of the target are left out
+    """
+    seen = []
+    for film, name in product(range(films), names):
+        rng = np.random.default_rng((film, sorted(SHOTS).index(name)))
+        shot = elsewhere(name, rng)
+        for index in rng.integers(shot.frames, size=frames).tolist():
+            box, visible = outline(shot, index)
+            outside = np.maximum(-box[:2], 0) + np.maximum(box[:2] + box[2:] - shot.size, 0)
+            if visible >= 0.5 and (outside <= box[2:] / 4).all():
+                seen.append((_filmed(shot, index), box))
+    return seen
+
+
+def cutouts(folders: list[Path]) -> list[np.ndarray]:
+    """The pictures of folders that show one thing on a transparent ground -> (H, W, 4) uint8 RGBA.
+
+    Cropped to what is not transparent, which covers a part of the picture.
+    """
+    found = []
+    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.png")):
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if image is None or image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:
+            continue
+        x, y, w, h = cv2.boundingRect((image[..., 3] > 127).astype(np.uint8))
+        image = image[y : y + h, x : x + w]
+        if min(w, h) >= SHORTEST and (image[..., 3] > 127).mean() < SOLID:
+            found.append(cv2.cvtColor(_shrunk(image), cv2.COLOR_BGRA2RGBA))
+    return found
+
+
+def collage(
+    rng: np.random.Generator, photos: list[np.ndarray], things: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A frame (H, W, 3) uint8 RGB, a piece of a photograph with things pasted in; the box of one.
+
+    Up to three others lie behind it, wherever they fall.
+    """
+    frame = cv2.resize(crop(rng, photos, FRAME[0]), FRAME).astype(np.float32)
+    for _ in range(rng.integers(1, 5)):
+        thing = things[rng.integers(len(things))]
+        factor = 2 ** rng.uniform(*THING) / np.sqrt(np.prod(thing.shape[:2]))
+        thing = cv2.resize(thing, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        thing = thing[: FRAME[1], : FRAME[0]].astype(np.float32)
+        h, w = thing.shape[:2]
+        x, y = rng.integers(FRAME[0] - w + 1), rng.integers(FRAME[1] - h + 1)
+        place = frame[y : y + h, x : x + w]
+        place += thing[..., 3:] / 255 * (thing[..., :3] - place)
+    return np.rint(frame).astype(np.uint8), np.array([x, y, w, h], dtype=np.float64)
+
+
+def targets(seed: int, films: list, photos: list[np.ndarray], things: list[np.ndarray]):
+    """Endless frames with the boxes of their targets; if there are things, two of three collages.
+
+    films, photos, things   of `filmed`, `photographs` and `cutouts`
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        if things and rng.random() < 2 / 3:
+            yield collage(rng, photos, things)
+        else:
+            yield films[rng.integers(len(films))]
+
+
+def elsewhere(name: str, rng: np.random.Generator) -> Shot:
+    """A scene of the embedded benchmark in a film that is not.
+
+    The camera stands still, turned by 20 to 40 degrees: no frame is one of the benchmark's.
+    """
+    shot = SHOTS[name](severity=rng.uniform(0.2, 1.8))
+    x, y, zoom = *rng.uniform(-40, 40, 2), 2 ** rng.uniform(-0.6, 0.8)
+    roll = rng.choice([-1, 1]) * rng.uniform(20, 40)
+    return replace(shot, camera=Camera(through((0, x, y, zoom, roll))))
+
+
+def _filmed(shot, index):
+    code = np.frombuffer(jpeg(shot, index), np.uint8)
     return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
@@ -159,8 +237,13 @@ def _square(rng, pictures, side):
 
 
 def disturbed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Mirrored, in other light and colours, grey, blurred, noisy -> float32, 0 to 255."""
-    image = image[:, :: rng.choice([-1, 1])].astype(np.float32)
+    """Mirrored or not, and as another camera sees it -> float32, 0 to 255."""
+    return developed(rng, image[:, :: rng.choice([-1, 1])])
+
+
+def developed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """In other light and colours, grey, blurred, noisy -> float32, 0 to 255."""
+    image = image.astype(np.float32)
     if rng.random() < 0.15:
         image[:] = image.mean(axis=2, keepdims=True)
     if rng.random() < 0.3:

@@ -1,0 +1,362 @@
+"""Learn MSDAT's adaptation layers: which mixtures of a trunk's channels tell where a target is.
+
+    python -m trackerlib.train.adaptation --trunk vggm --levels conv1+conv2+conv3 \\
+        --photos FOLDER --out FOLDER --minutes 20
+
+The trunk stays as it is. On each level a branch of its own learns, under a head that is
+thrown away afterwards, to say for every place of a search window whether the target is
+there and how far from it [1]. It begins as the projection onto the level's principal
+components, which keeps the most of what a linear correlation filter sees. In the end all
+mixtures are made equally loud, so that the filter listens to each.
+
+Windows are cut out of films of the renderer's scenes that are not in the embedded
+benchmark, and, with --photos, out of collages: photographs of these folders into which
+those with a transparent ground are pasted. The trunk takes most of the time, so its maps
+stay on a shelf and teach several times. The curve is in <out>/loss.png; a run that was
+stopped goes on from <out>/checkpoint.pt, and the layers are written to
+<out>/adaptation.safetensors:
+
+    python -m trackerlib weights add <out>/adaptation.safetensors --name my-msdat \\
+        --format safetensors --network adaptation --config trunk=vggm levels=conv1+conv2+conv3
+
+[1] Wang, Li, Lu, Wang: Robust and real-time deep tracking via multi-scale domain
+    adaptation. ICME 2017, sections 3.2 and 3.3.
+"""
+
+import argparse
+import json
+import math
+import os
+import time
+from collections import deque
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trackerlib.boxes import centres
+from trackerlib.data.crops import crop
+from trackerlib.data.embedded.store import SHOTS
+from trackerlib.nets import inference
+from trackerlib.nets.adaptation import KERNELS, Adaptation, Config
+from trackerlib.nets.losses import default_boxes, msdat_loss
+from trackerlib.nets.trunk import border, tiling
+from trackerlib.train import pictures
+
+SIDE = 224  # what the trunk sees of a search window, pixels; as the tracker's
+PADDING = 1.8  # of the search window, in targets; as the tracker's
+REACH = 0.3  # how far from the middle a target stands at most, in windows
+HELD_OUT = ("Carton", "Ride")  # scenes that measure, never teach
+HOLD_OUT = 10  # of photographs and of cut-outs, one of so many measures
+BATCH = 16  # windows per step
+FRESH = 2  # of them new; the others have taught before
+SHELF = 256  # windows whose maps are kept
+SOLVED_ON = 48  # windows from which principal components and loudness are found
+MEASURED_ON = 32  # windows of the held-out scenes
+KERNEL = 7  # of the head, spread so that it covers the target
+RATE = 0.002  # Adam's greatest, in root mean squares of the weights
+HEAD_RATE = 1e-3
+WARM_UP = 50  # steps
+REPORT = 50  # steps between two points of the curve
+
+
+class Window(NamedTuple):
+    """A search window as the trunk sees it, and where in it the target is."""
+
+    image: np.ndarray  # (seen, seen, 3) float32 RGB, 0 to 255
+    centre: np.ndarray  # (2,) x, y of the target, in windows from the upper left corner
+
+
+def window(rng: np.random.Generator, frame: np.ndarray, box: np.ndarray, around: int) -> Window:
+    """Cut a search window out of a frame, the target anywhere up to REACH from its middle.
+
+    around  pixels that the trunk needs beside the SIDE of the window
+    """
+    size = box[2:] * (1 + PADDING)
+    offset = rng.uniform(-REACH, REACH, 2)
+    span = np.rint(size * (1 + 2 * around / SIDE)).astype(int)
+    left, top = np.floor(centres(box) - offset * size - span / 2).astype(int)
+    seen = SIDE + 2 * around
+    patch = crop(frame, int(left), int(top), *span.tolist()).numpy()
+    way = cv2.INTER_AREA if span.min() > seen else cv2.INTER_LINEAR
+    image = cv2.resize(patch, (seen, seen), interpolation=way)
+    exact = (centres(box) - (left, top)) / span  # in spans
+    centre = (exact - 0.5) * (seen / SIDE) + 0.5
+    if rng.random() < 0.5:
+        image, centre[0] = image[:, ::-1], 1 - centre[0]
+    return Window(pictures.developed(rng, image), centre)
+
+
+class Shelf:
+    """Windows as the trunk sees them; their maps are kept as long as there is room.
+
+    targets  endless frames with boxes
+    returns  by `take`: level -> maps (N, C, n, n), and the targets' places (N, 2) in windows
+    """
+
+    def __init__(self, trunk: inference.Inference, levels: list[str], targets, seed: int):
+        self.trunk, self.levels, self.targets = trunk, levels, targets
+        self.taps = [trunk.taps[level] for level in levels]
+        self.around = border(self.taps, SIDE)
+        self.rng = np.random.default_rng(seed)
+        self.kept = deque(maxlen=SHELF)
+
+    def put(self, count: int) -> None:
+        """Look at so many new windows."""
+        for _ in range(count):
+            image, centre = window(self.rng, *next(self.targets), self.around)
+            maps = self.trunk(torch.from_numpy(image).permute(2, 0, 1)[None], *self.levels)
+            tiles = [
+                tiling(m, tap, SIDE, self.around)[0].half()
+                for m, tap in zip(maps, self.taps, strict=True)
+            ]
+            self.kept.append((tiles, torch.from_numpy(centre).float()))
+
+    def take(self, chosen) -> tuple[dict[str, Tensor], Tensor]:
+        tiles, places = zip(*(self.kept[i] for i in chosen), strict=True)
+        maps = [torch.stack(level).float() for level in zip(*tiles, strict=True)]
+        return dict(zip(self.levels, maps, strict=True)), torch.stack(places)
+
+    def sample(self) -> dict[str, Tensor]:
+        """Maps of SOLVED_ON windows, or of as many as there are."""
+        return self.take(range(min(SOLVED_ON, len(self.kept))))[0]
+
+    def batch(self) -> tuple[dict[str, Tensor], Tensor]:
+        """FRESH new windows, and others that have taught before."""
+        self.put(FRESH if self.kept else BATCH)
+        new = range(len(self.kept) - FRESH, len(self.kept))
+        old = self.rng.choice(len(self.kept) - FRESH, BATCH - FRESH, replace=False)
+        return self.take([*new, *old.tolist()])
+
+
+@torch.no_grad()
+def begin(layers: Adaptation, maps: dict[str, Tensor]) -> None:
+    """Make every branch the projection onto its level's principal components.
+
+    The largest components lie in turn in the 3x3 and the 5x5 filters, in the middle of
+    them; the outputs have a mean square of 1, all channels together.
+    """
+    for level, features in maps.items():
+        rows = features.transpose(0, 1).flatten(1)  # (C, units)
+        values, vectors = torch.linalg.eigh((rows @ rows.T / rows.shape[1]).double())
+        convolutions = getattr(layers, level).values()
+        count = sum(convolution.out_channels for convolution in convolutions)
+        scale = (values[-count:].mean()).rsqrt()
+        strongest = (vectors.flip(1)[:, :count] * scale).T.float()
+        for place, convolution in enumerate(convolutions):
+            nn.init.zeros_(convolution.weight)
+            nn.init.zeros_(convolution.bias)
+            middle = convolution.kernel_size[0] // 2
+            convolution.weight[:, :, middle, middle] = strongest[place :: len(KERNELS)]
+
+
+@torch.no_grad()
+def equalised(layers: Adaptation, maps: dict[str, Tensor]) -> Adaptation:
+    """The same layers, each mixture with a mean square of 1 over the maps."""
+    layers = deepcopy(layers)
+    for level, features in maps.items():
+        scale = layers(features, level).square().mean((0, 2, 3)).clamp(min=1e-12).rsqrt()
+        convolutions = list(getattr(layers, level).values())
+        parts = scale.split([convolution.out_channels for convolution in convolutions])
+        for convolution, part in zip(convolutions, parts, strict=True):
+            convolution.weight *= part[:, None, None, None]
+            convolution.bias *= part
+    return layers
+
+
+def head(layers: Adaptation, level: str, units: int) -> nn.Conv2d:
+    """Of the dashed block in [1], Fig. 3: displacement and two scores for every default box."""
+    channels = sum(branch.out_channels for branch in getattr(layers, level).values())
+    spread = max(1, round(units / (1 + PADDING) / (KERNEL - 1)))
+    layer = nn.Conv2d(channels, 4, KERNEL, dilation=spread, padding=KERNEL // 2 * spread)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Course:
+    """Trunk, layers, heads, optimiser and curve; all but the trunk are in a checkpoint."""
+
+    def __init__(self, out: Path, seconds: float, config: Config, mode: str = "auto"):
+        self.out, self.seconds = out, seconds
+        self.trunk = inference.load(config.trunk, "cpu", mode)
+        self.layers = Adaptation(config).to(memory_format=torch.channels_last)
+        self.heads = nn.ModuleDict(
+            {level: head(self.layers, level, self.units(level)) for level in config.channels()}
+        )
+        rates = {self.layers: RATE, self.heads: HEAD_RATE}
+        self.optimiser = torch.optim.Adam(
+            {"params": [parameter], "peak": rates[part]}
+            for part in rates
+            for parameter in part.parameters()
+        )
+        self.step, self.spent, self.curve = 0, 0.0, []
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / "checkpoint.pt"
+
+    def units(self, level: str) -> int:
+        """Per side of a search window."""
+        return SIDE // self.trunk.taps[level].stride
+
+    def begin(self, maps: dict[str, Tensor]) -> None:
+        """Every branch becomes a projection; rates in proportion to its weights."""
+        begin(self.layers, maps)
+        for group in self.optimiser.param_groups:
+            (parameter,) = group["params"]
+            scale = float(parameter.detach().square().mean().sqrt())
+            group["peak"] *= scale if scale else 1
+
+    def resume(self) -> None:
+        """Go on where a stopped run was."""
+        try:
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            raise ValueError(
+                f"adaptation: {self.checkpoint} is damaged; remove it to begin anew, "
+                "or choose another folder"
+            ) from error
+        if state["config"] != asdict(self.layers.config):
+            raise ValueError(
+                f"adaptation: {self.checkpoint} is of {state['config']}, asked for was "
+                f"{asdict(self.layers.config)}; choose another folder"
+            )
+        for name in ("layers", "heads", "optimiser"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
+
+    def losses(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
+        """(levels, 2): objectness and displacement as in `msdat_loss`."""
+        rows = []
+        for level, features in maps.items():
+            predicted = self.heads[level](self.layers(features, level))
+            units = self.units(level)
+            boxes = default_boxes(places, units)
+            rows.append(torch.stack(msdat_loss(predicted, *boxes)))
+        return torch.stack(rows)
+
+    def learn(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
+        """One step of Adam -> (levels, 2) losses."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * rate(self.spent / self.seconds, self.step)
+        missed = self.losses(maps, places)
+        self.optimiser.zero_grad()
+        missed.sum().backward()
+        self.optimiser.step()
+        self.step += 1
+        return missed.detach()
+
+    def report(self, recent: list[Tensor], held_out: list) -> None:
+        """Print a point of the curve and keep it."""
+        point = {"step": self.step, "minutes": round(self.spent / 60, 2)}
+        point |= {"taught": torch.stack(recent).mean(0).tolist(), "held_out": held_out}
+        print(json.dumps(point), flush=True)
+        self.curve.append(point)
+
+    def save(self, maps: dict[str, Tensor]) -> None:
+        """Write the checkpoint whole or not at all, the curve, and the layers `equalised`."""
+        from safetensors.torch import save_file
+
+        draft = self.checkpoint.with_suffix(".draft")
+        state = {name: getattr(self, name) for name in ("step", "spent", "curve")}
+        state["config"] = asdict(self.layers.config)
+        parts = ("layers", "heads", "optimiser")
+        torch.save(state | {name: getattr(self, name).state_dict() for name in parts}, draft)
+        os.replace(draft, self.checkpoint)
+        layers = equalised(self.layers, maps).state_dict()
+        half = {name: tensor.half().contiguous() for name, tensor in layers.items()}
+        save_file(half, self.out / "adaptation.safetensors")
+        draw(self.curve, list(self.heads), self.out / "loss.png")
+
+
+def rate(progress: float, step: int) -> float:
+    """Factor of the learning rate: a linear start, then half a cosine to zero."""
+    return min(1, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+
+
+def learn(config: Config, folders: list[Path], out: Path, minutes: float) -> None:
+    """Learn for so many minutes, all runs of this folder together; print and draw the curve."""
+    out.mkdir(parents=True, exist_ok=True)
+    course = Course(out, 60 * minutes, config)
+    levels = config.levels.split("+")
+    taught, apart = sources(folders)
+    known = Shelf(course.trunk, levels, pictures.targets(0, *apart), seed=0)
+    known.put(MEASURED_ON)
+    if course.checkpoint.exists():
+        course.resume()
+    else:
+        first = Shelf(course.trunk, levels, pictures.targets(1, *taught), seed=1)
+        first.put(SOLVED_ON)
+        course.begin(first.sample())
+        course.report([torch.tensor(measured(course, known))], measured(course, known))
+    seed = 2 + course.step
+    shelf = Shelf(course.trunk, levels, pictures.targets(seed, *taught), seed)
+    recent = []
+    while course.spent < course.seconds:
+        started = time.monotonic()
+        recent.append(course.learn(*shelf.batch()))
+        course.spent += time.monotonic() - started
+        if len(recent) == REPORT:
+            course.report(recent, measured(course, known))
+            course.save(shelf.sample())
+            recent = []
+    course.save(shelf.sample())
+
+
+def sources(folders: list[Path]) -> tuple[tuple, tuple]:
+    """What teaches, and what is held out: films, photographs and cut-outs of either."""
+    photos, things = pictures.photographs(folders), pictures.cutouts(folders)
+    apart = pictures.filmed(HELD_OUT), photos[::HOLD_OUT], things[::HOLD_OUT]
+    del photos[::HOLD_OUT], things[::HOLD_OUT]
+    films = pictures.filmed([name for name in sorted(SHOTS) if name not in HELD_OUT])
+    return (films, photos, things), apart
+
+
+@torch.no_grad()
+def measured(course: Course, known: Shelf) -> list:
+    """Losses over windows that were not taught."""
+    chunks = torch.arange(len(known.kept)).split(BATCH)
+    parts = [course.losses(*known.take(chunk.tolist())) for chunk in chunks]
+    return torch.stack(parts).mean(0).tolist()
+
+
+def draw(curve: list[dict], levels: list[str], path: Path) -> None:
+    """Both losses of every level over the steps, as a picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    steps = [point["step"] for point in curve]
+    titles = "objectness loss (nat)", "displacement loss (1)"
+    for part, axes in enumerate(figure.subplots(1, 2)):
+        for row, level in enumerate(levels):
+            for which, style in (("taught", ":"), ("held_out", "-")):
+                values = [point[which][row][part] for point in curve]
+                axes.plot(steps, values, style, color=f"C{row}", label=f"{level}, {which}")
+        axes.set(xlabel="step", ylabel=titles[part], ylim=(0, None))
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Read the command line and learn."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
+    parser.add_argument("--levels", default="conv1+conv2+conv3", help="its taps, joined by +")
+    parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    arguments = parser.parse_args()
+    config = Config(arguments.trunk, arguments.levels)
+    learn(config, arguments.photos, arguments.out, arguments.minutes)
+
+
+if __name__ == "__main__":
+    main()
