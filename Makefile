@@ -4,16 +4,18 @@ BIN := .venv/bin
 READY := .venv/ready
 BUILD := build
 
-# make reproduce: a data set in OTB's folder format, and what to run on it
+# make reproduce: a template of book/reproduction, a data set in OTB's folder format, what to run
+TEMPLATE ?= otb_table
 DATA ?= embedded
-SPLIT ?= all
-TRACKERS ?= identity kcf
-PROTOCOL ?= ope
-SEEDS ?= 0
+SPLIT ?=
+TRACKERS ?=
+PROTOCOL ?=
+SEEDS ?=
 DEVICE ?= auto
 WORKERS ?= 1
 SCHEDULER ?=
 STORE ?=
+PARAMETERS ?=
 OUT ?= $(BUILD)/reproduce
 
 comma := ,
@@ -52,15 +54,15 @@ test: $(READY) ## run everything that is tested
 lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book
 
-reproduce: $(READY) ## the OTB table on your data: DATA= SPLIT= TRACKERS= WORKERS= ...
+reproduce: $(READY) ## a paper's tables on your data: TEMPLATE= DATA= SPLIT= TRACKERS= WORKERS= ...
 	mkdir -p "$(OUT)"
-	$(BIN)/papermill book/reproduction/otb_table.ipynb "$(OUT)/otb_table.ipynb" \
-	  -r data "$(DATA)" -r split "$(SPLIT)" -r trackers "$(TRACKERS)" -r protocol "$(PROTOCOL)" \
-	  -y "seeds: [$(subst $(space),$(comma),$(strip $(SEEDS)))]" \
-	  -r device "$(DEVICE)" -p workers $(WORKERS) \
-	  -r scheduler "$(SCHEDULER)" -r store "$(STORE)"
-	$(BIN)/jupyter nbconvert --to html "$(OUT)/otb_table.ipynb"
-	@echo "Open $(abspath $(OUT))/otb_table.html"
+	$(BIN)/papermill book/reproduction/$(TEMPLATE).ipynb "$(OUT)/$(TEMPLATE).ipynb" \
+	  -r data "$(DATA)" -r device "$(DEVICE)" -p workers $(WORKERS) \
+	  -r scheduler "$(SCHEDULER)" -r store "$(STORE)" $(if $(SPLIT),-r split "$(SPLIT)") \
+	  $(if $(TRACKERS),-r trackers "$(TRACKERS)") $(if $(PROTOCOL),-r protocol "$(PROTOCOL)") \
+	  $(if $(SEEDS),-y "seeds: [$(subst $(space),$(comma),$(strip $(SEEDS)))]") $(PARAMETERS)
+	$(BIN)/jupyter nbconvert --to html "$(OUT)/$(TEMPLATE).ipynb"
+	@echo "Open $(abspath $(OUT))/$(TEMPLATE).html"
 
 notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
 	$(BIN)/python -m trackerlib data render
@@ -78,10 +80,10 @@ bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the tr
 	$(BIN)/python -m tests.benchmarks.bench_nets --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 
 bench-trunks: $(READY) ## what trunks are worth for tracking, resumed if stopped: DATA= EVERY= SEEDS= ...
-	$(BIN)/python -m tests.benchmarks.bench_trunks --data "$(DATA)" --split "$(SPLIT)" \
+	$(BIN)/python -m tests.benchmarks.bench_trunks --data "$(DATA)" --split "$(or $(SPLIT),all)" \
 	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/trunks)"
-	$(BIN)/python -m tests.benchmarks.bench_detection --data "$(DATA)" --split "$(SPLIT)" \
-	  --seeds $(SEEDS) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/trunks)/detection"
+	$(BIN)/python -m tests.benchmarks.bench_detection --data "$(DATA)" --split "$(or $(SPLIT),all)" \
+	  --seeds $(or $(SEEDS),0) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/trunks)/detection"
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)
