@@ -4,8 +4,8 @@
 
 Per frame: milliseconds of the network, of the reduction of channels and of the rest (the
 filter, with the resizing of maps), passes, and the share of frames with one. Frames are
-in memory; the first ones, in which everything is compiled, do not count. VGG-19 has random
-weights, as fast as any.
+in memory; the first ones, in which everything is compiled, do not count. The weights of
+`vgg19-any` are random, as fast as any.
 
 `--accuracy FOLDER` gives AUC and precision of HCF, MSDAT and five random eighths instead, with
 the results in that folder; `--memory SPEC` the peak resident memory of 100 and of 500 frames.

@@ -8,7 +8,6 @@
 A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from trackerlib.data.crops import crop
 from trackerlib.nets import inference
 from trackerlib.nets.trunk import border, tiling
 from trackerlib.ops import correlation_filter as cf
+from trackerlib.trackers.kcf import LEAST_CELLS, in_range
 
 RANGES = {  # least and greatest, inclusive
     "side": (8, 4096),
@@ -34,7 +34,6 @@ RANGES = {  # least and greatest, inclusive
     "learning_rate": (0, 1),
     "label_sigma": (1e-3, 10),
 }
-LEAST_CELLS = 3  # per side of the search window: the Hann window is zero on the outer ones
 
 
 @dataclass(frozen=True)
@@ -164,17 +163,6 @@ class Tracker:
     def _reduced(self, maps):
         """Of the maps (1, C, h, w), the channels that the filters see: all."""
         return maps
-
-
-def in_range(config, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raise ValueError for a field of a Config that is out of its range."""
-    for field, (least, greatest) in ranges.items():
-        value = getattr(config, field)
-        if not least <= value <= greatest:
-            raise ValueError(
-                f"{type(config).__module__.split('.')[-1]}.Config: expected {field} from "
-                f"{least:g} to {greatest:g}, got {value}"
-            )
 
 
 def search_window(target: np.ndarray, frame: tuple[int, int], config: Config) -> np.ndarray:

@@ -6,6 +6,7 @@
 A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,12 +57,7 @@ class Config:
                     f"kcf.Config: expected {field} among {', '.join(known)}, "
                     f"got {getattr(self, field)!r}"
                 )
-        for field, (least, greatest) in RANGES.items():
-            value = getattr(self, field)
-            if value is not None and not least <= value <= greatest:
-                raise ValueError(
-                    f"kcf.Config: expected {field} from {least:g} to {greatest:g}, got {value}"
-                )
+        in_range(self, RANGES)
 
     def filled(self) -> "Config":
         """The same with numbers in place of None."""
@@ -133,3 +129,14 @@ class Tracker:
 
     def _train(self, xf):
         return cf.train(self._kernel(xf, xf), self.yf, self.config.regularisation)
+
+
+def in_range(config, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ValueError for a field of a Config that is neither None nor in its range."""
+    for field, (least, greatest) in ranges.items():
+        value = getattr(config, field)
+        if value is not None and not least <= value <= greatest:
+            raise ValueError(
+                f"{type(config).__module__.split('.')[-1]}.Config: expected {field} from "
+                f"{least:g} to {greatest:g}, got {value}"
+            )

@@ -10,6 +10,7 @@ import torch
 
 from trackerlib.nets import weights
 from trackerlib.trackers import hcf
+from trackerlib.trackers.kcf import in_range
 
 REDUCTION = 8  # channels of a level per channel of the filter's, [1] section 3.3
 
@@ -22,7 +23,7 @@ class Config(hcf.Config):
     larger: float = 0.1  # the input window beyond the search window; 0: two passes, as HCF
 
     def __post_init__(self):
-        hcf.in_range(self, hcf.RANGES | {"larger": (0, 1)})
+        in_range(self, hcf.RANGES | {"larger": (0, 1)})
 
 
 class Tracker(hcf.Tracker):

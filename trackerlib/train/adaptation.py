@@ -24,16 +24,13 @@ stopped goes on from <out>/checkpoint.pt, and the layers are written to
 """
 
 import argparse
-import json
-import math
-import os
 import time
 from collections import deque
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -47,7 +44,7 @@ from trackerlib.nets import inference
 from trackerlib.nets.adaptation import KERNELS, Adaptation, Config
 from trackerlib.nets.losses import default_boxes, msdat_loss
 from trackerlib.nets.trunk import border, tiling
-from trackerlib.train import pictures
+from trackerlib.train import course, pictures
 
 SIDE = 224  # what the trunk sees of a search window, pixels; as the tracker's
 PADDING = 1.8  # of the search window, in targets; as the tracker's
@@ -97,7 +94,6 @@ class Shelf:
     """Windows as the trunk sees them; their maps are kept as long as there is room.
 
     targets  endless frames with boxes
-    returns  by `take`: level -> maps (N, C, n, n), and the targets' places (N, 2) in windows
     """
 
     def __init__(self, trunk: inference.Inference, levels: list[str], targets, seed: int):
@@ -118,7 +114,8 @@ class Shelf:
             ]
             self.kept.append((tiles, torch.from_numpy(centre).float()))
 
-    def take(self, chosen) -> tuple[dict[str, Tensor], Tensor]:
+    def take(self, chosen: Iterable[int]) -> tuple[dict[str, Tensor], Tensor]:
+        """Level -> maps (N, C, n, n), and the targets' places (N, 2) in windows."""
         tiles, places = zip(*(self.kept[i] for i in chosen), strict=True)
         maps = [torch.stack(level).float() for level in zip(*tiles, strict=True)]
         return dict(zip(self.levels, maps, strict=True)), torch.stack(places)
@@ -180,11 +177,13 @@ def head(layers: Adaptation, level: str, units: int) -> nn.Conv2d:
     return layer
 
 
-class Course:
-    """Trunk, layers, heads, optimiser and curve; all but the trunk are in a checkpoint."""
+class Course(course.Course):
+    """The layers' and their heads'; the trunk does not learn."""
+
+    parts, warm_up = ("layers", "heads", "optimiser"), WARM_UP
 
     def __init__(self, out: Path, seconds: float, config: Config, mode: str = "auto"):
-        self.out, self.seconds = out, seconds
+        super().__init__(out, seconds)
         self.trunk = inference.load(config.trunk, "cpu", mode)
         self.layers = Adaptation(config).to(memory_format=torch.channels_last)
         self.heads = nn.ModuleDict(
@@ -196,11 +195,6 @@ class Course:
             for part in rates
             for parameter in part.parameters()
         )
-        self.step, self.spent, self.curve = 0, 0.0, []
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.out / "checkpoint.pt"
 
     def units(self, level: str) -> int:
         """Per side of a search window."""
@@ -214,100 +208,69 @@ class Course:
             scale = float(parameter.detach().square().mean().sqrt())
             group["peak"] *= scale if scale else 1
 
-    def resume(self) -> None:
-        """Go on where a stopped run was."""
-        try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError) as error:
-            raise ValueError(
-                f"adaptation: {self.checkpoint} is damaged; remove it to begin anew, "
-                "or choose another folder"
-            ) from error
+    def read(self) -> dict[str, Any]:
+        """The checkpoint's content. Raises ValueError if it is of other layers, or damaged."""
+        state = super().read()
         if state["config"] != asdict(self.layers.config):
             raise ValueError(
                 f"adaptation: {self.checkpoint} is of {state['config']}, asked for was "
                 f"{asdict(self.layers.config)}; choose another folder"
             )
-        for name in ("layers", "heads", "optimiser"):
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
+        return state
 
     def losses(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
         """(levels, 2): objectness and displacement as in `msdat_loss`."""
         rows = []
         for level, features in maps.items():
             predicted = self.heads[level](self.layers(features, level))
-            units = self.units(level)
-            boxes = default_boxes(places, units)
+            boxes = default_boxes(places, self.units(level))
             rows.append(torch.stack(msdat_loss(predicted, *boxes)))
         return torch.stack(rows)
 
     def learn(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
         """One step of Adam -> (levels, 2) losses."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * rate(self.spent / self.seconds, self.step)
         missed = self.losses(maps, places)
-        self.optimiser.zero_grad()
-        missed.sum().backward()
-        self.optimiser.step()
-        self.step += 1
+        self.descend(missed.sum())
         return missed.detach()
-
-    def report(self, recent: list[Tensor], held_out: list) -> None:
-        """Print a point of the curve and keep it."""
-        point = {"step": self.step, "minutes": round(self.spent / 60, 2)}
-        point |= {"taught": torch.stack(recent).mean(0).tolist(), "held_out": held_out}
-        print(json.dumps(point), flush=True)
-        self.curve.append(point)
 
     def save(self, maps: dict[str, Tensor]) -> None:
         """Write the checkpoint whole or not at all, the curve, and the layers `equalised`."""
         from safetensors.torch import save_file
 
-        draft = self.checkpoint.with_suffix(".draft")
-        state = {name: getattr(self, name) for name in ("step", "spent", "curve")}
-        state["config"] = asdict(self.layers.config)
-        parts = ("layers", "heads", "optimiser")
-        torch.save(state | {name: getattr(self, name).state_dict() for name in parts}, draft)
-        os.replace(draft, self.checkpoint)
+        self.write(config=asdict(self.layers.config))
         layers = equalised(self.layers, maps).state_dict()
         half = {name: tensor.half().contiguous() for name, tensor in layers.items()}
         save_file(half, self.out / "adaptation.safetensors")
         draw(self.curve, list(self.heads), self.out / "loss.png")
 
 
-def rate(progress: float, step: int) -> float:
-    """Factor of the learning rate: a linear start, then half a cosine to zero."""
-    return min(1, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
-
-
 def learn(config: Config, folders: list[Path], out: Path, minutes: float) -> None:
     """Learn for so many minutes, all runs of this folder together; print and draw the curve."""
     out.mkdir(parents=True, exist_ok=True)
-    course = Course(out, 60 * minutes, config)
+    run = Course(out, 60 * minutes, config)
     levels = config.levels.split("+")
     taught, apart = sources(folders)
-    known = Shelf(course.trunk, levels, pictures.targets(0, *apart), seed=0)
+    known = Shelf(run.trunk, levels, pictures.targets(0, *apart), seed=0)
     known.put(MEASURED_ON)
-    if course.checkpoint.exists():
-        course.resume()
+    if run.checkpoint.exists():
+        run.resume()
     else:
-        first = Shelf(course.trunk, levels, pictures.targets(1, *taught), seed=1)
+        first = Shelf(run.trunk, levels, pictures.targets(1, *taught), seed=1)
         first.put(SOLVED_ON)
-        course.begin(first.sample())
-        course.report([torch.tensor(measured(course, known))], measured(course, known))
-    seed = 2 + course.step
-    shelf = Shelf(course.trunk, levels, pictures.targets(seed, *taught), seed)
+        run.begin(first.sample())
+        run.report([torch.tensor(measured(run, first))], measured(run, known))
+    seed = 2 + run.step
+    shelf = Shelf(run.trunk, levels, pictures.targets(seed, *taught), seed)
     recent = []
-    while course.spent < course.seconds:
+    while run.spent < run.seconds:
         started = time.monotonic()
-        recent.append(course.learn(*shelf.batch()))
-        course.spent += time.monotonic() - started
+        recent.append(run.learn(*shelf.batch()))
+        run.spent += time.monotonic() - started
         if len(recent) == REPORT:
-            course.report(recent, measured(course, known))
-            course.save(shelf.sample())
+            run.report(recent, measured(run, known))
+            run.save(shelf.sample())
             recent = []
-    course.save(shelf.sample())
+    run.save(shelf.sample())
 
 
 def sources(folders: list[Path]) -> tuple[tuple, tuple]:
@@ -320,10 +283,10 @@ def sources(folders: list[Path]) -> tuple[tuple, tuple]:
 
 
 @torch.no_grad()
-def measured(course: Course, known: Shelf) -> list:
-    """Losses over windows that were not taught."""
-    chunks = torch.arange(len(known.kept)).split(BATCH)
-    parts = [course.losses(*known.take(chunk.tolist())) for chunk in chunks]
+def measured(run: Course, shelf: Shelf) -> list:
+    """Losses over all windows of a shelf."""
+    chunks = torch.arange(len(shelf.kept)).split(BATCH)
+    parts = [run.losses(*shelf.take(chunk.tolist())) for chunk in chunks]
     return torch.stack(parts).mean(0).tolist()
 
 

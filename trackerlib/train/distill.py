@@ -18,14 +18,10 @@ run in bfloat16 on a GPU, and on a CPU that multiplies matrices of it (AMX).
 """
 
 import argparse
-import json
-import math
-import os
 import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
@@ -34,7 +30,7 @@ from torch.nn.functional import conv2d, max_pool2d, pad, unfold
 
 from trackerlib.nets import vggm, weights
 from trackerlib.nets.trunk import Trunk
-from trackerlib.train import pictures
+from trackerlib.train import course, pictures
 
 LEVELS = {  # layer of the student -> teacher -> (its tap, whether it is pooled first, channels)
     "conv2": {"googlenet": ("conv2", True, 192), "squeezenet": ("fire3", True, 64)},
@@ -189,16 +185,14 @@ def losses(student: vggm.VGGM, team: list[Target], images: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def rate(progress: float, step: int) -> float:
-    """Factor of the learning rate: a linear start, then half a cosine to zero."""
-    return min(1, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+class Course(course.Course):
+    """The student's."""
 
-
-class Course:
-    """Student, optimiser and curve; everything that a checkpoint holds."""
+    parts, warm_up = ("student", "optimiser"), WARM_UP
 
     def __init__(self, out: Path, seconds: float, device: str = "cpu"):
-        self.out, self.seconds, self.device = out, seconds, torch.device(device)
+        super().__init__(out, seconds)
+        self.device = torch.device(device)
         self.student = vggm.VGGM(vggm.Config(dense=True))
         self.student.to(self.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
@@ -206,24 +200,6 @@ class Course:
             for layer in ("conv2", "conv3")
             for parameter in getattr(self.student, layer).parameters()
         )
-        self.step, self.spent, self.curve = 0, 0.0, []
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.out / "checkpoint.pt"
-
-    def resume(self) -> None:
-        """Go on where a stopped run was."""
-        try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError) as error:
-            raise ValueError(
-                f"distill: {self.checkpoint} is damaged; remove it to begin anew, "
-                "or choose another folder"
-            ) from error
-        self.student.load_state_dict(state["student"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
 
     @torch.no_grad()
     def begin(self, images: Tensor) -> None:
@@ -238,32 +214,16 @@ class Course:
 
     def learn(self, images: Tensor, team: list[Target]) -> Tensor:
         """One step of Adam -> (2, teachers) losses."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * rate(self.spent / self.seconds, self.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_halves(self.device)):
             missed = losses(self.student, team, images)
-        self.optimiser.zero_grad()
-        missed.mean().backward()
-        self.optimiser.step()
-        self.step += 1
+        self.descend(missed.mean())
         return missed.detach()
-
-    def report(self, recent: list[Tensor], held_out: list) -> None:
-        """Print a point of the curve and keep it."""
-        point = {"step": self.step, "minutes": round(self.spent / 60, 2)}
-        point |= {"taught": torch.stack(recent).mean(0).tolist(), "held_out": held_out}
-        print(json.dumps(point), flush=True)
-        self.curve.append(point)
 
     def save(self) -> None:
         """Write the checkpoint whole or not at all, the curve, and the trunk as it is now."""
         from safetensors.torch import save_file
 
-        draft = self.checkpoint.with_suffix(".draft")
-        state = {name: getattr(self, name) for name in ("step", "spent", "curve")}
-        parts = {name: getattr(self, name).state_dict() for name in ("student", "optimiser")}
-        torch.save(state | parts, draft)
-        os.replace(draft, self.checkpoint)
+        self.write()
         student = self.student.state_dict()
         half = {name: tensor.half().cpu().contiguous() for name, tensor in student.items()}
         save_file(half, self.out / "vggm.safetensors")
@@ -278,26 +238,26 @@ def fast_halves(device: torch.device) -> bool:
 def distill(photos: list[Path], out: Path, minutes: float, device: str = "cpu") -> None:
     """Teach for so many minutes, all runs of this folder together; print and draw the curve."""
     out.mkdir(parents=True, exist_ok=True)
-    course = Course(out, 60 * minutes, device)
+    run = Course(out, 60 * minutes, device)
     sources = pictures.photographs(photos), pictures.rendered()
-    known = as_batch(islice(pictures.stream(0, SIDE, *sources), HELD_OUT)).to(course.device)
-    if course.checkpoint.exists():
-        course.resume()
+    known = as_batch(islice(pictures.stream(0, SIDE, *sources), HELD_OUT)).to(run.device)
+    if run.checkpoint.exists():
+        run.resume()
     else:
-        course.begin(as_batch(islice(pictures.stream(1, SIDE, *sources), SOLVED_ON)))
-    team = targets(course.student, "conv3", known)
-    batches = Batches(sources, seed=2 + course.step)
+        run.begin(as_batch(islice(pictures.stream(1, SIDE, *sources), SOLVED_ON)))
+    team = targets(run.student, "conv3", known)
+    batches = Batches(sources, seed=2 + run.step)
     loader = iter(torch.utils.data.DataLoader(batches, batch_size=None, num_workers=1))
     recent = []
-    while course.spent < course.seconds:
+    while run.spent < run.seconds:
         started = time.monotonic()
-        recent.append(course.learn(next(loader).to(course.device), team))
-        course.spent += time.monotonic() - started
+        recent.append(run.learn(next(loader).to(run.device), team))
+        run.spent += time.monotonic() - started
         if len(recent) == REPORT:
-            course.report(recent, measured(course.student, team, known))
-            course.save()
+            run.report(recent, measured(run.student, team, known))
+            run.save()
             recent = []
-    course.save()
+    run.save()
 
 
 @torch.inference_mode()
