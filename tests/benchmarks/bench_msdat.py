@@ -94,38 +94,58 @@ def any_weights(folder: str) -> None:
     weights.add(f"{folder}/layers", f"{ANY}-msdat", **add)
 
 
-def measured(text: str, sequence, device: str) -> dict:
-    """One tracker on one sequence: milliseconds per frame and passes."""
+class Timed:
+    """A tracker under the stopwatch."""
+
+    def __init__(self, text: str, device: str):
+        self.tracker = parse(text).build(device)
+        self.durations, self.passes = [], []
+
+    def start(self, frames, box) -> None:
+        self.tracker.init(frames[0], box)
+        for frame in frames[1:]:
+            self.tracker.update(frame)
+        self.tracker.trunk = self.network = Stopwatch(self.tracker.trunk)
+        self.tracker._reduced = self.reduction = Stopwatch(self.tracker._reduced)
+
+    def update(self, frame) -> None:
+        before, began = self.tracker.passes, now()
+        self.tracker.update(frame)
+        self.durations.append(now() - began)
+        self.passes.append(self.tracker.passes - before)
+
+    def row(self) -> dict:
+        """Milliseconds per frame and passes."""
+        parts = np.array([self.network.seconds, self.reduction.seconds]) / len(self.passes)
+        return {
+            "network": 1e3 * parts[0],
+            "adaptation": 1e3 * parts[1],
+            "filter": 1e3 * (np.mean(self.durations) - parts.sum()),
+            "passes": float(np.mean(self.passes)),
+            "once": float(np.mean(np.array(self.passes) == 1)),
+        }
+
+
+def measured(texts: list[str], sequence, device: str) -> list[dict]:
+    """Trackers on one sequence, frame by frame in turn: what slows the machine slows all."""
     frames = list(islice(sequence.read(), 1 + WARM_UP + TIMED))
-    tracker = parse(text).build(device)
-    tracker.init(frames[0], sequence.boxes[0])
-    for frame in frames[1 : 1 + WARM_UP]:
-        tracker.update(frame)
-    tracker.trunk = network = Stopwatch(tracker.trunk)
-    tracker._reduced = reduction = Stopwatch(tracker._reduced)
-    passes, durations = [], []
+    timed = [Timed(text, device) for text in texts]
+    for one in timed:
+        one.start(frames[: 1 + WARM_UP], sequence.boxes[0])
     for frame in frames[1 + WARM_UP :]:
-        before, began = tracker.passes, now()
-        tracker.update(frame)
-        durations.append(now() - began)
-        passes.append(tracker.passes - before)
-    parts = np.array([network.seconds, reduction.seconds]) / len(passes)
-    return {
-        "network": 1e3 * parts[0],
-        "adaptation": 1e3 * parts[1],
-        "filter": 1e3 * (np.mean(durations) - parts.sum()),
-        "passes": float(np.mean(passes)),
-        "once": float(np.mean(np.array(passes) == 1)),
-    }
+        for one in timed:
+            one.update(frame)
+    return [one.row() for one in timed]
 
 
 def steps(trunk: str, levels: str, sequences, device: str) -> list[dict]:
     """A row for each of STEPS, means over the sequences."""
+    end = f"trunk={trunk},levels={levels}"
+    texts = [text.format(adaptation=f"{trunk}-msdat") + end for text in STEPS.values()]
+    found = [measured(texts, sequence, device) for sequence in sequences]
     rows = []
-    for name, text in STEPS.items():
-        text = text.format(adaptation=f"{trunk}-msdat") + f"trunk={trunk},levels={levels}"
-        found = [measured(text, sequence, device) for sequence in sequences]
-        row = {key: round(float(np.mean([f[key] for f in found])), 3) for key in found[0]}
+    for name, step in zip(STEPS, zip(*found, strict=True), strict=True):
+        row = {key: round(float(np.mean([f[key] for f in step])), 3) for key in step[0]}
         rows.append({"row": f"{trunk}: {name}"} | row)
         total = row["network"] + row["adaptation"] + row["filter"]
         first = sum(rows[0][part] for part in ("network", "adaptation", "filter"))

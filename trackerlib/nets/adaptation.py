@@ -68,6 +68,7 @@ class Adaptation(nn.Module):
             setattr(self, level, nn.ModuleDict(branch))
 
     def forward(self, features: Tensor, level: str) -> Tensor:
-        """A level's map (N, C, H, W) -> (N, C // 8, H, W)."""
+        """A level's map (N, C, H, W) -> (N, C // 8, H, W), of the features' type."""
         branch = getattr(self, level)
-        return torch.cat([convolution(features) for convolution in branch.values()], dim=1)
+        x = features.to(branch["3x3"].weight.dtype)
+        return torch.cat([convolution(x) for convolution in branch.values()], 1).to(features)

@@ -44,9 +44,9 @@ class Inference:
         if mode not in (*MODES, "auto"):
             raise ValueError(f"Inference: expected mode auto, {', '.join(MODES)}, got {mode!r}")
         self.mode = best_mode(device) if mode == "auto" else mode
-        dtype = torch.bfloat16 if self.mode == "bfloat16" else torch.float32
+        self.dtype = torch.bfloat16 if self.mode == "bfloat16" else torch.float32
         self.trunk, self.taps = trunk.eval().requires_grad_(False), trunk.taps
-        self.trunk.to(device, dtype, memory_format=torch.channels_last)
+        self.trunk.to(device, self.dtype, memory_format=torch.channels_last)
         self.chunk = CHUNK if torch.device(device).type == "cpu" else None
         self.run = self.trunk if self.mode == "float32" else torch.compile(self.trunk)
 

@@ -64,5 +64,5 @@ class Tracker(hcf.Tracker):
                 f"{layers.config.trunk}; train it with trackerlib.train.adaptation, "
                 "or take adaptation=random or none"
             )
-        layers.to(self.device, memory_format=torch.channels_last)
+        layers.to(self.device, self.trunk.dtype, memory_format=torch.channels_last)
         return lambda maps: [layers(m, level) for m, level in zip(maps, self.levels, strict=True)]
