@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from trackerlib.nets.head import Head, binary_loss
+from trackerlib.nets.head import Config, Head, binary_loss
 
 
 @pytest.fixture
 def head():
-    return Head(90, torch.Generator().manual_seed(0))
+    return Head(Config(90), torch.Generator().manual_seed(0))
 
 
 def test_the_first_weights_are_mdnets(head):
@@ -25,7 +25,7 @@ def test_the_first_weights_are_mdnets(head):
 
 
 def test_the_generator_decides_the_weights(head):
-    again, other = (Head(90, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    again, other = (Head(Config(90), torch.Generator().manual_seed(seed)) for seed in (0, 1))
     torch.testing.assert_close(again.state_dict(), head.state_dict(), rtol=0, atol=0)
     assert not torch.equal(other.fc6.weight, head.fc6.weight)
 

@@ -9,9 +9,9 @@ import torch
 from trackerlib import boxes as B
 from trackerlib.data.otb import read_otb
 from trackerlib.eval.metrics import score
-from trackerlib.nets import weights
+from trackerlib.nets import inference, weights
 from trackerlib.nets.trunk import Trunk, Window, convolution
-from trackerlib.trackers import detection, parse
+from trackerlib.trackers import parse
 from trackerlib.trackers.detection import Config, Tracker
 
 FAST = Config(
@@ -55,7 +55,8 @@ class Picture(Trunk):
 @pytest.fixture
 def trunk(monkeypatch):
     def use(trunk):
-        monkeypatch.setattr(detection.inference, "load", lambda *_: trunk)
+        trunk.dtype = torch.float32
+        monkeypatch.setattr(inference, "load", lambda *_, **__: trunk)
 
     use(Layer().requires_grad_(False))
     return use
@@ -106,7 +107,7 @@ def test_a_box_is_pooled_where_it_lies(trunk):
     tracker = Tracker(FAST)
     tracker.init(frame, [100, 90, 60, 30])
     boxes = torch.tensor([[100.0, 90, 60, 30], [140, 60, 30, 60]], dtype=torch.float64)
-    pooled = (tracker._features(boxes) * tracker.unit).view(2, 3, 3, 3)[..., :2]
+    pooled = (tracker.features(boxes) * tracker.unit).view(2, 3, 3, 3)[..., :2]
     third = (torch.arange(3) + 0.5) / 3
     bins = torch.stack(torch.meshgrid(third, third, indexing="xy"), -1)  # x, y of their centres
     places = boxes[:, None, None, :2] + boxes[:, None, None, 2:] * bins

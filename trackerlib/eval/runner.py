@@ -75,8 +75,9 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
     """Initialise on the segment's first frame, update on the others, one Step per frame.
 
     On a frame that cannot be used the tracker is not asked and the last box
-    stays. Raises FrameError if the first frame is such a one, and ValueError
-    if the first box is unusable or the tracker answers anything but 4 numbers.
+    stays. What a tracker has in its `remarks` becomes the step's warning. Raises
+    FrameError if the first frame is unusable, and ValueError if the first box is,
+    or if the tracker answers anything but 4 numbers.
     """
     box = np.asarray(segment.box, dtype=np.float64)
     for index, frame in enumerate(sequence.read(segment.start), segment.start):
@@ -93,6 +94,8 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
             box = _checked(answer, where)
             if not np.isfinite(box).all():
                 warning = f"{where}: the tracker answered {box}"
+        if seconds and not warning and getattr(tracker, "remarks", ()):
+            warning = f"{where}: {'; '.join(tracker.remarks)}"
         yield Step(frame, box, seconds, warning)
 
 

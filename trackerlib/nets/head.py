@@ -1,8 +1,12 @@
 """The fully connected layers of MDNet: features of a box in, two scores out.
 
 [1] Nam, Han: Learning multi-domain convolutional neural networks for visual
-    tracking. CVPR 2016, section 3.1.
+    tracking. CVPR 2016, sections 3.1 and 3.2.
+[2] Cui, Lu, Jing, Shi: Fast dynamic convolutional neural networks for visual
+    tracking. ACML 2018, section 4.4: one layer less.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,23 +17,61 @@ DROPOUT = 0.5  # after fc4 and fc5
 STD, BIAS = 0.01, 0.1  # of the first weights; biases of fc4 and fc5; authors' code
 
 
-class Head(nn.Module):
-    """fc4, fc5 and fc6 [1]. The weights come from the generator, or from PyTorch's own."""
+@dataclass(frozen=True)
+class Config:
+    """Which fully connected layers."""
 
-    def __init__(self, inputs: int, generator: torch.Generator | None = None):
+    inputs: int = 4608  # features of a box: 3 x 3 x 512
+    layers: int = 3  # 3 [1], or 2 without fc5 [2]
+
+    def __post_init__(self):
+        if self.layers not in (2, 3):
+            raise ValueError(f"head.Config: expected 2 or 3 layers, got {self.layers}")
+
+
+class Shared(nn.Module):
+    """What all videos share: fc4 and fc5 [1], random numbers from a generator or PyTorch's own."""
+
+    def __init__(self, config: Config | None = None, generator: torch.Generator | None = None):
         super().__init__()
-        self.fc4 = _layer(inputs, UNITS, BIAS, generator)
-        self.fc5 = _layer(UNITS, UNITS, BIAS, generator)
-        self.fc6 = _layer(UNITS, 2, 0.0, generator)
+        self.config = config or Config()
+        self.fc4 = layer(self.config.inputs, UNITS, BIAS, generator)
+        if self.config.layers == 3:
+            self.fc5 = layer(UNITS, UNITS, BIAS, generator)
+
+    def shared(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        """(K, inputs) -> (K, UNITS), see `Head.forward`."""
+        x = _dropped(relu(self.fc4(features)), dropout)
+        return _dropped(relu(self.fc5(x)), dropout) if self.config.layers == 3 else x
+
+
+class Head(Shared):
+    """The layers that track one target: `Shared` and a new fc6."""
+
+    def __init__(self, config: Config | None = None, generator: torch.Generator | None = None):
+        super().__init__(config, generator)
+        self.fc6 = layer(UNITS, 2, 0.0, generator)
 
     def forward(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """(K, inputs) -> (K, 2): scores of the background and of the target.
 
         dropout  source of the dropout's choices, while learning; None drops nothing
         """
-        x = _dropped(relu(self.fc4(features)), dropout)
-        x = _dropped(relu(self.fc5(x)), dropout)
-        return self.fc6(x)
+        return self.fc6(self.shared(features, dropout))
+
+
+class Branches(Shared):
+    """The layers that learn from many videos: `Shared`, and an fc6 for each video [1]."""
+
+    def __init__(self, videos: int, config: Config | None = None):
+        super().__init__(config)
+        self.fc6 = nn.ModuleList(layer(UNITS, 2, 0.0) for _ in range(videos))
+
+    def forward(
+        self, features: Tensor, video: int, dropout: torch.Generator | None = None
+    ) -> Tensor:
+        """(K, inputs) of one video -> (K, 2), scores of the background and of the target."""
+        return self.fc6[video](self.shared(features, dropout))
 
 
 def binary_loss(positives: Tensor, negatives: Tensor) -> Tensor:
@@ -39,11 +81,14 @@ def binary_loss(positives: Tensor, negatives: Tensor) -> Tensor:
     return cross_entropy(torch.cat((positives, negatives)), labels.to(positives.device))
 
 
-def _layer(inputs, outputs, bias, generator):
-    layer = nn.Linear(inputs, outputs)
-    nn.init.normal_(layer.weight, std=STD, generator=generator)
-    nn.init.constant_(layer.bias, bias)
-    return layer
+def layer(
+    inputs: int, outputs: int, bias: float, generator: torch.Generator | None = None
+) -> nn.Linear:
+    """A fully connected layer as it is before it learns."""
+    new = nn.Linear(inputs, outputs)
+    nn.init.normal_(new.weight, std=STD, generator=generator)
+    nn.init.constant_(new.bias, bias)
+    return new
 
 
 def _dropped(x, generator):

@@ -58,26 +58,29 @@ class Inference:
         return tuple(torch.cat(maps).float() for maps in zip(*parts, strict=True))
 
 
-def load(name: str, device: str, mode: str = "auto", seed: int = 0) -> Inference:
+def load(
+    name: str, device: str, mode: str = "auto", seed: int = 0, **form: int | bool
+) -> Inference:
     """A trunk by its name in the registry of weights, or "random": VGG-M before any training.
 
     seed  of the random one
+    form  of VGG-M, fields of its Config: dense=True unless said otherwise
 
-    VGG-M comes in its dense form. Loaded and compiled once for all that ask for it.
-    Raises what `weights.load` does, and ValueError for weights that are no trunk's.
+    Loaded and compiled once for all that ask for it. Raises what `weights.load` does,
+    and ValueError for weights that are no trunk's.
     """
-    return _load(name, device, mode, seed if name == "random" else 0)
+    form = {"dense": True} | form
+    return _load(name, device, mode, seed if name == "random" else 0, tuple(form.items()))
 
 
 @lru_cache(maxsize=2)
-def _load(name, device, mode, seed):
+def _load(name, device, mode, seed, form):
     if name == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Inference(vggm.VGGM(vggm.Config(dense=True)), device, mode)
+            return Inference(vggm.VGGM(vggm.Config(**dict(form))), device, mode)
     entry = registry().get(name)
-    dense = {"dense": True} if entry and entry.network == "vggm" else {}
-    trunk = weights.load(name, **dense)
+    trunk = weights.load(name, **dict(form) if entry and entry.network == "vggm" else {})
     if not isinstance(trunk, Trunk):
         raise ValueError(f"inference.load: expected the name of a trunk, got {name!r}")
     return Inference(trunk, device, mode)

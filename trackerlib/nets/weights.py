@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from trackerlib.data.fetch import LIMIT, download
-from trackerlib.nets import adaptation, formats, googlenet, squeezenet, vgg19, vggm
+from trackerlib.nets import adaptation, formats, googlenet, head, squeezenet, vgg19, vggm
 from trackerlib.nets.registry import Entry, digest, locate, record, registry
 
 COMMAND = "python -m trackerlib weights"
@@ -39,6 +39,7 @@ NETWORKS = {
     ),
     "googlenet": Network(googlenet.GoogLeNet, googlenet.Config, {*googlenet.CHANNELS, "loss3"}),
     "adaptation": Network(adaptation.Adaptation, adaptation.Config, set()),
+    "head": Network(head.Shared, head.Config, {"fc6"}),
 }
 
 
@@ -57,6 +58,33 @@ def load(name: str, **config) -> nn.Module:
     network = _built(entry, config)
     _fill(network, read(name), entry)
     return network.eval().requires_grad_(False)
+
+
+def load_head(name: str, config: head.Config, generator: torch.Generator) -> head.Head:
+    """MDNet's head with a new fc6, and fc4 and fc5 of a file, or all new if it is "random".
+
+    name       of an entry that holds fc4 and fc5: a head's, or a whole MDNet's
+    generator  of what is new
+
+    Raises what `read` does, and ValueError for a file with other layers, or without.
+    """
+    new = head.Head(config, generator)
+    if name == "random":
+        return new
+    found = read(name)
+    wanted = {key: value for key, value in new.state_dict().items() if "fc6" not in key}
+    wrong = [
+        f"{key} {tuple(found[key].shape) if key in found else 'missing'} for {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key not in found or found[key].shape != value.shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"load_head: {name} does not hold a head with {config}: {'; '.join(wrong)}. "
+            "Take one that was trained on such features, or head=random"
+        )
+    new.load_state_dict(new.state_dict() | {key: found[key] for key in wanted})
+    return new
 
 
 def read(name: str) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ benchmark is made from some of the same photographs.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import chain, product
 from pathlib import Path
 
 import cv2
@@ -99,17 +99,24 @@ def filmed(
     """Frames (H, W, 3) uint8 RGB of the renderer's scenes, and the boxes (4,) of their targets.
 
     films   of every scene, each from `elsewhere`
-    frames  of every film, at random; those that show less than half of the target are left out
+    frames  of every film, at random
     """
-    seen = []
-    for film, name in product(range(films), names):
-        rng = np.random.default_rng((film, sorted(SHOTS).index(name)))
-        shot = elsewhere(name, rng)
-        for index in rng.integers(shot.frames, size=frames).tolist():
-            box, visible = outline(shot, index)
-            outside = np.maximum(-box[:2], 0) + np.maximum(box[:2] + box[2:] - shot.size, 0)
-            if visible >= 0.5 and (outside <= box[2:] / 4).all():
-                seen.append((_filmed(shot, index), box))
+    made = (film(name, number, frames) for number, name in product(range(films), names))
+    return list(chain.from_iterable(made))
+
+
+def film(name: str, number: int, frames: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Random frames of one film of a scene, from `elsewhere`, and the boxes of its target.
+
+    Those that show less than half of the target are left out.
+    """
+    rng, seen = np.random.default_rng((number, sorted(SHOTS).index(name))), []
+    shot = elsewhere(name, rng)
+    for index in rng.integers(shot.frames, size=frames).tolist():
+        box, visible = outline(shot, index)
+        outside = np.maximum(-box[:2], 0) + np.maximum(box[:2] + box[2:] - shot.size, 0)
+        if visible >= 0.5 and (outside <= box[2:] / 4).all():
+            seen.append((_filmed(shot, index), box))
     return seen
 
 
@@ -148,6 +155,52 @@ def collage(
         place = frame[y : y + h, x : x + w]
         place += thing[..., 3:] / 255 * (thing[..., :3] - place)
     return np.rint(frame).astype(np.uint8), np.array([x, y, w, h], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A video that never ends: one thing moves over a photograph, others about it.
+
+    ground         (H, W, 3) uint8 RGB, larger than a frame
+    thing, others  of `cutouts`
+    """
+
+    ground: np.ndarray
+    thing: np.ndarray
+    others: tuple[np.ndarray, ...]
+
+    def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A frame of it (H, W, 3) uint8 RGB, the thing in any place and size; its box (4,)."""
+        space = np.array(self.ground.shape[1::-1]) - FRAME
+        left, top = (rng.random(2) * space).astype(int)
+        frame = self.ground[top : top + FRAME[1], left : left + FRAME[0]].astype(np.float32)
+        for other in self.others:
+            paste(rng, frame, other)
+        box = paste(rng, frame, self.thing)
+        return np.rint(developed(rng, frame)).astype(np.uint8), box
+
+
+def moving(rng: np.random.Generator, photos: list[np.ndarray], things: list[np.ndarray]) -> Moving:
+    """A video of one of the things; one or two of the others look like it."""
+    ground = cv2.resize(crop(rng, photos, 2 * FRAME[0]), (2 * FRAME[0], 2 * FRAME[1]))
+    thing = things[rng.integers(len(things))]
+    others = [things[rng.integers(len(things))] for _ in range(3)]
+    return Moving(ground, thing, (*others, thing[:, ::-1]))
+
+
+def paste(rng: np.random.Generator, frame: np.ndarray, thing: np.ndarray) -> np.ndarray:
+    """Put a thing (h, w, 4) somewhere into the frame, turned a little, in any size -> its box."""
+    factor = 2 ** rng.uniform(*THING) / np.sqrt(np.prod(thing.shape[:2]))
+    thing = cv2.resize(thing, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    h, w = thing.shape[:2]
+    turn = cv2.getRotationMatrix2D((w / 2, h / 2), rng.normal(0, 8), rng.uniform(0.85, 1))
+    thing = cv2.warpAffine(thing, turn, (w, h))[: FRAME[1], : FRAME[0]].astype(np.float32)
+    h, w = thing.shape[:2]
+    x, y = rng.integers(FRAME[0] - w + 1), rng.integers(FRAME[1] - h + 1)
+    place = frame[y : y + h, x : x + w]
+    place += thing[..., 3:] / 255 * (thing[..., :3] - place)
+    left, top, w, h = cv2.boundingRect((thing[..., 3] > 127).astype(np.uint8))
+    return np.array([x + left, y + top, w, h], dtype=np.float64)
 
 
 def targets(seed: int, films: list, photos: list[np.ndarray], things: list[np.ndarray]):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from trackerlib.nets.head import Config as HeadConfig
 from trackerlib.nets.head import Head
 from trackerlib.trackers.online import Config
 from trackerlib.trackers.online.classifier import Classifier
@@ -15,7 +16,7 @@ CONFIG = replace(Config(), pool=128)
 
 def classifier(config=CONFIG, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return Classifier(Head(36, generator), config, generator)
+    return Classifier(Head(HeadConfig(36), generator), config, generator)
 
 
 def samples(mean, count=200, seed=0):

@@ -56,7 +56,9 @@ class Config:
     batch_positives: int = 32  # per mini-batch
     batch_negatives: int = 96  # per mini-batch, the hardest of the pool
     pool: int = 1024  # negatives that are scored for a mini-batch
+    loss_threshold: float = 0.0  # below which an update ends early; FDN's, MDNet has none
 
+    regression: bool = True  # of the box that is answered
     regression_boxes: int = 1000  # around the target in the first frame; authors' code, as all
     regression_translation: float = 0.3
     regression_scale: float = 1.6

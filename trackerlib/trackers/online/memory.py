@@ -40,8 +40,15 @@ class Memory:
     capacity  rows in all of them together at most
     """
 
-    def __init__(self, frames: int, capacity: int, width: int, device: str = "cpu"):
-        self.table = torch.empty(capacity, width, device=device)
+    def __init__(
+        self,
+        frames: int,
+        capacity: int,
+        width: int,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.table = torch.empty(capacity, width, device=device, dtype=dtype)
         self.counts = deque(maxlen=frames)  # rows of each frame
         self.end = 0  # rows ever added
 
@@ -56,7 +63,9 @@ class Memory:
             )
         self.counts.append(len(features))
         self.end += len(features)
-        self.table[self._places(len(features)).to(self.table.device)] = features
+        self.table[self._places(len(features)).to(self.table.device)] = features.to(
+            self.table.dtype
+        )
 
     def latest(self, frames: int) -> Samples:
         """What is kept of the latest frames."""

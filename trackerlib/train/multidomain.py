@@ -1,0 +1,296 @@
+"""Learn MDNet's or FDN's network from many videos, each with a last layer of its own.
+
+    python -m trackerlib.train.multidomain --network mdnet --photos FOLDER --out FOLDER
+
+What is target in one video is background in the next, so the videos share all layers but
+the last: fc6 has a branch for each, and every step is of one video, in random order [1].
+A step takes 8 frames; 32 boxes that overlap the target by 0.7 or more, 96 by 0.5 or less.
+
+The videos are films of the renderer's scenes that are not in the embedded benchmark; with
+--photos, things with a transparent ground that move over photographs of these folders;
+and with --data the sequences of a data set in OTB's format, of --split. One must not
+measure on what taught. With --fixed-trunk, only fc4, fc5 and the branches learn, which a
+CPU does several times faster. The curve is in <out>/loss.png; a run that was stopped goes
+on from <out>/checkpoint.pt. What is shared is written to <out>/multidomain.safetensors:
+
+    python -m trackerlib weights add <out>/multidomain.safetensors --name my-mdnet \\
+        --format safetensors --network vggm          (--network head if the trunk was fixed)
+
+[1] Nam, Han: Learning multi-domain convolutional neural networks for visual
+    tracking. CVPR 2016, sections 3.2 and 4.2, and the authors' code.
+[2] Cui, Lu, Jing, Shi: Fast dynamic convolutional neural networks for visual
+    tracking. ACML 2018, section 3.3.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader, IterableDataset
+
+from trackerlib.data import open_dataset
+from trackerlib.data.embedded.store import SHOTS
+from trackerlib.data.sequence import Sequence
+from trackerlib.nets import inference, weights
+from trackerlib.nets.candidates import BINS, Crops, Frame
+from trackerlib.nets.head import Branches, Config, binary_loss
+from trackerlib.trackers.online.samplers import Sampler, overlapping
+from trackerlib.train import course, pictures
+
+NETWORKS = ("mdnet", "fdn")
+FRAMES = 8  # of a video per step
+POSITIVES, NEGATIVES = 32, 96  # boxes per step
+LEAST, MOST = 0.7, 0.5  # overlap of a positive and of a negative, [2] section 3.3
+POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale; authors' code
+TRUNK_RATE, RATE = 1e-4, 1e-3  # greatest learning rates of the convolutions and of the others
+MOMENTUM, DECAY, GRADIENT_LIMIT = 0.9, 5e-4, 10.0
+WARM_UP = 20  # steps
+REPORT = 100  # steps between two points of the curve
+HELD_OUT = ("Carton", "Ride")  # scenes that measure, never teach
+FILMS = 3  # of every scene
+MOVING, APART = 150, 10  # videos made of photographs: to learn from, and held out
+SMALLEST = 8.0  # least side of a box, pixels
+RIDGE = 1.0  # of the judge that measures
+
+Video = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a random frame, its box
+
+
+def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One of a film's frames with its box."""
+    return frames[rng.integers(len(frames))]
+
+
+def of_sequence(sequence: Sequence, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One of a sequence's frames with its box, which has an area."""
+    known = np.flatnonzero((sequence.boxes[:, 2:] >= SMALLEST).all(1))
+    index = int(rng.choice(known))
+    return sequence.frames[index], sequence.boxes[index]
+
+
+class Samples(IterableDataset):
+    """Endless steps' worth of boxes, the videos in a new order every round.
+
+    Each is the number of the video and FRAMES of (frame, positives (p, 4), negatives (n, 4)).
+    """
+
+    def __init__(self, videos: list[Video], seed: int):
+        self.videos, self.seed = videos, seed
+
+    def __iter__(self) -> Iterator[tuple[int, list[tuple[np.ndarray, Tensor, Tensor]]]]:
+        rng = np.random.default_rng(self.seed)
+        generator = torch.Generator().manual_seed(self.seed)
+        while True:
+            for number in rng.permutation(len(self.videos)).tolist():
+                yield number, [drawn(self.videos[number], rng, generator) for _ in range(FRAMES)]
+
+
+def drawn(
+    video: Video, rng: np.random.Generator, generator: torch.Generator
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """A frame of a video with boxes that hold its target, and boxes that do not."""
+    frame, box = video(rng)
+    target = torch.from_numpy(box)
+    extent = torch.tensor(frame.shape[1::-1], dtype=torch.float64)
+    sizes = torch.stack((torch.full_like(extent, SMALLEST), extent))
+    sampler = Sampler(torch.stack((torch.zeros_like(extent), extent)), sizes, generator)
+    near = partial(sampler.gaussian, target, *POSITIVE_RANGE)
+    around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
+    everywhere = partial(sampler.everywhere, target, NEGATIVE_RANGE[1])
+    half = NEGATIVES // FRAMES // 2
+    positives = overlapping(near, target, POSITIVES // FRAMES, least=LEAST)
+    far = [overlapping(draw, target, half, most=MOST) for draw in (around, everywhere)]
+    return frame, positives, torch.cat(far)
+
+
+class Course(course.Course):
+    """Of the shared layers and the branches."""
+
+    parts, warm_up = ("trunk", "head", "optimiser"), WARM_UP
+
+    def __init__(
+        self, out: Path, seconds: float, network: str, trunk: str, videos: int, fixed: bool
+    ):
+        super().__init__(out, seconds)
+        self.fixed, self.trunk = fixed, weights.load(trunk, dense=False)
+        geometry = self.trunk.taps["conv3"]
+        self.head = Branches(videos, Config(BINS**2 * geometry.channels))
+        if fixed:
+            run = inference.load(trunk, "cpu", dense=False)
+        else:
+            self.trunk.requires_grad_(True).to(memory_format=torch.channels_last)
+            run = self.trunk
+        self.dtype = torch.bfloat16 if inference.best_mode() == "bfloat16" else torch.float32
+        crops = network == "mdnet"
+        self.features = Crops(run) if crops else Frame(run, ("conv3", geometry))
+        learning = {self.head: RATE} if fixed else {self.trunk: TRUNK_RATE, self.head: RATE}
+        self.optimiser = torch.optim.SGD(
+            [
+                {"params": [parameter], "peak": rate}
+                for part, rate in learning.items()
+                for parameter in part.parameters()
+            ],
+            lr=RATE,
+            momentum=MOMENTUM,
+            weight_decay=DECAY,
+        )
+        self.dropout = torch.Generator()
+
+    def seen(self, frames: list) -> tuple[Tensor, Tensor]:
+        """Features of the positives and of the negatives in all frames."""
+        near, far = [], []
+        for frame, positives, negatives in frames:
+            self.features.look(frame)
+            features = self.features(torch.cat((positives, negatives))).float()
+            near.append(features[: len(positives)])
+            far.append(features[len(positives) :])
+        return torch.cat(near), torch.cat(far)
+
+    def learn(self, video: int, frames: list) -> Tensor:
+        """One step of stochastic gradient descent -> (1,) the loss."""
+        self.dropout.manual_seed(self.step)
+        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
+            near, far = self.seen(frames)
+            scores = self.head(torch.cat((near, far)), video, self.dropout).float()
+        loss = binary_loss(scores[: len(near)], scores[len(near) :])
+        self.descend(loss)
+        return loss.detach()[None]
+
+    def descend(self, loss: Tensor) -> None:
+        """As any course's, the gradient cut to GRADIENT_LIMIT."""
+        hook = self.optimiser.register_step_pre_hook(self._cut)
+        super().descend(loss)
+        hook.remove()
+
+    def _cut(self, optimiser, *_):
+        learning = [group["params"][0] for group in optimiser.param_groups]
+        clip_grad_norm_(learning, GRADIENT_LIMIT)
+
+    @torch.no_grad()
+    def measured(self, batches: list) -> list[float]:
+        """Share of the boxes that are misjudged in videos that never taught, mean of both kinds.
+
+        The judge is linear on the shared layers' output and solved on half of the frames.
+        """
+        wrong = []
+        for _, frames in batches:
+            known, new = (self.judged(frames[part::2]) for part in (0, 1))
+            rows, labels = known
+            mean = rows.mean(0)
+            rows = rows - mean
+            gram = rows.T @ rows + RIDGE * torch.eye(rows.shape[1])
+            judge = torch.linalg.solve(gram, rows.T @ labels)
+            rows, labels = new
+            missed = ((rows - mean) @ judge * labels < 0).float()
+            wrong.append((missed[labels > 0].mean() + missed[labels < 0].mean()) / 2)
+        return [float(torch.stack(wrong).mean())]
+
+    def judged(self, frames: list) -> tuple[Tensor, Tensor]:
+        """The shared layers' output (n, UNITS) and what it is (n,): positives 3, negatives -1."""
+        near, far = self.seen(frames)
+        balance = NEGATIVES / POSITIVES
+        labels = torch.cat((torch.full((len(near),), balance), -torch.ones(len(far))))
+        return self.head.shared(torch.cat((near, far))), labels
+
+    def save(self) -> None:
+        """Write the checkpoint, the curve, and what is shared, whole or not at all."""
+        from safetensors.torch import save_file
+
+        self.write()
+        shared = {name: t for name, t in self.head.state_dict().items() if "fc6" not in name}
+        if not self.fixed:
+            shared |= self.trunk.state_dict()
+        half = {name: tensor.half().contiguous() for name, tensor in shared.items()}
+        save_file(half, self.out / "multidomain.safetensors")
+        draw(self.curve, self.out / "loss.png")
+
+
+def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
+    """Go on until the run's seconds are spent; print and draw the curve."""
+    run.out.mkdir(parents=True, exist_ok=True)
+    measured_on = list(islice(Samples(apart, 0), len(apart)))
+    if run.checkpoint.exists():
+        run.resume()
+    else:
+        run.report([torch.full((2,), torch.nan)], run.measured(measured_on))
+    data = Samples(taught, 1 + run.step)
+    ahead = DataLoader(
+        data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=lambda step: step
+    )
+    recent, steps = [], iter(ahead)
+    while run.spent < run.seconds:
+        began = time.monotonic()
+        step = next(steps)
+        waited = time.monotonic() - began
+        recent.append(torch.cat((run.learn(*step), torch.tensor([waited]))))
+        run.spent += time.monotonic() - began
+        if len(recent) == REPORT:
+            run.report(recent, run.measured(measured_on))
+            run.save()
+            recent = []
+    run.save()
+
+
+def sources(folders: list[Path], data: str | None, split: str) -> tuple[list[Video], list[Video]]:
+    """The videos that teach, and those that are held out."""
+    scenes = [name for name in sorted(SHOTS) if name not in HELD_OUT]
+    taught, apart = (
+        [
+            partial(anywhere, frames)
+            for number, name in product(range(FILMS), names)
+            if (frames := pictures.film(name, number, 24))
+        ]
+        for names in (scenes, HELD_OUT)
+    )
+    photos, things = pictures.photographs(folders), pictures.cutouts(folders)
+    if things:
+        rng = np.random.default_rng(0)
+        new, known = things[::10], [t for place, t in enumerate(things) if place % 10]
+        taught += [pictures.moving(rng, photos, known) for _ in range(MOVING)]
+        apart += [pictures.moving(rng, photos, new) for _ in range(APART)]
+    if data:
+        taught += [partial(of_sequence, found) for found in open_dataset(data, split).sequences]
+    return taught, apart
+
+
+def draw(curve: list[dict], path: Path) -> None:
+    """The loss of what teaches, and the share misjudged of what does not, over the steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    steps = [point["step"] for point in curve]
+    titles = "loss (nat)", "boxes misjudged in held-out videos (1)"
+    parts = [point["taught"][0] for point in curve], [point["held_out"][0] for point in curve]
+    for axes, title, values in zip(figure.subplots(1, 2), titles, parts, strict=True):
+        axes.plot(steps, values)
+        axes.set(xlabel="step", ylabel=title, ylim=(0, None))
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Read the command line and learn."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="mdnet", choices=NETWORKS)
+    parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
+    parser.add_argument("--fixed-trunk", action="store_true", help="its convolutions do not learn")
+    parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--data", help="data set in OTB's folder format, to learn from")
+    parser.add_argument("--split", default="all", help="of it, or names of sequences")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    given = parser.parse_args()
+    taught, apart = sources(given.photos, given.data, given.split)
+    seconds = 60 * given.minutes
+    run = Course(given.out, seconds, given.network, given.trunk, len(taught), given.fixed_trunk)
+    learn(run, taught, apart)
+
+
+if __name__ == "__main__":
+    main()
