@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from trackerlib.nets.head import Config, Head, binary_loss
+from trackerlib.nets.head import Branches, Config, Head, binary_loss
 
 
 @pytest.fixture
@@ -63,3 +63,20 @@ def test_the_loss_by_hand():
     background = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
     expected = (math.log1p(math.exp(-2)) + math.log1p(math.e) + math.log1p(math.exp(-1))) / 3
     torch.testing.assert_close(binary_loss(targets, background), torch.tensor(expected))
+
+
+def test_with_two_layers_fc4_is_the_last_that_is_shared():
+    small = Head(Config(90, layers=2))
+    features = torch.randn(3, 90)
+    x = (features @ small.fc4.weight.t() + small.fc4.bias).clamp(min=0)
+    torch.testing.assert_close(small(features), x @ small.fc6.weight.t() + small.fc6.bias)
+    with pytest.raises(ValueError, match="expected 2 or 3 layers, got 4"):
+        Config(layers=4)
+
+
+def test_a_video_teaches_the_shared_layers_and_its_own_branch():
+    branches = Branches(3, Config(90))
+    features = torch.randn(8, 90)
+    binary_loss(branches(features[:4], 1), branches(features[4:], 1)).backward()
+    assert branches.fc4.weight.grad is not None and branches.fc5.weight.grad is not None
+    assert [branch.weight.grad is not None for branch in branches.fc6] == [False, True, False]

@@ -45,7 +45,10 @@ def test_numbers_survive_their_text(sigma, cell):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kfc", r"expected a tracker among detection, hcf, identity, kcf, msdat.*, got 'kfc'"),
+        (
+            "kfc",
+            r"a tracker among detection, fdn, hcf, identity, kcf, mdnet, msdat.*, got 'kfc'",
+        ),
         ("kcf:kernal=linear", r"field among features, kernel.*, got 'kernal=linear'"),
         ("kcf:linear", r"expected field=value .*, got 'linear'"),
         ("kcf:padding=wide", r"expected a value of type float, got 'wide'"),

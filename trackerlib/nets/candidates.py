@@ -91,7 +91,8 @@ class Frame:
         """Make the map of the frame (H, W, 3) uint8 RGB."""
         size = torch.tensor(frame.shape[:2], dtype=torch.float64)
         self.zoom = float(min(SHORT / size.min(), LONG / size.max()))
-        height, width = (size * self.zoom + 2 * self.border).round().int().tolist()
+        around = 2 * self.border + self.tap.stride
+        height, width = (size * self.zoom + around).round().int().tolist()
         border = self.border / self.zoom
         seen = [[-border, -border, width / self.zoom, height / self.zoom]]
         window = torch.tensor(seen, dtype=torch.float64, device=self.device)

@@ -9,9 +9,11 @@ A step takes 8 frames; 32 boxes that overlap the target by 0.7 or more, 96 by 0.
 The videos are films of the renderer's scenes that are not in the embedded benchmark; with
 --photos, things with a transparent ground that move over photographs of these folders;
 and with --data the sequences of a data set in OTB's format, of --split. One must not
-measure on what taught. With --fixed-trunk, only fc4, fc5 and the branches learn, which a
-CPU does several times faster. The curve is in <out>/loss.png; a run that was stopped goes
-on from <out>/checkpoint.pt. What is shared is written to <out>/multidomain.safetensors:
+measure on what taught. With --fixed-trunk, only fc4, fc5 and the branches learn; features
+are then kept and teach several times, which suits a CPU.
+
+The curve is in <out>/loss.png; a run that was stopped goes on from <out>/checkpoint.pt.
+What is shared is written to <out>/multidomain.safetensors:
 
     python -m trackerlib weights add <out>/multidomain.safetensors --name my-mdnet \\
         --format safetensors --network vggm          (--network head if the trunk was fixed)
@@ -24,7 +26,8 @@ on from <out>/checkpoint.pt. What is shared is written to <out>/multidomain.safe
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
@@ -52,10 +55,12 @@ POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale
 TRUNK_RATE, RATE = 1e-4, 1e-3  # greatest learning rates of the convolutions and of the others
 MOMENTUM, DECAY, GRADIENT_LIMIT = 0.9, 5e-4, 10.0
 WARM_UP = 20  # steps
-REPORT = 100  # steps between two points of the curve
+KEPT = 3  # batches of a video whose features are kept, if the trunk is fixed
+AGAIN = 15  # steps on such ones for one that is new
+REPORT = 100  # new batches between two points of the curve
 HELD_OUT = ("Carton", "Ride")  # scenes that measure, never teach
 FILMS = 3  # of every scene
-MOVING, APART = 150, 10  # videos made of photographs: to learn from, and held out
+MOVING, APART = 100, 10  # videos made of photographs: to learn from, and held out
 SMALLEST = 8.0  # least side of a box, pixels
 RIDGE = 1.0  # of the judge that measures
 
@@ -146,21 +151,25 @@ class Course(course.Course):
         """Features of the positives and of the negatives in all frames."""
         near, far = [], []
         for frame, positives, negatives in frames:
-            self.features.look(frame)
-            features = self.features(torch.cat((positives, negatives))).float()
+            with self.precision():
+                self.features.look(frame)
+                features = self.features(torch.cat((positives, negatives)))
             near.append(features[: len(positives)])
             far.append(features[len(positives) :])
-        return torch.cat(near), torch.cat(far)
+        return torch.cat(near).to(self.dtype), torch.cat(far).to(self.dtype)
 
-    def learn(self, video: int, frames: list) -> Tensor:
-        """One step of stochastic gradient descent -> (1,) the loss."""
+    def learn(self, video: int, near: Tensor, far: Tensor) -> Tensor:
+        """One step of stochastic gradient descent, on what is `seen` -> the loss."""
         self.dropout.manual_seed(self.step)
-        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
-            near, far = self.seen(frames)
+        with self.precision():
             scores = self.head(torch.cat((near, far)), video, self.dropout).float()
         loss = binary_loss(scores[: len(near)], scores[len(near) :])
         self.descend(loss)
-        return loss.detach()[None]
+        return loss.detach()
+
+    def precision(self):
+        """The context in which products are of the machine's fastest type."""
+        return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
 
     def descend(self, loss: Tensor) -> None:
         """As any course's, the gradient cut to GRADIENT_LIMIT."""
@@ -196,7 +205,7 @@ class Course(course.Course):
         near, far = self.seen(frames)
         balance = NEGATIVES / POSITIVES
         labels = torch.cat((torch.full((len(near),), balance), -torch.ones(len(far))))
-        return self.head.shared(torch.cat((near, far))), labels
+        return self.head.shared(torch.cat((near, far)).float()), labels
 
     def save(self) -> None:
         """Write the checkpoint, the curve, and what is shared, whole or not at all."""
@@ -223,18 +232,29 @@ def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
     ahead = DataLoader(
         data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=lambda step: step
     )
-    recent, steps = [], iter(ahead)
-    while run.spent < run.seconds:
-        began = time.monotonic()
-        step = next(steps)
+    recent, shelf, rng = [], {}, np.random.default_rng(run.step)
+    for began, (video, frames) in waiting(ahead):
         waited = time.monotonic() - began
-        recent.append(torch.cat((run.learn(*step), torch.tensor([waited]))))
+        shelf.setdefault(video, deque(maxlen=KEPT)).append(run.seen(frames))
+        again = rng.choice(list(shelf), AGAIN if run.fixed else 0).tolist()
+        losses = [run.learn(video, *shelf[video][-1])]
+        for other in again:
+            losses.append(run.learn(other, *shelf[other][rng.integers(len(shelf[other]))]))
         run.spent += time.monotonic() - began
-        if len(recent) == REPORT:
+        recent.append(torch.stack((torch.stack(losses).mean(), torch.tensor(waited))))
+        if len(recent) == REPORT or run.spent >= run.seconds:
             run.report(recent, run.measured(measured_on))
             run.save()
             recent = []
-    run.save()
+        if run.spent >= run.seconds:
+            return
+
+
+def waiting(data: Iterable) -> Iterator:
+    """Every item with the moment from which it was waited for."""
+    items = iter(data)
+    while True:
+        yield time.monotonic(), next(items)
 
 
 def sources(folders: list[Path], data: str | None, split: str) -> tuple[list[Video], list[Video]]:
