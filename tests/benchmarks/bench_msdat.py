@@ -266,19 +266,19 @@ def main() -> None:
         peaks(arguments.memory, arguments)
     elif arguments.curve:
         state = torch.load(arguments.curve, weights_only=True)
-        keep(arguments.json, learned=state["curve"])
+        keep(arguments.json, ABOUT, learned=state["curve"])
     elif arguments.accuracy:
         trunks = [trunk for trunk in arguments.trunks if trunk != ANY]
         rows = accuracy(dataset, arguments.accuracy, trunks, arguments.workers)
-        keep(arguments.json, accuracy=rows)
+        keep(arguments.json, ABOUT, accuracy=rows)
     else:
-        keep(arguments.json, **speed(dataset.sequences, arguments))
+        keep(arguments.json, ABOUT, **speed(dataset.sequences, arguments))
 
 
-def keep(path: Path | None, **measured) -> None:
+def keep(path: Path | None, about: str, **measured) -> None:
     """Put what was measured into a file; rows of the same name are replaced."""
     if path:
-        found = json.loads(path.read_text()) if path.exists() else {"about": ABOUT}
+        found = json.loads(path.read_text()) if path.exists() else {"about": about}
         for part, rows in measured.items():
             names = {row.get("row") for row in rows}
             others = [row for row in found.get(part, []) if row.get("row") not in names]

@@ -10,8 +10,10 @@ from trackerlib.data import embedded
 
 def test_a_row_that_is_measured_again_takes_the_place_of_the_old(tmp_path):
     file = tmp_path / "msdat.json"
-    bench_msdat.keep(file, speed=[{"row": "a", "fps": 1}, {"row": "b", "fps": 2}])
-    bench_msdat.keep(file, speed=[{"row": "a", "fps": 3}], accuracy=[{"row": "a", "auc": 0.5}])
+    bench_msdat.keep(file, "about", speed=[{"row": "a", "fps": 1}, {"row": "b", "fps": 2}])
+    bench_msdat.keep(
+        file, "about", speed=[{"row": "a", "fps": 3}], accuracy=[{"row": "a", "auc": 0.5}]
+    )
     found = json.loads(file.read_text())
     assert found["speed"] == [{"row": "b", "fps": 2}, {"row": "a", "fps": 3}]
     assert found["accuracy"] == [{"row": "a", "auc": 0.5}]

@@ -25,7 +25,7 @@ import numpy as np
 from trackerlib.nets.registry import registry
 
 LIBRARY = Path(__file__).resolve().parents[1]
-WEIGHTS = "trunk", "adaptation"  # fields of a Config that name weights in the registry
+WEIGHTS = "trunk", "adaptation", "head"  # fields of a Config that name weights in the registry
 
 
 class TrackerLike(Protocol):

@@ -1,0 +1,149 @@
+"""MDNet and FDN: accuracy of both and of FDN's ablations, speed, memory.
+
+    python -m tests.benchmarks.bench_mdnet --data FOLDER --accuracy STORE --seeds 0 1 2
+    python -m tests.benchmarks.bench_mdnet --data FOLDER --split DragonBaby --speed
+
+Accuracy computes what is not yet in the store. Speed is of a process for each row: median
+milliseconds per frame, seconds of the first frame without compilation (it is tracked twice),
+peak resident memory, iterations of learning. `--memory SPEC` compares the peaks of 200 and
+of 1,000 frames, the sequence over and over. `--curve NAME CHECKPOINT` adds the learning of
+a head, of a run of trackerlib.train.multidomain. What is measured goes into the file of
+`--json`, beside what is there: data/multidomain.json.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.benchmarks import bench_detection
+from tests.benchmarks.bench_msdat import keep
+from trackerlib.data import open_dataset
+from trackerlib.eval import runner
+from trackerlib.eval.report import collect
+from trackerlib.eval.store import Store
+from trackerlib.trackers import parse
+
+ABOUT = "tests/benchmarks/bench_mdnet.py, on targets of OTB"
+ROWS = {
+    "MDNet": "mdnet",
+    "FDN": "fdn",
+    "FDN, RoIPool": "fdn:pooling=pool",
+    "FDN, 1 point": "fdn:samples=1",
+    "FDN, 3 x 3 points": "fdn:samples=3",
+    "FDN, no regression": "fdn:regression=false",
+    "FDN, head not taught": "fdn:head=random",
+    "FDN, no threshold": "fdn:loss_threshold=0",
+}
+TIMED = {
+    "MDNet, float32": "mdnet:mode=float32",
+    "MDNet, default mode": "mdnet",
+    "FDN, float32": "fdn:mode=float32",
+    "FDN, default mode": "fdn",
+    "FDN, no threshold": "fdn:loss_threshold=0",
+}
+
+
+def accuracy(dataset, folder: Path, names: list[str], seeds: list[int], workers: int):
+    """A row for each name: AUC and precision by seed and by sequence."""
+    rows, store = [], Store(folder)
+    for name in names:
+        spec = parse(ROWS[name])
+        jobs = runner.plan([spec], dataset, seeds=seeds)
+        runner.run(jobs, store, workers)
+        report = collect(jobs, dataset, store)
+        if len(report.missing):
+            raise SystemExit(report.missing.to_string(index=False))
+        row = {"row": name}
+        for measure in ("auc", "precision20"):
+            sequences, means = bench_detection.means(report, spec.label, measure)
+            row[measure] = {
+                "seeds": [round(mean, 4) for mean in means],
+                "sequences": {name: round(value, 4) for name, value in sequences.items()},
+            }
+        rows.append(row)
+        aucs, precisions = (row[key]["seeds"] for key in ("auc", "precision20"))
+        spread = f" +- {np.std(aucs, ddof=1):.3f}" if len(aucs) > 1 else ""
+        print(f"{name:24}{np.mean(aucs):.3f}{spread}, {np.mean(precisions):.3f}", flush=True)
+    return rows
+
+
+def followed(text: str, sequence, frames: int) -> dict:
+    """What so many frames of a sequence take, the sequence over and over."""
+    tracker = parse(text).build()
+    for _ in range(2):
+        began = time.perf_counter()
+        tracker.init(sequence.frames[0], sequence.boxes[0])
+        first = time.perf_counter() - began
+    seconds, iterations = [], 0
+    for index in islice(cycle(range(len(sequence))), 1, frames):
+        began = time.perf_counter()
+        tracker.update(sequence.frames[index])
+        seconds.append(time.perf_counter() - began)
+        iterations += len(tracker.losses)
+    return {
+        "frame": round(1e3 * float(np.median(seconds)), 1),
+        "mean": round(1e3 * float(np.mean(seconds)), 1),
+        "first": round(first, 2),
+        "memory": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "iterations": iterations,
+    }
+
+
+def apart(text: str, arguments, frames: int) -> dict:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.bench_mdnet", "--data", arguments.data]
+    command += ["--split", arguments.split, "--threads", str(arguments.threads)]
+    command += ["--follow", text, "--frames", str(frames)]
+    return json.loads(subprocess.check_output(command).splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
+    parser.add_argument("--split", default="all", help="of the data set, or names of sequences")
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=ROWS)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--workers", type=int, default=1, help="for --accuracy")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for --speed")
+    parser.add_argument("--frames", type=int, default=60, help="for --speed")
+    parser.add_argument("--json", type=Path, help="write the rows there")
+    parser.add_argument("--accuracy", type=Path, metavar="STORE")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--memory", metavar="SPEC")
+    parser.add_argument("--follow", metavar="SPEC", help="one process of the two above")
+    parser.add_argument("--curve", nargs=2, metavar=("NAME", "CHECKPOINT"))
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.curve:
+        name, checkpoint = given.curve
+        curve = torch.load(checkpoint, weights_only=True)["curve"]
+        keep(given.json, ABOUT, learned=[{"row": name, "curve": curve}])
+        return
+    dataset = open_dataset(given.data, given.split)
+    if given.follow:
+        print(json.dumps(followed(given.follow, dataset.sequences[0], given.frames)))
+    elif given.memory:
+        few, many = (apart(given.memory, given, frames)["memory"] for frames in (200, 1000))
+        print(f"{given.memory}: {few} MB, {many} MB, {many / few - 1:+.1%}")
+    elif given.speed:
+        rows = []
+        for name, text in TIMED.items():
+            rows.append({"row": name} | apart(text, given, given.frames))
+            print(rows[-1], flush=True)
+        keep(given.json, ABOUT, speed=rows)
+    elif given.accuracy:
+        rows = accuracy(dataset, given.accuracy, given.rows, given.seeds, given.workers)
+        keep(given.json, ABOUT, accuracy=rows)
+
+
+if __name__ == "__main__":
+    main()

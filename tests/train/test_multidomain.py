@@ -1,0 +1,142 @@
+"""Learning from many videos: what is drawn, who learns, what is written, stop and go on."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from trackerlib.boxes import overlap
+from trackerlib.data import embedded
+from trackerlib.nets import head, weights
+from trackerlib.train import multidomain
+from trackerlib.train.multidomain import Course, Samples, drawn, learn, of_sequence
+
+
+def video(colour):
+    """A disc of one colour anywhere on noise."""
+
+    def random_frame(rng):
+        frame = rng.integers(0, 80, (120, 160, 3)).astype(np.uint8)
+        x, y = rng.uniform(30, 130), rng.uniform(30, 90)
+        rows, columns = np.mgrid[:120, :160] + 0.5
+        frame[(columns - x) ** 2 + (rows - y) ** 2 < 18**2] = colour
+        return frame, np.array([x - 18, y - 18, 36.0, 36.0])
+
+    return random_frame
+
+
+VIDEOS = [video((250, 40, 40)), video((40, 40, 250))]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(multidomain, "WARM_UP", 1)
+    monkeypatch.setattr(Course, "warm_up", 1)
+
+    def make(network="fdn", fixed=True, seconds=1e9):
+        torch.manual_seed(0)
+        return Course(tmp_path, seconds, network, "vggm", len(VIDEOS), fixed)
+
+    return make
+
+
+def test_what_is_drawn_overlaps_as_it_should():
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    for _ in range(4):
+        frame, near, far = drawn(VIDEOS[0], rng, generator)
+        target = torch.from_numpy(VIDEOS[0](np.random.default_rng(0))[1])
+        assert frame.shape == (120, 160, 3) and len(near) == 4 and len(far) == 12
+        middle = near.mean(0)
+        assert overlap(near, middle).min() > 0.5
+        assert overlap(far, middle).max() < 0.6
+        assert target.shape == (4,)
+
+
+def test_every_video_comes_once_a_round():
+    samples = iter(Samples([*VIDEOS, VIDEOS[0]], seed=3))
+    rounds = [sorted(next(samples)[0] for _ in range(3)) for _ in range(4)]
+    assert rounds == [[0, 1, 2]] * 4
+
+
+def test_a_sequences_box_has_an_area():
+    sequence = embedded.render("Harbour")
+    sequence.boxes[1:] = np.nan
+    for seed in range(3):
+        frame, box = of_sequence(sequence, np.random.default_rng(seed))
+        np.testing.assert_array_equal(box, sequence.boxes[0])
+        assert frame.ndim == 3
+
+
+@pytest.mark.parametrize("network", ["mdnet", "fdn"])
+def test_two_videos_are_learned_and_the_fixed_trunk_is_not(run, network):
+    course = run(network)
+    before = course.trunk.conv3.weight.clone()
+    batches = {number: course.seen(frames) for number, frames in first(4)}
+    losses = [float(course.learn(n % 2, *batches[n % 2])) for n in range(60)]
+    assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:4])
+    torch.testing.assert_close(course.trunk.conv3.weight, before, rtol=0, atol=0)
+
+
+def first(count):
+    samples = iter(Samples(VIDEOS, seed=1))
+    return [next(samples) for _ in range(count)]
+
+
+def test_the_trunk_learns_ten_times_slower_where_it_is_not_fixed(run):
+    course = run(fixed=False)
+    before = course.trunk.conv3.weight.detach().clone()
+    number, frames = first(1)[0]
+    course.learn(number, *course.seen(frames))
+    assert (course.trunk.conv3.weight - before).abs().max() > 0
+    peaks = {group["peak"] for group in course.optimiser.param_groups}
+    assert max(peaks) == pytest.approx(10 * min(peaks))
+
+
+def test_a_run_stops_goes_on_and_is_loaded_as_a_head(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(multidomain, "REPORT", 2)
+    monkeypatch.setattr(multidomain, "AGAIN", 1)
+    course = run(seconds=0.5)
+    learn(course, VIDEOS, VIDEOS)
+    steps = course.step
+    assert steps >= 2 and (tmp_path / "loss.png").stat().st_size > 1000
+    assert [point["step"] for point in course.curve][:: len(course.curve)] == [0]
+    more = run(seconds=course.spent + 0.5)
+    learn(more, VIDEOS, VIDEOS)
+    assert more.step > steps and more.curve[: len(course.curve)] == course.curve
+    shared = load_file(tmp_path / "multidomain.safetensors")
+    assert set(shared) == {"fc4.weight", "fc4.bias", "fc5.weight", "fc5.bias"}
+    torch.testing.assert_close(
+        shared["fc4.weight"].float(), more.head.fc4.weight.detach(), rtol=1e-3, atol=1e-5
+    )
+    monkeypatch.setenv("TRACKERLIB_WEIGHTS", str(tmp_path / "weights"))
+    weights.add(tmp_path / "multidomain.safetensors", "mine", format="safetensors", network="head")
+    loaded = weights.load_head("mine", head.Config(), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(loaded.fc5.weight, shared["fc5.weight"].float())
+
+
+def test_the_whole_network_is_written_if_it_learned(run, tmp_path):
+    course = run(fixed=False)
+    course.report([torch.zeros(2)], [0.5])
+    course.save()
+    shared = load_file(tmp_path / "multidomain.safetensors")
+    assert {"conv1.weight", "conv3.bias", "fc4.weight", "fc5.bias"} <= set(shared)
+    assert not any("fc6" in name for name in shared)
+
+
+def test_what_is_held_out_is_judged_between_nothing_and_all_wrong(run):
+    (share,) = run().measured(first(2))
+    assert 0 <= share < 0.5
+
+
+def test_videos_are_films_of_other_scenes_and_a_users_sequences(monkeypatch):
+    monkeypatch.setattr(multidomain, "FILMS", 1)
+    made = []
+    monkeypatch.setattr(
+        multidomain.pictures, "film", lambda name, *_: made.append(name) or [VIDEOS[0]]
+    )
+    taught, apart = multidomain.sources([], "embedded", "Harbour")
+    held_out = set(multidomain.HELD_OUT)
+    assert len(apart) == 2 and len(taught) == len(made) - 2 + 1
+    assert held_out <= set(made) and isinstance(taught[-1], partial)
