@@ -125,7 +125,7 @@ def test_when_it_learns(moving, trunk, value, frames, rows):
     tracker.init(frame, truth[0])
     learned, kept = [], len(tracker.positives.counts)
     tracker.classifier.scores = lambda features: torch.full((len(features),), value)
-    tracker.classifier.learn = lambda near, far, rate, iterations: learned.append(tracker.frames)
+    tracker.classifier.learn = lambda near, far, rate, *_: learned.append(tracker.frames)
     for _ in range(frames):
         tracker.update(frame)
     assert learned == rows

@@ -154,7 +154,8 @@ class Tracker:
         near, far = self.positives.latest(frames), self.negatives.latest(config.short_term)
         if len(near.places) and len(far.places):
             learn = self.classifier.learn
-            self.losses = learn(near, far, config.rate, config.iterations)
+            limits = config.iterations, config.loss_threshold
+            self.losses = learn(near, far, config.rate, *limits)
 
     def _enough(self, boxes: Tensor, wished: int, what: str) -> int:
         """How many boxes there are; a remark if fewer than wished for were found."""

@@ -167,6 +167,13 @@ class Course(course.Course):
         self.descend(loss)
         return loss.detach()
 
+    @torch.no_grad()
+    def untaught(self, videos: list[Video]) -> Tensor:
+        """(2,) the loss before it learns, and no time waited for data."""
+        video, frames = next(iter(Samples(videos, 0)))
+        near, far = (self.head(x.float(), video) for x in self.seen(frames))
+        return torch.stack((binary_loss(near, far), torch.tensor(0.0)))
+
     def precision(self):
         """The context in which products are of the machine's fastest type."""
         return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
@@ -227,7 +234,7 @@ def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
     if run.checkpoint.exists():
         run.resume()
     else:
-        run.report([torch.full((2,), torch.nan)], run.measured(measured_on))
+        run.report([run.untaught(taught)], run.measured(measured_on))
     data = Samples(taught, 1 + run.step)
     ahead = DataLoader(
         data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=lambda step: step

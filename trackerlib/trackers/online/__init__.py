@@ -56,7 +56,7 @@ class Config:
     batch_positives: int = 32  # per mini-batch
     batch_negatives: int = 96  # per mini-batch, the hardest of the pool
     pool: int = 1024  # negatives that are scored for a mini-batch
-    loss_threshold: float = 0.0  # below which an update ends early; FDN's, MDNet has none
+    loss_threshold: float = 0.0  # below which a later update ends early; MDNet has none
 
     regression: bool = True  # of the box that is answered
     regression_boxes: int = 1000  # around the target in the first frame; authors' code, as all

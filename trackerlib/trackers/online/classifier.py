@@ -39,13 +39,18 @@ class Classifier:
 
     @torch.enable_grad()
     def learn(
-        self, positives: Samples, negatives: Samples, rate: float, iterations: int
+        self,
+        positives: Samples,
+        negatives: Samples,
+        rate: float,
+        iterations: int,
+        threshold: float = 0.0,
     ) -> list[float]:
         """Stochastic gradient descent from a standstill -> the loss of every iteration.
 
         The negatives of a mini-batch are the hardest of a pool, scored by the
         head as it is then, without dropout [1], section 4.3. It ends early when a
-        loss is below the threshold, which teaches no more [2], section 3.4.
+        loss is below the threshold [2], section 3.4.
         """
         config, losses = self.config, []
         optimiser = self._optimiser(rate)
@@ -56,7 +61,7 @@ class Classifier:
             scores = self._head(torch.cat((positive, pool[hard])), self.generator)
             loss = binary_loss(scores[: len(positive)], scores[len(positive) :])
             losses.append(loss.item())
-            if losses[-1] < config.loss_threshold:
+            if losses[-1] < threshold:
                 break
             optimiser.zero_grad()
             loss.backward()
