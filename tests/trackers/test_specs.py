@@ -11,11 +11,15 @@ from trackerlib import trackers
 from trackerlib.trackers import names, parse
 
 
+LIGHT = "mode=float32,candidates=16,first_positives=16,first_negatives=64,regression_boxes=16"
+
+
 def test_every_name_builds_a_tracker_that_answers_boxes(moving):
     frames, truth = moving(40, 32)
     assert {"identity", "kcf", "opencv"} <= set(names())
     for name in names():
-        tracker = parse(name).build(seed=1)
+        text = f"{name}:{LIGHT}" if name in ("detection", "fdn", "mdnet") else name
+        tracker = parse(text).build(seed=1)
         tracker.init(frames[0], truth[0])
         box = tracker.update(frames[1])
         assert (box.shape, box.dtype) == ((4,), np.float64)
