@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from trackerlib import trackers
 from trackerlib.trackers import names, parse
 
-
 LIGHT = "mode=float32,candidates=16,first_positives=16,first_negatives=64,regression_boxes=16"
 
 

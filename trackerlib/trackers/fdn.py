@@ -32,8 +32,8 @@ class Config(mdnet.Config):
 class Tracker(mdnet.Tracker):
     """FDN on any trunk and device."""
 
-    def _config(self):
-        return Config()
+    def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
+        super().__init__(config or Config(), device, seed)
 
     def _features(self):
         config = self.config

@@ -41,11 +41,8 @@ class Tracker:
     """
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
-        self.config, self.device, self.seed = config or self._config(), device, seed
+        self.config, self.device, self.seed = config or Config(), device, seed
         self.features = self._features()
-
-    def _config(self):
-        return Config()
 
     def _features(self):
         """What turns boxes of a frame into rows of features."""

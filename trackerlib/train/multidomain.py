@@ -145,6 +145,7 @@ class Course(course.Course):
             momentum=MOMENTUM,
             weight_decay=DECAY,
         )
+        self.optimiser.register_step_pre_hook(self._cut)
         self.dropout = torch.Generator()
 
     def seen(self, frames: list) -> tuple[Tensor, Tensor]:
@@ -177,12 +178,6 @@ class Course(course.Course):
     def precision(self):
         """The context in which products are of the machine's fastest type."""
         return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
-
-    def descend(self, loss: Tensor) -> None:
-        """As any course's, the gradient cut to GRADIENT_LIMIT."""
-        hook = self.optimiser.register_step_pre_hook(self._cut)
-        super().descend(loss)
-        hook.remove()
 
     def _cut(self, optimiser, *_):
         learning = [group["params"][0] for group in optimiser.param_groups]

@@ -146,15 +146,8 @@ def collage(
     """
     frame = cv2.resize(crop(rng, photos, FRAME[0]), FRAME).astype(np.float32)
     for _ in range(rng.integers(1, 5)):
-        thing = things[rng.integers(len(things))]
-        factor = 2 ** rng.uniform(*THING) / np.sqrt(np.prod(thing.shape[:2]))
-        thing = cv2.resize(thing, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        thing = thing[: FRAME[1], : FRAME[0]].astype(np.float32)
-        h, w = thing.shape[:2]
-        x, y = rng.integers(FRAME[0] - w + 1), rng.integers(FRAME[1] - h + 1)
-        place = frame[y : y + h, x : x + w]
-        place += thing[..., 3:] / 255 * (thing[..., :3] - place)
-    return np.rint(frame).astype(np.uint8), np.array([x, y, w, h], dtype=np.float64)
+        box = paste(rng, frame, things[rng.integers(len(things))])
+    return np.rint(frame).astype(np.uint8), box
 
 
 @dataclass(frozen=True)

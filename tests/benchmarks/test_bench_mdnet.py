@@ -1,0 +1,31 @@
+"""The benchmark of MDNet and FDN: rows by seed and by sequence, what a run takes."""
+
+import bench_mdnet
+import pytest
+
+from trackerlib.data import embedded, open_dataset
+
+LIGHT = "mode=float32,candidates=16,first_positives=16,first_negatives=64,regression_boxes=16"
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    monkeypatch.setattr(bench_mdnet, "ROWS", {"a filter": "kcf"})
+
+
+def test_a_row_has_every_seed_and_sequence(rows, tmp_path):
+    dataset = open_dataset("embedded", "Harbour")
+    (row,) = bench_mdnet.accuracy(dataset, tmp_path, ["a filter"], [0, 1], workers=1)
+    assert row["row"] == "a filter"
+    for measure in ("auc", "precision20"):
+        assert len(row[measure]["seeds"]) == 2
+        assert row[measure]["sequences"].keys() == {"Harbour"}
+        assert row[measure]["sequences"]["Harbour"] == pytest.approx(
+            sum(row[measure]["seeds"]) / 2, abs=1e-3
+        )
+
+
+def test_what_a_run_takes():
+    found = bench_mdnet.followed(f"fdn:{LIGHT}", embedded.render("Harbour"), 4)
+    assert min(found[part] for part in ("frame", "mean", "first", "memory")) > 0
+    assert found["iterations"] >= 0
