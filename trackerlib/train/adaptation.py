@@ -30,7 +30,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -183,7 +183,7 @@ class Course(course.Course):
     parts, warm_up = ("layers", "heads", "optimiser"), WARM_UP
 
     def __init__(self, out: Path, seconds: float, config: Config, mode: str = "auto"):
-        super().__init__(out, seconds)
+        super().__init__(out, seconds, **asdict(config))
         self.trunk = inference.load(config.trunk, "cpu", mode)
         self.layers = Adaptation(config).to(memory_format=torch.channels_last)
         self.heads = nn.ModuleDict(
@@ -208,16 +208,6 @@ class Course(course.Course):
             scale = float(parameter.detach().square().mean().sqrt())
             group["peak"] *= scale if scale else 1
 
-    def read(self) -> dict[str, Any]:
-        """The checkpoint's content. Raises ValueError if it is of other layers, or damaged."""
-        state = super().read()
-        if state["config"] != asdict(self.layers.config):
-            raise ValueError(
-                f"adaptation: {self.checkpoint} is of {state['config']}, asked for was "
-                f"{asdict(self.layers.config)}; choose another folder"
-            )
-        return state
-
     def losses(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
         """(levels, 2): objectness and displacement as in `msdat_loss`."""
         rows = []
@@ -237,7 +227,7 @@ class Course(course.Course):
         """Write the checkpoint whole or not at all, the curve, and the layers `equalised`."""
         from safetensors.torch import save_file
 
-        self.write(config=asdict(self.layers.config))
+        self.write()
         layers = equalised(self.layers, maps).state_dict()
         half = {name: tensor.half().contiguous() for name, tensor in layers.items()}
         save_file(half, self.out / "adaptation.safetensors")

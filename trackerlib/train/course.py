@@ -16,15 +16,16 @@ class Course:
 
     Each parameter of the optimiser is a group of its own, whose greatest rate is its `peak`.
 
-    parts    attributes with a state, which a checkpoint holds
-    warm_up  steps until the rate is at its greatest
+    parts     attributes with a state, which a checkpoint holds
+    warm_up   steps until the rate is at its greatest
+    settings  what a checkpoint must agree with
     """
 
     parts: tuple[str, ...]
     warm_up: int
 
-    def __init__(self, out: Path, seconds: float):
-        self.out, self.seconds = out, seconds
+    def __init__(self, out: Path, seconds: float, **settings: Any):
+        self.out, self.seconds, self.settings = out, seconds, settings
         self.step, self.spent, self.curve = 0, 0.0, []
 
     @property
@@ -52,20 +53,30 @@ class Course:
     def write(self, **more: Any) -> None:
         """Write the checkpoint, whole or not at all."""
         draft = self.checkpoint.with_suffix(".draft")
-        state = {name: getattr(self, name) for name in ("step", "spent", "curve")}
+        state = {name: getattr(self, name) for name in ("step", "spent", "curve", "settings")}
         states = {name: getattr(self, name).state_dict() for name in self.parts}
         torch.save(state | states | more, draft)
         os.replace(draft, self.checkpoint)
 
     def read(self) -> dict[str, Any]:
-        """The checkpoint's content. Raises ValueError, with the cure, if it is damaged."""
+        """The checkpoint's content.
+
+        Raises ValueError, with the cure, if it is damaged or of other settings.
+        """
+        where = type(self).__module__.split(".")[-1]
         try:
-            return torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, UnpicklingError) as error:
             raise ValueError(
-                f"{type(self).__module__.split('.')[-1]}: {self.checkpoint} is damaged; remove it "
-                "to begin anew, or choose another folder"
+                f"{where}: {self.checkpoint} is damaged; remove it to begin anew, "
+                "or choose another folder"
             ) from error
+        if state["settings"] != self.settings:
+            raise ValueError(
+                f"{where}: {self.checkpoint} is of {state['settings']}, asked for was "
+                f"{self.settings}; choose another folder"
+            )
+        return state
 
     def resume(self) -> None:
         """Go on where a stopped run was. Raises what `read` does."""

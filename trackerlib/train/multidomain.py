@@ -122,7 +122,7 @@ class Course(course.Course):
     def __init__(
         self, out: Path, seconds: float, network: str, trunk: str, videos: int, fixed: bool
     ):
-        super().__init__(out, seconds)
+        super().__init__(out, seconds, network=network, trunk=trunk, videos=videos, fixed=fixed)
         self.fixed, self.trunk = fixed, weights.load(trunk, dense=False)
         geometry = self.trunk.taps["conv3"]
         self.head = Branches(videos, Config(BINS**2 * geometry.channels))
@@ -231,17 +231,16 @@ def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
     else:
         run.report([run.untaught(taught)], run.measured(measured_on))
     data = Samples(taught, 1 + run.step)
-    ahead = DataLoader(
-        data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=lambda step: step
-    )
+    ahead = DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=as_is)
     recent, shelf, rng = [], {}, np.random.default_rng(run.step)
     for began, (video, frames) in waiting(ahead):
         waited = time.monotonic() - began
-        shelf.setdefault(video, deque(maxlen=KEPT)).append(run.seen(frames))
-        again = rng.choice(list(shelf), AGAIN if run.fixed else 0).tolist()
-        losses = [run.learn(video, *shelf[video][-1])]
-        for other in again:
-            losses.append(run.learn(other, *shelf[other][rng.integers(len(shelf[other]))]))
+        seen = run.seen(frames)
+        losses = [run.learn(video, *seen)]
+        if run.fixed:
+            shelf.setdefault(video, deque(maxlen=KEPT)).append(seen)
+            for other in rng.choice(list(shelf), AGAIN).tolist():
+                losses.append(run.learn(other, *shelf[other][rng.integers(len(shelf[other]))]))
         run.spent += time.monotonic() - began
         recent.append(torch.stack((torch.stack(losses).mean(), torch.tensor(waited))))
         if len(recent) == REPORT or run.spent >= run.seconds:
@@ -250,6 +249,11 @@ def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
             recent = []
         if run.spent >= run.seconds:
             return
+
+
+def as_is(step: tuple) -> tuple:
+    """What a worker hands over, unchanged."""
+    return step
 
 
 def waiting(data: Iterable) -> Iterator:
