@@ -8,12 +8,13 @@ A unit that is in the store is not computed again.
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from trackerlib import trackers
-from trackerlib.data import open_dataset
+from trackerlib.data import Dataset, open_dataset
 from trackerlib.eval import runner
 from trackerlib.eval.report import Report, collect
 from trackerlib.eval.statistics import Summary, summarise
@@ -51,20 +52,42 @@ def means(report: Report, label: str, measure: str) -> tuple[dict, list]:
     return report.by_sequence(label, measure), [float(np.mean(v)) for v in by_seed.values()]
 
 
+def row(report: Report, name: str, label: str) -> dict:
+    """What the book's tables are made of: a tracker's measures by seed and by sequence."""
+    made = {"row": name}
+    for measure in MEASURES:
+        sequences, seeds = means(report, label, measure)
+        made[measure] = {
+            "seeds": [round(value, 4) for value in seeds],
+            "sequences": {name: round(value, 4) for name, value in sequences.items()},
+        }
+    return made
+
+
 def rows(report: Report, trunks: list[str]) -> list[dict]:
-    """What the book's table is made of."""
-    found = []
-    for trunk in trunks:
-        label = specification(trunk).label
-        row = {"row": trunk}
-        for measure in MEASURES:
-            sequences, seeds = means(report, label, measure)
-            row[measure] = {
-                "seeds": [round(value, 4) for value in seeds],
-                "sequences": {name: round(value, 4) for name, value in sequences.items()},
-            }
-        found.append(row)
-    return found
+    """A row for each trunk."""
+    return [row(report, trunk, specification(trunk).label) for trunk in trunks]
+
+
+def tracked(
+    name: str,
+    spec: trackers.Spec,
+    dataset: Dataset,
+    store: Store,
+    seeds: Iterable[int],
+    workers: int,
+) -> dict:
+    """The row of one tracker, printed; computes what is not yet in the store."""
+    jobs = runner.plan([spec], dataset, seeds=seeds)
+    runner.run(jobs, store, workers)
+    report = collect(jobs, dataset, store)
+    if len(report.missing):
+        raise SystemExit(report.missing.to_string(index=False))
+    made = row(report, name, spec.label)
+    aucs, precisions = (made[measure]["seeds"] for measure in MEASURES)
+    spread = f" +- {np.std(aucs, ddof=1):.3f}" if len(aucs) > 1 else ""
+    print(f"{name:36}{np.mean(aucs):.3f}{spread}, {np.mean(precisions):.3f}", flush=True)
+    return made
 
 
 def table(rows: list[dict]) -> None:

@@ -27,8 +27,6 @@ import torch
 from tests.benchmarks import bench_detection
 from tests.benchmarks.bench_msdat import keep
 from trackerlib.data import open_dataset
-from trackerlib.eval import runner
-from trackerlib.eval.report import collect
 from trackerlib.eval.store import Store
 from trackerlib.trackers import parse
 
@@ -52,28 +50,17 @@ TIMED = {
 }
 
 
-def accuracy(dataset, folder: Path, names: list[str], seeds: list[int], workers: int):
-    """A row for each name: AUC and precision by seed and by sequence."""
-    rows, store = [], Store(folder)
-    for name in names:
-        spec = parse(ROWS[name])
-        jobs = runner.plan([spec], dataset, seeds=seeds)
-        runner.run(jobs, store, workers)
-        report = collect(jobs, dataset, store)
-        if len(report.missing):
-            raise SystemExit(report.missing.to_string(index=False))
-        row = {"row": name}
-        for measure in ("auc", "precision20"):
-            sequences, means = bench_detection.means(report, spec.label, measure)
-            row[measure] = {
-                "seeds": [round(mean, 4) for mean in means],
-                "sequences": {name: round(value, 4) for name, value in sequences.items()},
-            }
-        rows.append(row)
-        aucs, precisions = (row[key]["seeds"] for key in ("auc", "precision20"))
-        spread = f" +- {np.std(aucs, ddof=1):.3f}" if len(aucs) > 1 else ""
-        print(f"{name:24}{np.mean(aucs):.3f}{spread}, {np.mean(precisions):.3f}", flush=True)
-    return rows
+def accuracy(
+    dataset, folder: Path, names: list[str], seeds: list[int], workers: int
+) -> list[dict]:
+    """A row for each name and this number of targets: AUC and precision."""
+    store, targets = Store(folder), len(dataset.sequences)
+    return [
+        bench_detection.tracked(
+            f"{name}, {targets} targets", parse(ROWS[name]), dataset, store, seeds, workers
+        )
+        for name in names
+    ]
 
 
 def followed(text: str, sequence, frames: int) -> dict:

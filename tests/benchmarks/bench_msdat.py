@@ -30,8 +30,6 @@ from safetensors.torch import save_file
 
 from tests.benchmarks import bench_detection
 from trackerlib.data import open_dataset
-from trackerlib.eval import runner
-from trackerlib.eval.report import collect
 from trackerlib.eval.store import Store
 from trackerlib.nets import registry, weights
 from trackerlib.nets.adaptation import Adaptation, Config
@@ -205,25 +203,11 @@ def accuracy(dataset, folder: Path, trunks: list[str], workers: int) -> list[dic
         specs[f"{trunk}: HCF"] = parse(f"hcf:{common}".rstrip(":,")), [0]
         specs[f"{trunk}: MSDAT"] = parse(f"msdat:{learned}".rstrip(":")), [0]
         specs[f"{trunk}: random"] = parse(f"msdat:{common}adaptation=random"), DRAWS
-    rows, store = [], Store(folder)
-    for name, (spec, seeds) in specs.items():
-        jobs = runner.plan([spec], dataset, seeds=seeds)
-        runner.run(jobs, store, workers)
-        report = collect(jobs, dataset, store)
-        if len(report.missing):
-            raise SystemExit(report.missing.to_string(index=False))
-        row = {"row": name}
-        for measure in ("auc", "precision20"):
-            sequences, means = bench_detection.means(report, spec.label, measure)
-            row[measure] = {
-                "seeds": [round(mean, 4) for mean in means],
-                "sequences": {name: round(value, 4) for name, value in sequences.items()},
-            }
-        rows.append(row)
-        aucs = row["auc"]["seeds"]
-        spread = f" +- {np.std(aucs, ddof=1):.3f}" if len(aucs) > 1 else ""
-        print(f"{name:24}{np.mean(aucs):.3f}{spread}", flush=True)
-    return rows
+    store = Store(folder)
+    return [
+        bench_detection.tracked(name, spec, dataset, store, seeds, workers)
+        for name, (spec, seeds) in specs.items()
+    ]
 
 
 def memory(text: str, sequence, frames: int) -> None:

@@ -16,7 +16,7 @@ def rows(monkeypatch):
 def test_a_row_has_every_seed_and_sequence(rows, tmp_path):
     dataset = open_dataset("embedded", "Harbour")
     (row,) = bench_mdnet.accuracy(dataset, tmp_path, ["a filter"], [0, 1], workers=1)
-    assert row["row"] == "a filter"
+    assert row["row"] == "a filter, 1 targets"
     for measure in ("auc", "precision20"):
         assert len(row[measure]["seeds"]) == 2
         assert row[measure]["sequences"].keys() == {"Harbour"}

@@ -27,7 +27,7 @@ class Entry:
 
     name            what `load` takes
     file            its name on disk
-    network         vggm, vgg19, squeezenet or googlenet
+    network         which, of weights.NETWORKS: vggm, head, ...
     format          how the file is laid out, of `formats.FORMATS`
     config          fields of the network's Config that the weights ask for
     origin          page or citation

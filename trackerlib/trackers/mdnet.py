@@ -119,10 +119,7 @@ class Tracker:
 
     def _look(self, frame):
         """Go on to this frame; boxes are drawn inside it."""
-        extent = torch.tensor(frame.shape[1::-1], dtype=torch.float64)
-        region = torch.stack((torch.zeros_like(extent), extent))
-        sizes = torch.stack((torch.full_like(extent, SMALLEST), extent))
-        self.sampler = samplers.Sampler(region, sizes, self.generator)
+        self.sampler = samplers.over(frame, SMALLEST, self.generator)
         self.features.look(frame)
 
     def _learn_first(self):

@@ -44,7 +44,7 @@ from trackerlib.data.sequence import Sequence
 from trackerlib.nets import inference, weights
 from trackerlib.nets.candidates import BINS, Crops, Frame
 from trackerlib.nets.head import Branches, Config, binary_loss
-from trackerlib.trackers.online.samplers import Sampler, overlapping
+from trackerlib.trackers.online.samplers import over, overlapping
 from trackerlib.train import course, pictures
 
 NETWORKS = ("mdnet", "fdn")
@@ -101,10 +101,7 @@ def drawn(
 ) -> tuple[np.ndarray, Tensor, Tensor]:
     """A frame of a video with boxes that hold its target, and boxes that do not."""
     frame, box = video(rng)
-    target = torch.from_numpy(box)
-    extent = torch.tensor(frame.shape[1::-1], dtype=torch.float64)
-    sizes = torch.stack((torch.full_like(extent, SMALLEST), extent))
-    sampler = Sampler(torch.stack((torch.zeros_like(extent), extent)), sizes, generator)
+    target, sampler = torch.from_numpy(box), over(frame, SMALLEST, generator)
     near = partial(sampler.gaussian, target, *POSITIVE_RANGE)
     around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
     everywhere = partial(sampler.everywhere, target, NEGATIVE_RANGE[1])

@@ -7,6 +7,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,6 +62,13 @@ class Sampler:
 
     def _even(self, count, axes=1):
         return 2 * torch.rand(count, axes, generator=self.generator, dtype=torch.float64) - 1
+
+
+def over(frame: np.ndarray, least: float, generator: torch.Generator) -> Sampler:
+    """Draws anywhere in a frame (H, W, 3), boxes of sides from `least` pixels to the frame's."""
+    extent = torch.tensor(frame.shape[1::-1], dtype=torch.float64)
+    region = torch.stack((torch.zeros_like(extent), extent))
+    return Sampler(region, torch.stack((torch.full_like(extent, least), extent)), generator)
 
 
 def positives(sampler: Sampler, box: Tensor, count: int, config: Config) -> Tensor:
