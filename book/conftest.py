@@ -8,6 +8,7 @@ digit. All else must be equal, whole numbers and numbers of digits included.
 
 import re
 
+import pytest
 from nbval.plugin import IPyNbCell
 
 NUMBER = re.compile(r"-?\d+\.\d+")
@@ -44,3 +45,12 @@ def _as_output(cell, text, sanitize=IPyNbCell.sanitize):
 
 
 IPyNbCell.sanitize = _as_output
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+def pytest_collection_modifyitems(items):
+    """Notebooks run side by side; templates, of one store, in turn."""
+    for item in items:
+        templates = item.path.parent.name == "reproduction"
+        together = item.path.parent if templates else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together)))
