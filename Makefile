@@ -49,7 +49,7 @@ test: $(READY) ## run everything that is tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
-	$(ON_CPU) $(BIN)/python -m pytest --nbval --nbval-cell-timeout 600 -n auto --dist loadgroup book
+	$(ON_CPU) $(BIN)/python -m pytest --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
 lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book

@@ -8,8 +8,8 @@ digit. All else must be equal, whole numbers and numbers of digits included.
 
 import re
 
-import pytest
 from nbval.plugin import IPyNbCell
+from xdist.scheduler import LoadFileScheduling
 
 NUMBER = re.compile(r"-?\d+\.\d+")
 RELATIVE, UNITS = 0.02, 2
@@ -47,10 +47,14 @@ def _as_output(cell, text, sanitize=IPyNbCell.sanitize):
 IPyNbCell.sanitize = _as_output
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items):
-    """Notebooks run side by side; templates, of one store, in turn."""
-    for item in items:
-        templates = item.path.parent.name == "reproduction"
-        together = item.path.parent if templates else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
+class Scheduling(LoadFileScheduling):
+    """Notebooks run side by side; templates, which share a store, in turn."""
+
+    def _split_scope(self, nodeid):
+        notebook = super()._split_scope(nodeid)
+        folder = notebook.rpartition("/")[0]
+        return folder if folder.endswith("reproduction") else notebook
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
