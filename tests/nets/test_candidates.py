@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import max_pool2d
 
-from trackerlib.nets.candidates import CONTEXT, SIDE, Crops, Frame
+from trackerlib.nets.candidates import CONTEXT, PADDED, SIDE, Crops, Frame, Scene, reachable
 from trackerlib.nets.trunk import Tap, tap
-from trackerlib.nets.vggm import CHANNELS, VGGM
+from trackerlib.nets.vggm import CHANNELS, VGGM, Config
+from trackerlib.ops.adaptive_roi_align import adaptive_roi_align
 from trackerlib.ops.roi_align import roi_align
 from trackerlib.ops.roi_pool import roi_pool
 
@@ -116,3 +118,99 @@ def test_an_unknown_pooling_is_told():
     geometry = tap([], CHANNELS["conv3"])
     with pytest.raises(ValueError, match="expected pooling align or pool, got 'mean'"):
         Frame(identity(geometry), ("conv3", geometry), "mean")
+
+
+@pytest.fixture
+def dense():
+    network = VGGM(Config(dense=True)).eval()
+    return network, ("conv3", network.taps["conv3"])
+
+
+def seen_by(trunk, frame, box, generator=None, **settings):
+    scene = Scene(*trunk, **settings)
+    with torch.no_grad():
+        scene.look(frame, box, generator)
+    return scene
+
+
+def test_a_scene_shows_the_target_as_a_square_of_107_pixels(frame, dense):
+    shown, (_, tap) = [], dense
+
+    def trunk(image, name):
+        shown.append(image)
+        return dense[0](image, name)
+
+    scene = seen_by((trunk, tap), frame, BOXES[0])
+    (image,) = shown
+    per_pixel = image[0, 0].diff(dim=1).median(), image[0, 1].diff(dim=0).median()
+    expected = [60 / SIDE / 2, 30 / SIDE / 2]  # a pixel's value is half of its place
+    torch.testing.assert_close(torch.stack(per_pixel), torch.tensor(expected), atol=0.02, rtol=0)
+    middle = torch.tensor(image.shape[2:]) // 2
+    assert image[0, 0, *middle] == pytest.approx(130 / 2, abs=0.5)
+    (_, x1, y1, x2, y2) = scene.rois(BOXES[:1])[0].tolist()
+    field = tap[1].receptive_field
+    assert x2 + field - x1 == pytest.approx(PADDED * SIDE)
+    assert (x1 + x2 + field) / 2 == pytest.approx(image.shape[3] / 2)
+    assert (y1 + y2 + field) / 2 == pytest.approx(image.shape[2] / 2)
+
+
+def test_pooled_units_see_nothing_outside_of_the_padded_box(frame, dense):
+    """But for the units beside it that interpolation reads: 8 pixels of the scene, 4.5 here."""
+    box, features = BOXES[0], []
+    outside, inside = frame.copy(), frame.copy()
+    outside[:, :88], outside[:, 173:], outside[:83], outside[128:] = 0, 0, 0, 0
+    inside[100:110, 125:135] = 255
+    for image in (frame, outside, inside):
+        scene = seen_by(dense, image, box)
+        with torch.no_grad():
+            features.append(scene(box[None]))
+    torch.testing.assert_close(features[1], features[0])
+    assert (features[2] - features[0]).abs().max() > 1
+
+
+def test_a_tiny_box_keeps_a_pixel(frame, dense):
+    scene = seen_by(dense, frame, BOXES[0])
+    small = torch.tensor([[120.0, 100, 2, 2]], dtype=torch.float64)
+    _, x1, y1, x2, y2 = scene.rois(small)[0].tolist()
+    assert (x2 - x1, y2 - y1) == (1, 1)
+
+
+@pytest.mark.parametrize("pooling", ["adaptive", "align", "pool"])
+def test_a_scenes_pooling_is_that_of_the_ops(frame, dense, pooling):
+    scene = seen_by(dense, frame, BOXES[0], pooling=pooling)
+    rois = scene.rois(BOXES).float()
+    expected = {
+        "adaptive": lambda: adaptive_roi_align(scene.map, rois, 7, 1 / 8),
+        "align": lambda: max_pool2d(roi_align(scene.map, rois, 7, 1 / 8), 3, 2),
+        "pool": lambda: roi_pool(scene.map, rois, 3, 1 / 8),
+    }[pooling]()
+    torch.testing.assert_close(scene(BOXES), expected.flatten(1), rtol=0, atol=0)
+
+
+def test_boxes_are_pooled_from_augmented_scenes_in_turn(frame, dense):
+    scene = seen_by(dense, frame, BOXES[0], torch.Generator().manual_seed(0))
+    assert len(scene.map) == 5
+    rois = scene.rois(BOXES[:1].repeat(7, 1))
+    assert rois[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1]
+    field = dense[1][1].receptive_field
+    sides = (rois[:5, 3] - rois[:5, 1] + field) / (PADDED * SIDE)
+    expected = torch.tensor([1, 1.1**-2, 1.1**-1, 1.1, 1.1**2], dtype=torch.float64)
+    torch.testing.assert_close(sides, expected)
+    plain = seen_by(dense, frame, BOXES[0])
+    assert plain.map.shape[1:] == scene.map.shape[1:]  # one size to compile
+
+
+@pytest.mark.parametrize("zoom", [1.0, 1.21])
+def test_what_is_reachable_lies_in_the_scene(frame, dense, zoom):
+    for box in BOXES:
+        region, scene = reachable(box, zoom), seen_by(dense, frame, box)
+        assert (region[0] < region[1]).all()
+        corner = torch.cat((region[0] - 1.3 / 2 * box[2:], 1.3 * box[2:]))[None]
+        scene.zooms = scene.zooms * zoom
+        scene.corners = scene.corners + (1 - 1 / zoom) * (box[:2] + box[2:] / 2 - scene.corners)
+        assert (scene.rois(corner)[0, 1:3] >= -1).all()
+
+
+def test_another_pooling_of_a_scene_is_told(dense):
+    with pytest.raises(ValueError, match="expected pooling among adaptive, align, pool, got 'm'"):
+        Scene(*dense, pooling="m")

@@ -1,11 +1,11 @@
-"""MSDAT's loss against loops over the paper's formulas, and by hand."""
+"""The losses against loops over the papers' formulas, and by hand."""
 
 import math
 
 import pytest
 import torch
 
-from trackerlib.nets.losses import default_boxes, msdat_loss
+from trackerlib.nets.losses import binary_loss, default_boxes, embedding_loss, msdat_loss
 
 
 def looped(predicted, centres, size):
@@ -73,3 +73,50 @@ def test_other_shapes_are_refused():
     boxes = default_boxes(torch.tensor([[0.5, 0.5]]), 4)
     with pytest.raises(ValueError, match=r"expected predictions \(1, 4, 4, 4\)"):
         msdat_loss(torch.zeros(1, 2, 4, 4), *boxes)
+
+
+def test_binary_loss_by_hand():
+    targets = torch.tensor([[0.0, 2.0]])
+    background = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
+    expected = (math.log1p(math.exp(-2)) + math.log1p(math.e) + math.log1p(math.exp(-1))) / 3
+    torch.testing.assert_close(binary_loss(targets, background), torch.tensor(expected))
+
+
+def formulas(scores, labels, domain):
+    """RT-MDNet's equations 2, 4 and 5 term by term; a box's scores are (2, D)."""
+    binary = embedding = 0.0
+    for box, target in zip(scores.tolist(), labels, strict=True):
+        domains = range(len(box[0]))
+        y = [[0.0] * len(box[0]) for _ in range(2)]
+        y[int(target)][domain] = 1.0
+        for c in range(2):
+            softmax = math.exp(box[c][domain]) / sum(math.exp(box[k][domain]) for k in range(2))
+            binary -= y[c][domain] * math.log(softmax)
+        for d in domains:
+            softmax = math.exp(box[1][d]) / sum(math.exp(box[1][k]) for k in domains)
+            embedding -= y[1][d] * math.log(softmax)
+    return binary / len(scores), embedding / len(scores)
+
+
+@pytest.mark.parametrize("domain", [0, 3])
+def test_rtmdnets_losses_equal_the_formulas_term_by_term(domain):
+    torch.manual_seed(0)
+    scores = 3 * torch.randn(9, 5, 2, dtype=torch.float64)  # boxes, domains, classes
+    near, far = scores[:4], scores[4:]
+    found = (
+        binary_loss(near[:, domain], far[:, domain]),
+        embedding_loss(near, domain, len(scores)),
+    )
+    expected = formulas(scores.mT, [True] * 4 + [False] * 5, domain)
+    torch.testing.assert_close(torch.stack(found), torch.tensor(expected, dtype=torch.float64))
+
+
+def test_the_embedding_loss_bears_any_score_and_has_its_softmaxs_gradient():
+    near = torch.tensor([[[0.0, 1e4], [0.0, -1e4]]], requires_grad=True)
+    assert embedding_loss(near, 0, 1).item() == 0
+    assert embedding_loss(near, 1, 1).item() == pytest.approx(2e4)
+    near = torch.zeros(1, 4, 2, requires_grad=True)
+    embedding_loss(near, 2, 2).backward()
+    softmax = torch.tensor([0.25, 0.25, 0.25 - 1, 0.25]) / 2
+    torch.testing.assert_close(near.grad[0, :, 1], softmax)
+    assert (near.grad[..., 0] == 0).all()

@@ -1,4 +1,4 @@
-"""MDNet and FDN on an untrained trunk: the loop, its memories, awkward boxes and frames."""
+"""MDNet and descendants on an untrained trunk: loop, memories, awkward boxes and frames."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trackerlib import boxes as B
-from trackerlib.trackers import fdn, mdnet, parse
+from trackerlib.trackers import fdn, mdnet, parse, rtmdnet
 from trackerlib.trackers.online.memory import Memory
 from trackerlib.trackers.online.samplers import Sampler
 
@@ -29,6 +29,7 @@ SMALL = {
 KINDS = {
     "mdnet": (mdnet.Tracker, mdnet.Config(**SMALL)),
     "fdn": (fdn.Tracker, fdn.Config(**SMALL)),
+    "rtmdnet": (rtmdnet.Tracker, rtmdnet.Config(**SMALL, first_rate=5e-4, rate=1e-3)),
 }
 
 
@@ -167,3 +168,30 @@ def test_the_papers_ablations_are_configurations(moving):
     assert parse("fdn:pooling=pool,loss_threshold=0").config.pooling == "pool"
     with pytest.raises(ValueError, match="expected tap among conv1, conv2, conv3, got 'conv9'"):
         fdn.Tracker(replace(kind[1], tap="conv9"))
+    kind = KINDS["rtmdnet"]
+    tables = {"pooling": "pool"}, {"pooling": "align"}, {"dense": False}, {"regression": False}
+    for changes in (*tables, {"dense": False, "pooling": "align"}, {"augment": False}):
+        assert np.isfinite(follow(kind, frames[:2], truth[0], **changes)).all()
+
+
+def test_rtmdnet_sees_the_first_scene_augmented_and_later_ones_plain(moving):
+    frames, truth = moving(40, 32)
+    tracker = started(KINDS["rtmdnet"], frames[0], truth[0])
+    assert len(tracker.features.map) == 5
+    tracker.update(frames[1])
+    assert len(tracker.features.map) == 1
+    plain = started(KINDS["rtmdnet"], frames[0], truth[0], augment=False)
+    assert len(plain.features.map) == 1
+
+
+def test_rtmdnet_regresses_what_is_sure_and_widens_its_search_at_once(moving):
+    frames, truth = moving(40, 32)
+    tracker = started(KINDS["rtmdnet"], frames[0], truth[0])
+    tracker.regress = lambda features, boxes: boxes + 1
+    for score, moved in ((0.6, 1), (0.4, 0)):
+        tracker.classifier.scores = lambda x, score=score: torch.full((len(x),), score)
+        np.testing.assert_allclose(tracker.update(frames[1]), tracker.box.numpy() + moved)
+    for _ in range(2):
+        tracker.classifier.scores = lambda features: torch.full((len(features),), -1.0)
+        tracker.update(frames[2])
+        assert tracker.translation == pytest.approx(1.4)

@@ -17,7 +17,7 @@ def test_every_name_builds_a_tracker_that_answers_boxes(moving):
     frames, truth = moving(40, 32)
     assert {"identity", "kcf", "opencv"} <= set(names())
     for name in names():
-        text = f"{name}:{LIGHT}" if name in ("detection", "fdn", "mdnet") else name
+        text = f"{name}:{LIGHT}" if name in ("detection", "fdn", "mdnet", "rtmdnet") else name
         tracker = parse(text).build(seed=1)
         tracker.init(frames[0], truth[0])
         box = tracker.update(frames[1])

@@ -47,7 +47,7 @@ def test_what_is_drawn_overlaps_as_it_should():
     for _ in range(4):
         shown = VIDEOS[0](rng)
         target = torch.from_numpy(shown[1])
-        frame, near, far = drawn(lambda _, shown=shown: shown, rng, generator)
+        frame, _, near, far = drawn(lambda _, shown=shown: shown, rng, generator)
         assert frame is shown[0] and len(near) == 4 and len(far) == 12
         assert overlap(near, target).min() >= multidomain.LEAST
         assert overlap(far, target).max() <= multidomain.MOST

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, relu
+from torch.nn.functional import linear, relu
 
 UNITS = 512  # of fc4 and fc5
 DROPOUT = 0.5  # after fc4 and fc5
@@ -61,24 +61,22 @@ class Head(Shared):
 
 
 class Branches(Shared):
-    """The layers that learn from many videos: `Shared`, and an fc6 for each video [1]."""
+    """The layers that learn from many videos: `Shared`, and two rows of fc6 for each video [1]."""
 
     def __init__(self, videos: int, config: Config | None = None):
         super().__init__(config)
-        self.fc6 = nn.ModuleList(layer(UNITS, 2, 0.0) for _ in range(videos))
+        self.fc6 = layer(UNITS, 2 * videos, 0.0)
 
     def forward(
-        self, features: Tensor, video: int, dropout: torch.Generator | None = None
+        self, features: Tensor, videos: Tensor, dropout: torch.Generator | None = None
     ) -> Tensor:
-        """(K, inputs) of one video -> (K, 2), scores of the background and of the target."""
-        return self.fc6[video](self.shared(features, dropout))
+        """Boxes (K, inputs) judged by the branches (V,) -> (K, V, 2).
 
-
-def binary_loss(positives: Tensor, negatives: Tensor) -> Tensor:
-    """Mean softmax loss of the scores (P, 2) of targets and (N, 2) of background."""
-    labels = torch.zeros(len(positives) + len(negatives), dtype=torch.long)
-    labels[: len(positives)] = 1
-    return cross_entropy(torch.cat((positives, negatives)), labels.to(positives.device))
+        The scores are of the background and of the target, see `Head.forward`.
+        """
+        rows = (2 * videos[:, None] + torch.arange(2)).flatten()
+        scores = linear(self.shared(features, dropout), self.fc6.weight[rows], self.fc6.bias[rows])
+        return scores.unflatten(1, (len(videos), 2))
 
 
 def layer(

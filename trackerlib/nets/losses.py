@@ -3,6 +3,9 @@
 [1] Wang, Li, Lu, Wang: Robust and real-time deep tracking via multi-scale domain
     adaptation. ICME 2017.
 [2] Liu et al.: SSD: Single shot multibox detector. ECCV 2016.
+[3] Nam, Han: Learning multi-domain convolutional neural networks for visual
+    tracking. CVPR 2016, section 3.2.
+[4] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, section 3.3.
 """
 
 import torch
@@ -62,3 +65,27 @@ def msdat_loss(predicted: Tensor, displacement: Tensor, matched: Tensor) -> tupl
     there = matched[:, None].expand(shape)
     missed = smooth_l1_loss(predicted[:, :2][there], displacement[there], reduction="sum")
     return objectness, missed / count
+
+
+def binary_loss(positives: Tensor, negatives: Tensor) -> Tensor:
+    """Mean softmax loss of the scores (P, 2) of targets and (N, 2) of background.
+
+    Source: [3]; [4] equation 4.
+    """
+    labels = torch.zeros(len(positives) + len(negatives), dtype=torch.long)
+    labels[: len(positives)] = 1
+    return cross_entropy(torch.cat((positives, negatives)), labels.to(positives.device))
+
+
+def embedding_loss(positives: Tensor, domain: int, count: int) -> Tensor:
+    """Instance embedding: how little a domain's targets stand out from the other domains.
+
+    positives  (P, D, 2) scores of the targets in every domain: of background, of target
+    domain     which of the D they are from
+    count      boxes of the mini-batch, its background too
+
+    Softmax loss over the domains of the target's scores. The background has no term in the
+    sum, but counts in the mean: [4] equations 2 and 5.
+    """
+    own = torch.full((len(positives),), domain, device=positives.device)
+    return cross_entropy(positives[..., 1], own, reduction="sum") / count

@@ -107,7 +107,7 @@ class Tracker:
         self.box, self.score = chosen.mean(0), float(scores.mean())
         answer = self.box
         if self.score > 0:
-            if self.regress:
+            if self.regress and self.score > config.regression_score:
                 answer = self.regress(features[best], chosen).mean(0)
             self.translation = config.translation
             self._remember(config.positives, config.negative_overlap)

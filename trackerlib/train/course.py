@@ -32,16 +32,21 @@ class Course:
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.pt"
 
-    def descend(self, loss: Tensor) -> None:
-        """One step: a linear start of the rate, then half a cosine to zero."""
+    def descend(self, loss: Tensor, every: int = 1) -> None:
+        """One step: a linear start of the rate, then half a cosine to zero.
+
+        every  steps whose gradients are added before the weights move
+        """
+        loss.backward()
+        self.step += 1
+        if self.step % every:
+            return
         progress = min(self.spent / self.seconds, 1)
-        factor = min(1, (self.step + 1) / self.warm_up) * (1 + math.cos(math.pi * progress)) / 2
+        factor = min(1, self.step / self.warm_up) * (1 + math.cos(math.pi * progress)) / 2
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
-        self.optimiser.zero_grad()
-        loss.backward()
         self.optimiser.step()
-        self.step += 1
+        self.optimiser.zero_grad()
 
     def report(self, recent: list[Tensor], held_out: list) -> None:
         """Print a point of the curve and keep it."""

@@ -1,10 +1,12 @@
-"""Learn MDNet's or FDN's network from many videos, each with a last layer of its own.
+"""Learn the network of MDNet, FDN or RT-MDNet from many videos, each with its own last layer.
 
     python -m trackerlib.train.multidomain --network mdnet --photos FOLDER --out FOLDER
 
 What is target in one video is background in the next, so the videos share all layers but
 the last: fc6 has a branch for each, and every step is of one video, in random order [1].
 A step takes 8 frames; 32 boxes that overlap the target by 0.7 or more, 96 by 0.5 or less.
+RT-MDNet also sets the videos' targets apart [3]: its paper has --embedding 0.1, and
+--accumulate 50 steps before the weights move.
 
 The videos are films of the renderer's scenes that are not in the embedded benchmark; with
 --photos, things with a transparent ground that move over photographs of these folders;
@@ -22,6 +24,7 @@ What is shared is written to <out>/multidomain.safetensors:
     tracking. CVPR 2016, sections 3.2 and 4.2, and the authors' code.
 [2] Cui, Lu, Jing, Shi: Fast dynamic convolutional neural networks for visual
     tracking. ACML 2018, section 3.3.
+[3] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, sections 3.3 and 4.3.
 """
 
 import argparse
@@ -31,6 +34,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,12 +46,13 @@ from trackerlib.data import open_dataset
 from trackerlib.data.embedded.store import SHOTS
 from trackerlib.data.sequence import Sequence
 from trackerlib.nets import inference, weights
-from trackerlib.nets.candidates import BINS, Crops, Frame
-from trackerlib.nets.head import Branches, Config, binary_loss
+from trackerlib.nets.candidates import BINS, Crops, Frame, Scene, reachable
+from trackerlib.nets.head import Branches, Config
+from trackerlib.nets.losses import binary_loss, embedding_loss
 from trackerlib.trackers.online.samplers import over, overlapping
 from trackerlib.train import course, pictures
 
-NETWORKS = ("mdnet", "fdn")
+NETWORKS = ("mdnet", "fdn", "rtmdnet")
 FRAMES = 8  # of a video per step
 POSITIVES, NEGATIVES = 32, 96  # boxes per step
 LEAST, MOST = 0.7, 0.5  # overlap of a positive and of a negative, [2] section 3.3
@@ -55,6 +60,7 @@ POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale
 TRUNK_RATE, RATE = 1e-4, 1e-3  # greatest learning rates of the convolutions and of the others
 MOMENTUM, DECAY, GRADIENT_LIMIT = 0.9, 5e-4, 10.0
 WARM_UP = 20  # steps
+OTHERS = 100  # videos at most that a step sets its own apart from, [3]
 KEPT = 3  # batches of a video whose features are kept, if the trunk is fixed
 AGAIN = 15  # steps on such ones for one that is new
 REPORT = 100  # new batches between two points of the curve
@@ -65,6 +71,15 @@ SMALLEST = 8.0  # least side of a box, pixels
 RIDGE = 1.0  # of the judge that measures
 
 Video = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a random frame, its box
+
+
+class Drawn(NamedTuple):
+    """A frame of a video and what is learned from it."""
+
+    frame: np.ndarray  # (H, W, 3) uint8 RGB
+    target: Tensor  # (4,)
+    positives: Tensor  # (p, 4)
+    negatives: Tensor  # (n, 4)
 
 
 def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -82,33 +97,38 @@ def of_sequence(sequence: Sequence, rng: np.random.Generator) -> tuple[np.ndarra
 class Samples(IterableDataset):
     """Endless steps' worth of boxes, the videos in a new order every round.
 
-    Each is the number of the video and FRAMES of (frame, positives (p, 4), negatives (n, 4)).
+    Each is the number of the video and FRAMES of what is `drawn`.
     """
 
-    def __init__(self, videos: list[Video], seed: int):
-        self.videos, self.seed = videos, seed
+    def __init__(self, videos: list[Video], seed: int, scene: bool = False):
+        self.videos, self.seed, self.scene = videos, seed, scene
 
-    def __iter__(self) -> Iterator[tuple[int, list[tuple[np.ndarray, Tensor, Tensor]]]]:
+    def __iter__(self) -> Iterator[tuple[int, list[Drawn]]]:
         rng = np.random.default_rng(self.seed)
         generator = torch.Generator().manual_seed(self.seed)
         while True:
             for number in rng.permutation(len(self.videos)).tolist():
-                yield number, [drawn(self.videos[number], rng, generator) for _ in range(FRAMES)]
+                video = self.videos[number]
+                yield number, [drawn(video, rng, generator, self.scene) for _ in range(FRAMES)]
 
 
 def drawn(
-    video: Video, rng: np.random.Generator, generator: torch.Generator
-) -> tuple[np.ndarray, Tensor, Tensor]:
-    """A frame of a video with boxes that hold its target, and boxes that do not."""
+    video: Video, rng: np.random.Generator, generator: torch.Generator, scene: bool = False
+) -> Drawn:
+    """A frame of a video with boxes that hold its target, and boxes that do not.
+
+    scene  whether they are all from the scene around the target
+    """
     frame, box = video(rng)
-    target, sampler = torch.from_numpy(box), over(frame, SMALLEST, generator)
+    target = torch.from_numpy(box)
+    sampler = over(frame, SMALLEST, generator, reachable(target) if scene else None)
     near = partial(sampler.gaussian, target, *POSITIVE_RANGE)
     around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
     everywhere = partial(sampler.everywhere, target, NEGATIVE_RANGE[1])
     half = NEGATIVES // FRAMES // 2
     positives = overlapping(near, target, POSITIVES // FRAMES, least=LEAST)
     far = [overlapping(draw, target, half, most=MOST) for draw in (around, everywhere)]
-    return frame, positives, torch.cat(far)
+    return Drawn(frame, target, positives, torch.cat(far))
 
 
 class Course(course.Course):
@@ -117,20 +137,40 @@ class Course(course.Course):
     parts, warm_up = ("trunk", "head", "optimiser"), WARM_UP
 
     def __init__(
-        self, out: Path, seconds: float, network: str, trunk: str, videos: int, fixed: bool
+        self,
+        out: Path,
+        seconds: float,
+        network: str,
+        trunk: str,
+        videos: int,
+        fixed: bool,
+        pooling: str | None = None,
+        sparse: bool = False,
+        embedding: float = 0.0,
+        accumulate: int = 1,
     ):
-        super().__init__(out, seconds, network=network, trunk=trunk, videos=videos, fixed=fixed)
-        self.fixed, self.trunk = fixed, weights.load(trunk, dense=False)
+        settings = {"network": network, "trunk": trunk, "videos": videos, "fixed": fixed}
+        settings |= {"pooling": pooling, "sparse": sparse}
+        settings |= {"embedding": embedding, "accumulate": accumulate}
+        super().__init__(out, seconds, **settings)
+        self.fixed, self.embedding, self.accumulate = fixed, embedding, accumulate
+        self.scene = network == "rtmdnet"
+        form = {"dense": self.scene and not sparse}
+        self.trunk = weights.load(trunk, **form)
         geometry = self.trunk.taps["conv3"]
         self.head = Branches(videos, Config(BINS**2 * geometry.channels))
         if fixed:
-            run = inference.load(trunk, "cpu", dense=False)
+            run = inference.load(trunk, "cpu", **form)
         else:
             self.trunk.requires_grad_(True).to(memory_format=torch.channels_last)
             run = self.trunk
         self.dtype = torch.bfloat16 if inference.best_mode() == "bfloat16" else torch.float32
-        crops = network == "mdnet"
-        self.features = Crops(run) if crops else Frame(run, ("conv3", geometry))
+        if network == "mdnet":
+            self.features = Crops(run)
+        else:
+            kind = Scene if self.scene else Frame
+            chosen = [pooling] if pooling else []
+            self.features = kind(run, ("conv3", geometry), *chosen)
         learning = {self.head: RATE} if fixed else {self.trunk: TRUNK_RATE, self.head: RATE}
         self.optimiser = torch.optim.SGD(
             [
@@ -145,12 +185,12 @@ class Course(course.Course):
         self.optimiser.register_step_pre_hook(self._cut)
         self.dropout = torch.Generator()
 
-    def seen(self, frames: list) -> tuple[Tensor, Tensor]:
+    def seen(self, frames: list[Drawn]) -> tuple[Tensor, Tensor]:
         """Features of the positives and of the negatives in all frames."""
         near, far = [], []
-        for frame, positives, negatives in frames:
+        for frame, target, positives, negatives in frames:
             with self.precision():
-                self.features.look(frame)
+                self.features.look(*((frame, target) if self.scene else (frame,)))
                 features = self.features(torch.cat((positives, negatives)))
             near.append(features[: len(positives)])
             far.append(features[len(positives) :])
@@ -159,17 +199,27 @@ class Course(course.Course):
     def learn(self, video: int, near: Tensor, far: Tensor) -> Tensor:
         """One step of stochastic gradient descent, on what is `seen` -> the loss."""
         self.dropout.manual_seed(self.step)
+        videos = torch.cat((torch.tensor([video]), self.others(video)))
         with self.precision():
-            scores = self.head(torch.cat((near, far)), video, self.dropout).float()
-        loss = binary_loss(scores[: len(near)], scores[len(near) :])
-        self.descend(loss)
+            scores = self.head(torch.cat((near, far)), videos, self.dropout).float()
+        loss = binary_loss(scores[: len(near), 0], scores[len(near) :, 0])
+        if self.embedding:
+            loss = loss + self.embedding * embedding_loss(scores[: len(near)], 0, len(scores))
+        self.descend(loss, self.accumulate)
         return loss.detach()
+
+    def others(self, video: int) -> Tensor:
+        """Videos that this one's target is set apart from, drawn anew for every step."""
+        count = self.settings["videos"] - 1 if self.embedding else 0
+        drawn = torch.randperm(count, generator=self.dropout)[:OTHERS]
+        return drawn + (drawn >= video)
 
     @torch.no_grad()
     def untaught(self, videos: list[Video]) -> Tensor:
         """(2,) the loss before it learns, and no time waited for data."""
-        video, frames = next(iter(Samples(videos, 0)))
-        near, far = (self.head(x.float(), video) for x in self.seen(frames))
+        video, frames = next(iter(Samples(videos, 0, self.scene)))
+        branch = torch.tensor([video])
+        near, far = (self.head(x.float(), branch)[:, 0] for x in self.seen(frames))
         return torch.stack((binary_loss(near, far), torch.tensor(0.0)))
 
     def precision(self):
@@ -222,12 +272,12 @@ class Course(course.Course):
 def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
     """Go on until the run's seconds are spent; print and draw the curve."""
     run.out.mkdir(parents=True, exist_ok=True)
-    measured_on = list(islice(Samples(apart, 0), len(apart)))
+    measured_on = list(islice(Samples(apart, 0, run.scene), len(apart)))
     if run.checkpoint.exists():
         run.resume()
     else:
         run.report([run.untaught(taught)], run.measured(measured_on))
-    data = Samples(taught, 1 + run.step)
+    data = Samples(taught, 1 + run.step, run.scene)
     ahead = DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=as_is)
     recent, shelf, rng = [], {}, np.random.default_rng(run.step)
     for began, (video, frames) in waiting(ahead):
@@ -301,6 +351,10 @@ def main() -> None:
     """Read the command line and learn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="mdnet", choices=NETWORKS)
+    parser.add_argument("--pooling", help="of boxes from the map, if not the network's own")
+    parser.add_argument("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
+    parser.add_argument("--embedding", type=float, default=0.0, help="weight of its loss")
+    parser.add_argument("--accumulate", type=int, default=1, metavar="STEPS")
     parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
     parser.add_argument("--fixed-trunk", action="store_true", help="its convolutions do not learn")
     parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
@@ -311,7 +365,10 @@ def main() -> None:
     given = parser.parse_args()
     taught, apart = sources(given.photos, given.data, given.split)
     seconds = 60 * given.minutes
-    run = Course(given.out, seconds, given.network, given.trunk, len(taught), given.fixed_trunk)
+    settings = given.pooling, given.sparse, given.embedding, given.accumulate
+    run = Course(
+        given.out, seconds, given.network, given.trunk, len(taught), given.fixed_trunk, *settings
+    )
     learn(run, taught, apart)
 
 

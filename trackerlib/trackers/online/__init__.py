@@ -59,6 +59,7 @@ class Config:
     loss_threshold: float = 0.0  # below which a later update ends early; MDNet has none
 
     regression: bool = True  # of the box that is answered
+    regression_score: float = 0.0  # above which it is
     regression_boxes: int = 1000  # around the target in the first frame; authors' code, as all
     regression_translation: float = 0.3
     regression_scale: float = 1.6

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from trackerlib.nets.head import Head, binary_loss
+from trackerlib.nets.head import Head
+from trackerlib.nets.losses import binary_loss
 from trackerlib.trackers.online import Config
 from trackerlib.trackers.online.memory import Samples
 

@@ -64,10 +64,13 @@ class Sampler:
         return 2 * torch.rand(count, axes, generator=self.generator, dtype=torch.float64) - 1
 
 
-def over(frame: np.ndarray, least: float, generator: torch.Generator) -> Sampler:
-    """Draws anywhere in a frame (H, W, 3), boxes of sides from `least` pixels to the frame's."""
+def over(
+    frame: np.ndarray, least: float, generator: torch.Generator, region: Tensor | None = None
+) -> Sampler:
+    """Draws in a frame (H, W, 3) or in its region, boxes from `least` pixels to the frame's."""
     extent = torch.tensor(frame.shape[1::-1], dtype=torch.float64)
-    region = torch.stack((torch.zeros_like(extent), extent))
+    whole = torch.stack((torch.zeros_like(extent), extent))
+    region = whole if region is None else region.clamp(*whole)
     return Sampler(region, torch.stack((torch.full_like(extent, least), extent)), generator)
 
 
