@@ -1,9 +1,11 @@
 """Sequences and data sets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from trackerlib.data import manifest, otb
+from trackerlib.data import manifest, otb, temple_color, uav123
 from trackerlib.data.sequence import Sequence
 
 
@@ -22,33 +24,52 @@ class Dataset:
 
 
 def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
-    """Open a folder of OTB sequences; `embedded` is the benchmark that the library renders.
+    """Open a folder of OTB, TempleColor or UAV123; `embedded` is what the library renders.
 
     split  `otb2013`, `otb50`, `otb100`, `all` (whatever is there), or names of
            sequences, separated by commas
 
-    What differs from the benchmark's manifest becomes a line of `problems`, and so
-    does every sequence asked for that cannot be opened; `missing` says which those are.
+    The folder's layout says which it is, see `otb`, `temple_color` and `uav123`. What
+    differs from OTB's manifest becomes a line of `problems`, and so does every sequence
+    asked for that cannot be opened; `missing` says which those are.
     Raises FileNotFoundError if the root is no folder or holds nothing that can be
     opened, ValueError if the split is neither known nor made of known names.
     """
     folder = _embedded() if root == "embedded" else Path(root)
     sequences, problems, missing = [], [], {}
-    for target in otb.list_targets(folder, _names(split)):
+    for name, read in _readers(folder, _names(split)).items():
         try:
-            sequence, lines = _open(folder, target)
+            sequence, lines = read()
             sequences.append(sequence)
             problems += lines
         except (ValueError, FileNotFoundError) as error:
-            missing[target.name] = str(error)
-            problems.append(f"{target.name}: left out: {error}")
+            missing[name] = str(error)
+            problems.append(f"{name}: left out: {error}")
     if not sequences:
         found = "; ".join(problems[:3]) or "no folder with groundtruth_rect.txt and img/"
         raise FileNotFoundError(
-            f"open_dataset: expected OTB sequences (split {split!r}) in {folder}: {found}"
+            f"open_dataset: expected sequences (split {split!r}) in {folder}: {found}"
         )
     name = "embedded" if root == "embedded" else folder.resolve().name
     return Dataset(name, tuple(sequences), tuple(problems), missing)
+
+
+def _readers(root: Path, names: list[str] | None) -> dict[str, Callable]:
+    """How to read each sequence: its name -> function without arguments."""
+    for kind in (temple_color, uav123):
+        if known := kind.names(root):
+            unknown = [name for name in names or [] if name not in known]
+            if unknown:
+                raise ValueError(
+                    f"expected names of sequences in {root} ({', '.join(known)}), "
+                    f"got {', '.join(unknown)}"
+                )
+            return {name: partial(_read, kind, root, name) for name in names or known}
+    return {t.name: partial(_open, root, t) for t in otb.list_targets(root, names)}
+
+
+def _read(kind, root, name):
+    return kind.read(root, name), []
 
 
 def _embedded() -> Path:

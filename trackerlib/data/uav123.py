@@ -1,0 +1,80 @@
+r"""Sequences in the folder format of UAV123, 123 videos from drones; the release at 10 fps too.
+
+    <root>/data_seq/UAV123/bird1/000001.jpg ...
+    <root>/anno/UAV123/bird1_2.txt    one row x, y, w, h per frame, 1-based; NaN: not seen
+    <root>/configSeqs.m               which frames of which folder: struct('name','bird1_2',
+                                      'path','D:\data_seq\UAV123\bird1\','startFrame',775,...)
+
+Several sequences may be parts of one video. Attributes are not read.
+
+Mueller, Smith, Ghanem: A benchmark and simulator for UAV tracking. ECCV 2016.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trackerlib.boxes import otb_to_xywh
+from trackerlib.data.rows import check_length, read_rows
+from trackerlib.data.sequence import ImageFiles, Sequence
+
+TABLE = "configSeqs.m"
+SET = re.compile(r"\bseq(\w+)\s*=\s*\{")
+ROW = re.compile(
+    r"struct\('name','(?P<name>[^']+)','path','(?P<path>[^']+)','startFrame',(?P<first>\d+),"
+    r"'endFrame',(?P<last>\d+),'nz',(?P<digits>\d+),'ext','(?P<ending>\w+)'"
+)
+
+
+class Part(NamedTuple):
+    """A line of the table: frames of a folder."""
+
+    folder: str  # below data_seq
+    numbers: range
+    digits: int
+    ending: str
+
+
+def names(root: Path) -> list[str]:
+    """The sequences of a folder; none if it is of another format."""
+    return list(_table(root)[1]) if (root / TABLE).is_file() else []
+
+
+def read(root: Path, name: str) -> Sequence:
+    """One sequence.
+
+    Missing images are no error here: they come as FrameError when they are read.
+    Raises FileNotFoundError, or ValueError for a ground truth that does not parse
+    or has not one row per frame.
+    """
+    of, parts = _table(root)
+    part = parts[name]
+    path = root / "anno" / of / f"{name}.txt"
+    rows = read_rows(path)
+    check_length(path, rows, np.array(part.numbers))
+    folder = root / "data_seq" / part.folder
+    images = (folder / f"{number:0{part.digits}d}.{part.ending}" for number in part.numbers)
+    return Sequence(
+        name=name,
+        frames=ImageFiles(tuple(images)),
+        boxes=otb_to_xywh(rows),
+        frame_numbers=np.array(part.numbers),
+    )
+
+
+def _table(root):
+    """The name of the first set in the table, and its parts by name."""
+    text = (root / TABLE).read_text(errors="replace")
+    begun = SET.search(text)
+    if begun is None:
+        raise ValueError(f"{root / TABLE}: expected a set of sequences, seqUAV123={{...}}")
+    rows = ROW.finditer(text[begun.end() :].partition("}")[0])
+    return begun[1], {row["name"]: _part(row) for row in rows}
+
+
+def _part(row):
+    folder = "/".join(row["path"].strip("\\/").replace("\\", "/").split("/")[-2:])
+    numbers = range(int(row["first"]), int(row["last"]) + 1)
+    return Part(folder, numbers, int(row["digits"]), row["ending"])
