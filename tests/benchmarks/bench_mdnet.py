@@ -1,14 +1,19 @@
-"""MDNet and FDN: accuracy of both and of FDN's ablations, speed, memory.
+"""MDNet, FDN and RT-MDNet: accuracy of all and of ablations, speed, memory, identities.
 
     python -m tests.benchmarks.bench_mdnet --data FOLDER --accuracy STORE --seeds 0 1 2
     python -m tests.benchmarks.bench_mdnet --data FOLDER --split DragonBaby --speed
 
 Accuracy computes what is not yet in the store. Speed is of a process for each row: median
 milliseconds per frame, seconds of the first frame without compilation (it is tracked twice),
-peak resident memory, iterations of learning. `--memory SPEC` compares the peaks of 200 and
-of 1,000 frames, the sequence over and over. `--curve NAME CHECKPOINT` adds the learning of
-a head, of a run of trackerlib.train.multidomain. What is measured goes into the file of
-`--json`, beside what is there: data/multidomain.json.
+peak resident memory, iterations of learning, mean milliseconds of every stage. `--memory SPEC`
+compares the peaks of 200 and of 1,000 frames, the sequence over and over. `--identity STORE`
+counts whom is followed where others look like the target, in the embedded benchmark.
+`--curve NAME CHECKPOINT` adds the learning of a head, of a run of trackerlib.train.multidomain.
+What is measured goes into the file of `--json`, beside what is there: data/multidomain.json,
+and data/rtmdnet.json for RT-MDNet's.
+
+Of the rows of RT-MDNet's table 2, each wants a head that was taught on its own features, for
+instance rt-align: `--network rtmdnet --pooling align --sparse` of trackerlib.train.multidomain.
 """
 
 import argparse
@@ -27,6 +32,11 @@ import torch
 from tests.benchmarks import bench_detection
 from tests.benchmarks.bench_msdat import keep
 from trackerlib.data import open_dataset
+from trackerlib.eval import runner
+from trackerlib.eval.identity import LOOK_ALIKES, actors, switches
+from trackerlib.eval.identity import followed as followed_by
+from trackerlib.eval.report import collect
+from trackerlib.eval.stages import Timed
 from trackerlib.eval.store import Store
 from trackerlib.trackers import parse
 
@@ -40,6 +50,16 @@ ROWS = {
     "FDN, no regression": "fdn:regression=false",
     "FDN, head not taught": "fdn:head=random",
     "FDN, no threshold": "fdn:loss_threshold=0",
+    "RT-MDNet": "rtmdnet",
+    "RT-MDNet, no regression": "rtmdnet:regression=false",
+    "RT-MDNet, no embedding": "rtmdnet:head=vggm-rtmdnet-binary",
+    "RT-MDNet, neither": "rtmdnet:regression=false,head=vggm-rtmdnet-binary",
+    "RT-MDNet, head not taught": "rtmdnet:head=random",
+    "RoIPooling": "rtmdnet:regression=false,pooling=pool,dense=false,head=rt-pool",
+    "RoIAlign": "rtmdnet:regression=false,pooling=align,dense=false,head=rt-align",
+    "adaptive RoIAlign": "rtmdnet:regression=false,dense=false,head=rt-adaptive",
+    "RoIAlign, dense": "rtmdnet:regression=false,pooling=align,head=rt-dense",
+    "improved RoIAlign": "rtmdnet:regression=false,head=rt-improved",
 }
 TIMED = {
     "MDNet, float32": "mdnet:mode=float32",
@@ -47,6 +67,8 @@ TIMED = {
     "FDN, float32": "fdn:mode=float32",
     "FDN, default mode": "fdn",
     "FDN, no threshold": "fdn:loss_threshold=0",
+    "RT-MDNet, float32": "rtmdnet:mode=float32",
+    "RT-MDNet, default mode": "rtmdnet",
 }
 
 
@@ -70,10 +92,10 @@ def followed(text: str, sequence, frames: int) -> dict:
         began = time.perf_counter()
         tracker.init(sequence.frames[0], sequence.boxes[0])
         first = time.perf_counter() - began
-    seconds, iterations = [], 0
+    timed, seconds, iterations = Timed(tracker), [], 0
     for index in islice(cycle(range(len(sequence))), 1, frames):
-        began = time.perf_counter()
-        tracker.update(sequence.frames[index])
+        frame, began = sequence.frames[index], time.perf_counter()
+        timed.update(frame)
         seconds.append(time.perf_counter() - began)
         iterations += len(tracker.losses)
     return {
@@ -82,7 +104,34 @@ def followed(text: str, sequence, frames: int) -> dict:
         "first": round(first, 2),
         "memory": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "iterations": iterations,
+        "stages": {
+            stage: round(1e3 * spent / (frames - 1), 1) for stage, spent in timed.seconds.items()
+        },
     }
+
+
+def identities(folder: Path, names: list[str], seeds: list[int], workers: int) -> list[dict]:
+    """For each name: switches from one actor to another and frames lost to others, per 100.
+
+    Means over the look-alike sequences of the embedded benchmark, for every seed.
+    """
+    dataset, store = open_dataset("embedded", ",".join(LOOK_ALIKES)), Store(folder)
+    actors_of, rows = {name: actors(name) for name in LOOK_ALIKES}, []
+    for name in names:
+        jobs = runner.plan([parse(ROWS[name])], dataset, seeds=seeds)
+        runner.run(jobs, store, workers)
+        found = {
+            (r.unit.sequence, r.unit.seed): followed_by(r.track.boxes, actors_of[r.unit.sequence])
+            for r in collect(jobs, dataset, store).results
+        }
+        row = {"row": name, "switches": [], "others": []}
+        for seed in seeds:
+            whom = [found[sequence, seed] for sequence in LOOK_ALIKES]
+            row["switches"].append(np.mean([100 * switches(w) / len(w) for w in whom]).round(2))
+            row["others"].append(np.mean([100 * (w > 0).mean() for w in whom]).round(2))
+        rows.append(row)
+        print(row, flush=True)
+    return rows
 
 
 def apart(text: str, arguments, frames: int) -> dict:
@@ -98,12 +147,14 @@ def main() -> None:
     parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
     parser.add_argument("--split", default="all", help="of the data set, or names of sequences")
     parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=ROWS)
+    parser.add_argument("--timed", nargs="*", default=list(TIMED), choices=TIMED)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--workers", type=int, default=1, help="for --accuracy")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for --speed")
     parser.add_argument("--frames", type=int, default=60, help="for --speed")
     parser.add_argument("--json", type=Path, help="write the rows there")
     parser.add_argument("--accuracy", type=Path, metavar="STORE")
+    parser.add_argument("--identity", type=Path, metavar="STORE")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--memory", metavar="SPEC")
     parser.add_argument("--follow", metavar="SPEC", help="one process of the two above")
@@ -115,6 +166,10 @@ def main() -> None:
         curve = torch.load(checkpoint, weights_only=True)["curve"]
         keep(given.json, ABOUT, learned=[{"row": name, "curve": curve}])
         return
+    if given.identity:
+        rows = identities(given.identity, given.rows, given.seeds, given.workers)
+        keep(given.json, ABOUT, identity=rows)
+        return
     dataset = open_dataset(given.data, given.split)
     if given.follow:
         print(json.dumps(followed(given.follow, dataset.sequences[0], given.frames)))
@@ -123,8 +178,8 @@ def main() -> None:
         print(f"{given.memory}: {few} MB, {many} MB, {many / few - 1:+.1%}")
     elif given.speed:
         rows = []
-        for name, text in TIMED.items():
-            rows.append({"row": name} | apart(text, given, given.frames))
+        for name in given.timed:
+            rows.append({"row": name} | apart(TIMED[name], given, given.frames))
             print(rows[-1], flush=True)
         keep(given.json, ABOUT, speed=rows)
     elif given.accuracy:

@@ -1,4 +1,4 @@
-"""The benchmark of MDNet and FDN: rows by seed and by sequence, what a run takes."""
+"""The benchmark of MDNet and its descendants: rows by seed and by sequence, what a run takes."""
 
 import bench_mdnet
 import pytest
@@ -29,3 +29,12 @@ def test_what_a_run_takes():
     found = bench_mdnet.followed(f"fdn:{LIGHT}", embedded.render("Harbour"), 4)
     assert min(found[part] for part in ("frame", "mean", "first", "memory")) > 0
     assert found["iterations"] >= 0
+    assert found["stages"].keys() >= {"map", "boxes", "scores", "rest"}
+    assert sum(found["stages"].values()) == pytest.approx(found["mean"], rel=0.05)
+
+
+def test_identities_are_means_over_the_look_alikes(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_mdnet, "LOOK_ALIKES", ("Twins", "Coins"))
+    (row,) = bench_mdnet.identities(tmp_path, ["a filter"], [0], workers=1)
+    assert row["row"] == "a filter" and len(row["switches"]) == 1
+    assert 0 <= row["switches"][0] < 100 and 0 <= row["others"][0] <= 100

@@ -1,5 +1,6 @@
 """Learning from many videos: what is drawn, who learns, what is written, stop and go on."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -7,11 +8,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trackerlib.boxes import overlap
+from trackerlib.boxes import centres, overlap
 from trackerlib.data import embedded
 from trackerlib.nets import head, weights
+from trackerlib.nets.candidates import reachable
 from trackerlib.train import multidomain
-from trackerlib.train.multidomain import Course, Samples, drawn, learn, of_sequence
+from trackerlib.train.multidomain import (
+    Course,
+    Samples,
+    Settings,
+    drawn,
+    learn,
+    of_sequence,
+)
 
 
 def video(colour):
@@ -35,9 +44,9 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(multidomain, "WARM_UP", 1)
     monkeypatch.setattr(Course, "warm_up", 1)
 
-    def make(network="fdn", fixed=True, seconds=1e9):
+    def make(network="fdn", fixed=True, seconds=1e9, **chosen):
         torch.manual_seed(0)
-        return Course(tmp_path, seconds, network, "vggm", len(VIDEOS), fixed)
+        return Course(tmp_path, seconds, Settings(network, "vggm", len(VIDEOS), fixed, **chosen))
 
     return make
 
@@ -68,19 +77,66 @@ def test_a_sequences_box_has_an_area():
         assert frame.ndim == 3
 
 
-@pytest.mark.parametrize("network", ["mdnet", "fdn"])
+@pytest.mark.parametrize("network", ["mdnet", "fdn", "rtmdnet"])
 def test_two_videos_are_learned_and_the_fixed_trunk_is_not(run, network):
     course = run(network)
     before = course.trunk.conv3.weight.clone()
-    batches = {number: course.seen(frames) for number, frames in first(4)}
+    batches = {number: course.seen(frames) for number, frames in first(4, course.scene)}
     losses = [float(course.learn(n % 2, *batches[n % 2])) for n in range(60)]
     assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:4])
     torch.testing.assert_close(course.trunk.conv3.weight, before, rtol=0, atol=0)
 
 
-def first(count):
-    samples = iter(Samples(VIDEOS, seed=1))
+def first(count, scene=False):
+    samples = iter(Samples(VIDEOS, seed=1, scene=scene))
     return [next(samples) for _ in range(count)]
+
+
+def test_rtmdnets_boxes_lie_in_the_scene_around_the_target():
+    for _, frames in first(3, scene=True):
+        for drawing in frames:
+            low, high = reachable(drawing.target)
+            found = centres(drawing.negatives)
+            assert (found >= low - 1e-9).all() and (found <= high + 1e-9).all()
+
+
+def test_the_embedding_sets_the_videos_targets_apart(run):
+    """Without its loss, the other video's branch takes a target for its own more often."""
+    batches = {number: run("rtmdnet").seen(frames) for number, frames in first(4, scene=True)}
+    margins = []
+    for weight in (0.0, 1.0):
+        course = run("rtmdnet", embedding=weight)
+        for n in range(40):
+            course.learn(n % 2, *batches[n % 2])
+        own = []
+        for video, (near, _) in batches.items():
+            with torch.no_grad():
+                scores = course.head(near.float(), torch.tensor([video, 1 - video]))[..., 1]
+            own.append((scores[:, 0] - scores[:, 1]).mean())
+        margins.append(float(torch.stack(own).mean()))
+    assert margins[1] > margins[0] + 1
+
+
+def test_a_step_is_set_apart_from_a_hundred_others_at_most(run):
+    course = run("rtmdnet", embedding=0.1)
+    assert course.others(0).tolist() == [1] and course.others(1).tolist() == [0]
+    course.chosen = replace(course.chosen, videos=300)
+    drawn_now = course.others(7)
+    assert len(drawn_now.unique()) == multidomain.OTHERS and 7 not in drawn_now
+    assert not torch.equal(drawn_now, course.others(7))
+    assert len(run("rtmdnet").others(0)) == 0
+
+
+def test_weights_move_when_the_gradients_of_enough_steps_are_added(run):
+    course = run("rtmdnet", accumulate=3)
+    number, frames = first(1, scene=True)[0]
+    seen = course.seen(frames)
+    before = course.head.fc5.weight.detach().clone()
+    for step in range(3):
+        torch.testing.assert_close(course.head.fc5.weight.detach(), before, rtol=0, atol=0)
+        course.learn(number, *seen)
+        assert course.step == step + 1
+    assert (course.head.fc5.weight - before).abs().max() > 0
 
 
 def test_the_trunk_learns_ten_times_slower_where_it_is_not_fixed(run):

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from trackerlib.boxes import centres, xywh_to_xyxy
 from trackerlib.nets.trunk import Tap
 from trackerlib.ops.adaptive_roi_align import STRIDE, WINDOW, adaptive_roi_align
 from trackerlib.ops.crop_and_resize import crop_and_resize
@@ -133,7 +132,8 @@ def reachable(box: Tensor, zoom: float = 1.0) -> Tensor:
     """
     spare = PADDED * LARGEST * box[2:]
     reach = ((2 * REACH * box[2:].mean() + spare) / zoom - spare) / 2
-    return torch.stack((centres(box) - reach, centres(box) + reach))
+    centre = box[:2] + box[2:] / 2
+    return torch.stack((centre - reach, centre + reach))
 
 
 class Scene:
@@ -181,7 +181,7 @@ class Scene:
         sides = (sides / ROUNDED).ceil() * ROUNDED
         sizes = sides / self.zooms
         shifts = shifts.clamp(-FARTHEST, FARTHEST) / self.zooms
-        self.corners = centres(box) - sizes / 2 + shifts
+        self.corners = box[:2] + (box[2:] - sizes) / 2 + shifts
         windows = torch.cat((self.corners, sizes), 1).to(self.device)
         pixels = torch.from_numpy(frame).to(self.device)
         size = [int(side) for side in sides.flip(0)]
@@ -202,9 +202,8 @@ class Scene:
     def rois(self, boxes: Tensor) -> Tensor:
         """Which map, and edges on it in pixels of the scene (K, 5); unit 0 is at 0."""
         which = torch.arange(len(boxes)) % len(self.zooms)
-        border = (PADDED - 1) / 2 * boxes[:, 2:]
-        edges = xywh_to_xyxy(torch.cat((boxes[:, :2] - border, boxes[:, 2:] + 2 * border), 1))
-        edges = (edges - self.corners[which].repeat(1, 2)) * self.zooms[which].repeat(1, 2)
-        start, end = edges.split(2, 1)
-        end = (end - self.tap.receptive_field).maximum(start + 1)
+        size = PADDED * boxes[:, 2:]
+        start = boxes[:, :2] + (boxes[:, 2:] - size) / 2 - self.corners[which]
+        start, size = start * self.zooms[which], size * self.zooms[which]
+        end = start + (size - self.tap.receptive_field).clamp(min=1)
         return torch.cat((which[:, None], start, end), 1)

@@ -31,6 +31,7 @@ import argparse
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
@@ -131,46 +132,45 @@ def drawn(
     return Drawn(frame, target, positives, torch.cat(far))
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is learned, on which features."""
+
+    network: str  # of NETWORKS
+    trunk: str  # a name in the registry of weights
+    videos: int
+    fixed: bool  # whether its convolutions do not learn
+    pooling: str | None = None  # of boxes from the map; None: the network's own
+    sparse: bool = False  # RT-MDNet's map at stride 16
+    embedding: float = 0.0  # weight of the instance embedding loss
+    accumulate: int = 1  # steps before the weights move
+
+
 class Course(course.Course):
     """Of the shared layers and the branches."""
 
     parts, warm_up = ("trunk", "head", "optimiser"), WARM_UP
 
-    def __init__(
-        self,
-        out: Path,
-        seconds: float,
-        network: str,
-        trunk: str,
-        videos: int,
-        fixed: bool,
-        pooling: str | None = None,
-        sparse: bool = False,
-        embedding: float = 0.0,
-        accumulate: int = 1,
-    ):
-        settings = {"network": network, "trunk": trunk, "videos": videos, "fixed": fixed}
-        settings |= {"pooling": pooling, "sparse": sparse}
-        settings |= {"embedding": embedding, "accumulate": accumulate}
-        super().__init__(out, seconds, **settings)
-        self.fixed, self.embedding, self.accumulate = fixed, embedding, accumulate
-        self.scene = network == "rtmdnet"
-        form = {"dense": self.scene and not sparse}
-        self.trunk = weights.load(trunk, **form)
+    def __init__(self, out: Path, seconds: float, chosen: Settings):
+        super().__init__(out, seconds, **asdict(chosen))
+        self.chosen, self.scene = chosen, chosen.network == "rtmdnet"
+        form = {"dense": self.scene and not chosen.sparse}
+        self.trunk = weights.load(chosen.trunk, **form)
         geometry = self.trunk.taps["conv3"]
-        self.head = Branches(videos, Config(BINS**2 * geometry.channels))
-        if fixed:
-            run = inference.load(trunk, "cpu", **form)
+        self.head = Branches(chosen.videos, Config(BINS**2 * geometry.channels))
+        if chosen.fixed:
+            run = inference.load(chosen.trunk, "cpu", **form)
         else:
             self.trunk.requires_grad_(True).to(memory_format=torch.channels_last)
             run = self.trunk
         self.dtype = torch.bfloat16 if inference.best_mode() == "bfloat16" else torch.float32
-        if network == "mdnet":
+        if chosen.network == "mdnet":
             self.features = Crops(run)
         else:
             kind = Scene if self.scene else Frame
-            chosen = [pooling] if pooling else []
-            self.features = kind(run, ("conv3", geometry), *chosen)
+            pooling = [chosen.pooling] if chosen.pooling else []
+            self.features = kind(run, ("conv3", geometry), *pooling)
+        fixed = chosen.fixed
         learning = {self.head: RATE} if fixed else {self.trunk: TRUNK_RATE, self.head: RATE}
         self.optimiser = torch.optim.SGD(
             [
@@ -203,14 +203,15 @@ class Course(course.Course):
         with self.precision():
             scores = self.head(torch.cat((near, far)), videos, self.dropout).float()
         loss = binary_loss(scores[: len(near), 0], scores[len(near) :, 0])
-        if self.embedding:
-            loss = loss + self.embedding * embedding_loss(scores[: len(near)], 0, len(scores))
-        self.descend(loss, self.accumulate)
+        if self.chosen.embedding:
+            apart = embedding_loss(scores[: len(near)], 0, len(scores))
+            loss = loss + self.chosen.embedding * apart
+        self.descend(loss, self.chosen.accumulate)
         return loss.detach()
 
     def others(self, video: int) -> Tensor:
         """Videos that this one's target is set apart from, drawn anew for every step."""
-        count = self.settings["videos"] - 1 if self.embedding else 0
+        count = self.chosen.videos - 1 if self.chosen.embedding else 0
         drawn = torch.randperm(count, generator=self.dropout)[:OTHERS]
         return drawn + (drawn >= video)
 
@@ -262,7 +263,7 @@ class Course(course.Course):
 
         self.write()
         shared = {name: t for name, t in self.head.state_dict().items() if "fc6" not in name}
-        if not self.fixed:
+        if not self.chosen.fixed:
             shared |= self.trunk.state_dict()
         half = {name: tensor.half().contiguous() for name, tensor in shared.items()}
         save_file(half, self.out / "multidomain.safetensors")
@@ -284,7 +285,7 @@ def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
         waited = time.monotonic() - began
         seen = run.seen(frames)
         losses = [run.learn(video, *seen)]
-        if run.fixed:
+        if run.chosen.fixed:
             shelf.setdefault(video, deque(maxlen=KEPT)).append(seen)
             for other in rng.choice(list(shelf), AGAIN).tolist():
                 losses.append(run.learn(other, *shelf[other][rng.integers(len(shelf[other]))]))
@@ -365,10 +366,9 @@ def main() -> None:
     given = parser.parse_args()
     taught, apart = sources(given.photos, given.data, given.split)
     seconds = 60 * given.minutes
-    settings = given.pooling, given.sparse, given.embedding, given.accumulate
-    run = Course(
-        given.out, seconds, given.network, given.trunk, len(taught), given.fixed_trunk, *settings
-    )
+    what = given.network, given.trunk, len(taught), given.fixed_trunk
+    how = given.pooling, given.sparse, given.embedding, given.accumulate
+    run = Course(given.out, seconds, Settings(*what, *how))
     learn(run, taught, apart)
 
 
