@@ -148,6 +148,7 @@ class Scene:
              max-pooled likewise; or "pool", the largest of the cells in each of 3x3 bins
     gain     what features are multiplied by
     device   where the trunk is
+    dtype    of the map and the features
 
     Raises ValueError for another pooling.
     """
@@ -159,12 +160,13 @@ class Scene:
         pooling: str = "adaptive",
         gain: float = GAIN,
         device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ):
         if pooling not in SCENE_POOLING:
             known = ", ".join(SCENE_POOLING)
             raise ValueError(f"Scene: expected pooling among {known}, got {pooling!r}")
         self.trunk, (self.name, self.tap) = trunk, tap
-        self.pooling, self.gain, self.device = pooling, gain, device
+        self.pooling, self.gain, self.device, self.dtype = pooling, gain, device, dtype
 
     def look(self, frame: np.ndarray, box: Tensor, augment: torch.Generator | None = None) -> None:
         """Make the map of the scene around a box (4,) of the frame (H, W, 3) uint8 RGB.
@@ -187,7 +189,7 @@ class Scene:
         size = [int(side) for side in sides.flip(0)]
         images = crop_and_resize(pixels, windows, size, fill=GREY, antialias=True)
         maps = [self.trunk(image[None], self.name)[0] for image in images]
-        self.map = self.gain * torch.cat(maps)
+        self.map = (self.gain * torch.cat(maps)).to(self.dtype)
 
     def __call__(self, boxes: Tensor) -> Tensor:
         """(K, 4) x, y, w, h float64 -> (K, 3 * 3 * C), channel by channel."""

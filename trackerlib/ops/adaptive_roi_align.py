@@ -62,9 +62,7 @@ def _adaptive_roi_align(
 ) -> torch.Tensor:
     regions.check_values("adaptive_roi_align", features, rois, spatial_scale)
     taps = _taps(features, rois, grid, spatial_scale)
-    pooled = bilinear.blend_largest(
-        regions.as_rows(regions.widened(features)), taps, window, stride
-    )
+    pooled = bilinear.blend_largest(regions.as_addends(features), taps, window, stride)
     return pooled.permute(0, 3, 1, 2).to(features.dtype)
 
 

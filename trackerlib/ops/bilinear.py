@@ -52,15 +52,21 @@ def taps(position, inside, step, images, shape) -> Taps:
 
 
 def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:
-    """Weighted sums of rows (cells, C) -> (K, n, n, C)."""
-    width = taps.cells.shape[-1]
+    """Weighted sums of rows (cells, C) -> (K, n, n, C).
+
+    Rows of bfloat16 are summed in float32, and take half of the time. They want weights
+    of their own type: a weight comes as two of them, its nearest and what that leaves.
+    """
+    cells, weights = taps
+    if rows.dtype == torch.bfloat16:
+        near = weights.bfloat16()
+        weights = torch.cat((near, (weights - near).bfloat16()), -1)
+        cells = torch.cat((cells, cells), -1)
+    width = cells.shape[-1]
     bags = embedding_bag(
-        taps.cells.view(-1, width),
-        rows,
-        per_sample_weights=taps.weights.view(-1, width),
-        mode="sum",
+        cells.view(-1, width), rows, per_sample_weights=weights.view(-1, width), mode="sum"
     )
-    return bags.view(*taps.cells.shape[:3], rows.shape[1])
+    return bags.view(*cells.shape[:3], rows.shape[1])
 
 
 def spread(grad: torch.Tensor, taps: Taps, count: int) -> torch.Tensor:

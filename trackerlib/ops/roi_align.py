@@ -73,7 +73,7 @@ def _roi_align(
     points: str,
 ) -> torch.Tensor:
     regions.check_values("roi_align", features, rois, spatial_scale)
-    rows = regions.as_rows(regions.widened(features))
+    rows = regions.as_addends(features)
     taps = _taps(features, rois, output_size, spatial_scale, samples, reduce, points)
     if reduce == "mean":
         pooled = bilinear.blend(rows, taps)

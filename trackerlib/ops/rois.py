@@ -106,6 +106,12 @@ def as_rows(features: torch.Tensor) -> torch.Tensor:
     return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()
 
 
+def as_addends(features: torch.Tensor) -> torch.Tensor:
+    """The rows of a map in a type that is summed without loss: its own, if that is bfloat16."""
+    kept = features.dtype == torch.bfloat16
+    return as_rows(features if kept else widened(features))
+
+
 def as_map(rows: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     """(N * H * W, C) -> (N, C, H, W), a channels-last map like features."""
     N, C, H, W = features.shape

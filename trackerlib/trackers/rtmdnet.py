@@ -25,8 +25,8 @@ class Config(mdnet.Config):
     growth: float = 1.4 / 0.6  # at once to its limit, authors' code
     translation_limit: float = 1.4  # authors' code
     negative_translation: float = REACH  # authors' code: 2, for which the scene is too small
-    first_rate: float = 1e-4  # authors' code
     rate: float = 3e-4  # section 4.3
+    pool: int = 256  # section 4.2: 1024, whose scores would take most of the time on a CPU
     regression_score: float = 0.5  # section 4.1
 
 
@@ -40,7 +40,8 @@ class Tracker(mdnet.Tracker):
         config = self.config
         self.trunk = self._load(dense=config.dense)
         tap = "conv3", self.trunk.taps["conv3"]
-        return Scene(self.trunk, tap, config.pooling, config.gain, self.device)
+        how = config.pooling, config.gain, self.device, self.trunk.dtype
+        return Scene(self.trunk, tap, *how)
 
     def _look(self, frame):
         """Make the map of the scene around the box; boxes are drawn inside it."""

@@ -30,7 +30,7 @@ class Samples:
             [torch.randperm(len(self.places), generator=generator) for _ in range(rounds)]
         )
         for batch in self.places[order[: count * size]].split(size):
-            yield self.table[batch.to(self.table.device)]
+            yield self.table.index_select(0, batch.to(self.table.device))
 
 
 class Memory:

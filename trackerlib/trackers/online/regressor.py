@@ -26,6 +26,7 @@ class Regressor:
 
     def __init__(self, features: Tensor, boxes: Tensor, target: Tensor, config: Config):
         self.least = config.regressed_overlap
+        features = features.float()
         wanted = _offsets(boxes, target).to(features)
         self.mean, self.bias = features.mean(0), wanted.mean(0)
         rows = features - self.mean
