@@ -12,8 +12,8 @@ counts whom is followed where others look like the target, in the embedded bench
 What is measured goes into the file of `--json`, beside what is there: data/multidomain.json,
 and data/rtmdnet.json for RT-MDNet's.
 
-Of the rows of RT-MDNet's table 2, each wants a head that was taught on its own features, for
-instance rt-align: `--network rtmdnet --pooling align --sparse` of trackerlib.train.multidomain.
+The rows of RT-MDNet's table 2, from RoIPooling on, have no taught head, which would favour the
+features that it was taught on.
 """
 
 import argparse
@@ -55,11 +55,11 @@ ROWS = {
     "RT-MDNet, no embedding": "rtmdnet:head=vggm-rtmdnet-binary",
     "RT-MDNet, neither": "rtmdnet:regression=false,head=vggm-rtmdnet-binary",
     "RT-MDNet, head not taught": "rtmdnet:head=random",
-    "RoIPooling": "rtmdnet:regression=false,pooling=pool,dense=false,head=rt-pool",
-    "RoIAlign": "rtmdnet:regression=false,pooling=align,dense=false,head=rt-align",
-    "adaptive RoIAlign": "rtmdnet:regression=false,dense=false,head=rt-adaptive",
-    "RoIAlign, dense": "rtmdnet:regression=false,pooling=align,head=rt-dense",
-    "improved RoIAlign": "rtmdnet:regression=false,head=rt-improved",
+    "RoIPooling": "rtmdnet:regression=false,pooling=pool,dense=false,head=random",
+    "RoIAlign": "rtmdnet:regression=false,pooling=align,dense=false,head=random",
+    "adaptive RoIAlign": "rtmdnet:regression=false,dense=false,head=random",
+    "RoIAlign, dense": "rtmdnet:regression=false,pooling=align,head=random",
+    "improved RoIAlign": "rtmdnet:regression=false,head=random",
 }
 TIMED = {
     "MDNet, float32": "mdnet:mode=float32",

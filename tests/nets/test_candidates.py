@@ -155,10 +155,12 @@ def test_a_scene_shows_the_target_as_a_square_of_107_pixels(frame, dense):
 
 
 def test_pooled_units_see_nothing_outside_of_the_padded_box(frame, dense):
-    """But for the units beside it that interpolation reads: 8 pixels of the scene, 4.5 here."""
+    """But for the units beside it that interpolation reads, a stride of the scene further."""
     box, features = BOXES[0], []
-    outside, inside = frame.copy(), frame.copy()
-    outside[:, :88], outside[:, 173:], outside[:83], outside[128:] = 0, 0, 0, 0
+    outside, inside = np.zeros_like(frame), frame.copy()
+    margin = box[2:] * ((PADDED - 1) / 2 + 8 / SIDE) + 2
+    (x1, y1), (x2, y2) = ((box[:2] + side).int() for side in (-margin, box[2:] + margin))
+    outside[y1:y2, x1:x2] = frame[y1:y2, x1:x2]
     inside[100:110, 125:135] = 255
     for image in (frame, outside, inside):
         scene = seen_by(dense, image, box)

@@ -23,7 +23,7 @@ class Config(mdnet.Config):
     head: str = "vggm-rtmdnet"  # a name in the registry: fc4 and fc5; or "random"
     augment: bool = True  # the first frame's scene, authors' code
     growth: float = 1.4 / 0.6  # at once to its limit, authors' code
-    translation_limit: float = 1.4  # authors' code
+    translation_limit: float = REACH  # authors' code
     negative_translation: float = REACH  # authors' code: 2, for which the scene is too small
     rate: float = 3e-4  # section 4.3
     pool: int = 256  # section 4.2: 1024, whose scores would take most of the time on a CPU
