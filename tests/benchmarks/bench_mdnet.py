@@ -110,6 +110,11 @@ def followed(text: str, sequence, frames: int) -> dict:
     }
 
 
+def share(parts: list[float]) -> float:
+    """Mean, per 100."""
+    return round(100 * float(np.mean(parts)), 2)
+
+
 def identities(folder: Path, names: list[str], seeds: list[int], workers: int) -> list[dict]:
     """For each name: switches from one actor to another and frames lost to others, per 100.
 
@@ -127,8 +132,8 @@ def identities(folder: Path, names: list[str], seeds: list[int], workers: int) -
         row = {"row": name, "switches": [], "others": []}
         for seed in seeds:
             whom = [found[sequence, seed] for sequence in LOOK_ALIKES]
-            row["switches"].append(np.mean([100 * switches(w) / len(w) for w in whom]).round(2))
-            row["others"].append(np.mean([100 * (w > 0).mean() for w in whom]).round(2))
+            row["switches"].append(share([switches(w) / len(w) for w in whom]))
+            row["others"].append(share([(w > 0).mean() for w in whom]))
         rows.append(row)
         print(row, flush=True)
     return rows
