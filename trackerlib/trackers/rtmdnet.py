@@ -25,6 +25,7 @@ class Config(mdnet.Config):
     growth: float = 1.4 / 0.6  # at once to its limit, authors' code
     translation_limit: float = REACH  # authors' code
     negative_translation: float = REACH  # authors' code: 2, for which the scene is too small
+    first_rate: float = 5e-4  # authors' code: 1e-4, too little for the bundled trunk
     rate: float = 3e-4  # section 4.3
     pool: int = 256  # section 4.2: 1024, whose scores would take most of the time on a CPU
     regression_score: float = 0.5  # section 4.1
