@@ -10,14 +10,12 @@ from collections import namedtuple
 from pathlib import Path
 
 import made_weights as made
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from trackerlib.nets import registry, weights
 from trackerlib.nets.vggm import VGGM, Config
-from trackerlib.trackers import parse
 
 FIRST = {"conv1": (64, 3, 3, 3)}  # of SqueezeNet, with depth conv1
 SQUEEZED = {"network": "squeezenet", "config": {"depth": "conv1"}}
@@ -384,20 +382,3 @@ def test_a_file_that_changes_while_it_is_copied(served, folder, good, monkeypatc
     with pytest.raises(ValueError, match="changed while it was copied"):
         weights.add(good)
     assert list(folder.iterdir()) == []
-
-
-def test_rtmdnet_runs_on_its_authors_weights_with_their_norm(tmp_path, folder):
-    """A made file of the same structure: shared_layers of conv1 to fc5, and branches."""
-    shapes = made.VGGM | {"fc4": (512, 4608), "fc5": (512, 512)}
-    shared = {name: 0.02 * tensor for name, tensor in made.tensors(shapes).items()}
-    made.save_torch(tmp_path / "rt-mdnet.pth", made.mdnet(shared), "legacy")
-    weights.add(tmp_path / "rt-mdnet.pth", "rt-mdnet", format="rt-mdnet")
-    few = "candidates=16,first_positives=20,first_negatives=64,regression_boxes=20"
-    spec = f"rtmdnet:trunk=rt-mdnet,head=rt-mdnet,gain=1,mode=float32,{few}"
-    tracker = parse(spec).build()
-    assert tracker.trunk.trunk.config == Config(dense=True, norm="rt-mdnet")
-    frames = np.random.default_rng(0).integers(0, 255, (2, 120, 160, 3)).astype(np.uint8)
-    tracker.init(frames[0], np.array([60.0, 40, 30, 30]))
-    head = tracker.classifier.head
-    assert (head.fc5.weight - shared["fc5.weight"]).abs().max() < 0.01  # a little learned
-    assert np.isfinite(tracker.update(frames[1])).all()

@@ -22,7 +22,7 @@ class Config(mdnet.Config):
     dense: bool = True  # map of stride 8; false for 16, in table 2
     head: str = "vggm-rtmdnet"  # a name in the registry: fc4 and fc5; or "random"
     augment: bool = True  # the first frame's scene, authors' code
-    growth: float = 1.4 / 0.6  # at once to its limit, authors' code
+    growth: float = REACH / 0.6  # at once to its limit, authors' code
     translation_limit: float = REACH  # authors' code
     negative_translation: float = REACH  # authors' code: 2, for which the scene is too small
     first_rate: float = 5e-4  # authors' code: 1e-4, too little for the bundled trunk

@@ -170,8 +170,9 @@ class Course(course.Course):
             kind = Scene if self.scene else Frame
             pooling = [chosen.pooling] if chosen.pooling else []
             self.features = kind(run, ("conv3", geometry), *pooling)
-        fixed = chosen.fixed
-        learning = {self.head: RATE} if fixed else {self.trunk: TRUNK_RATE, self.head: RATE}
+        learning = {self.head: RATE}
+        if not chosen.fixed:
+            learning = {self.trunk: TRUNK_RATE} | learning
         self.optimiser = torch.optim.SGD(
             [
                 {"params": [parameter], "peak": rate}
