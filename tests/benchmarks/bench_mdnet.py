@@ -1,4 +1,4 @@
-"""MDNet, FDN and RT-MDNet: accuracy of all and of ablations, speed, memory, identities.
+"""MDNet and its descendants: accuracy of all and of ablations, speed, memory, identities.
 
     python -m tests.benchmarks.bench_mdnet --data FOLDER --accuracy STORE --seeds 0 1 2
     python -m tests.benchmarks.bench_mdnet --data FOLDER --split DragonBaby --speed
@@ -6,11 +6,12 @@
 Accuracy computes what is not yet in the store. Speed is of a process for each row: median
 milliseconds per frame, seconds of the first frame without compilation (it is tracked twice),
 peak resident memory, iterations of learning, mean milliseconds of every stage. `--memory SPEC`
-compares the peaks of 200 and of 1,000 frames, the sequence over and over. `--identity STORE`
+compares the peaks of 200 and of 1,000 frames, the sequence over and over. `--severity 0.5 1`
+takes fast motion and occlusion of the embedded benchmark in place of the data. `--identity STORE`
 counts whom is followed where others look like the target, in the embedded benchmark.
 `--curve NAME CHECKPOINT` adds the learning of a head, of a run of trackerlib.train.multidomain.
 What is measured goes into the file of `--json`, beside what is there: data/multidomain.json,
-and data/rtmdnet.json for RT-MDNet's.
+data/rtmdnet.json for RT-MDNet's and data/dlst.json for DLST's.
 
 The rows of RT-MDNet's table 2, from RoIPooling on, have no taught head, which would favour the
 features that it was taught on.
@@ -31,7 +32,8 @@ import torch
 
 from tests.benchmarks import bench_detection
 from tests.benchmarks.bench_msdat import keep
-from trackerlib.data import open_dataset
+from trackerlib.data import Dataset, open_dataset
+from trackerlib.data.embedded.store import render
 from trackerlib.eval import runner
 from trackerlib.eval.identity import LOOK_ALIKES, actors, switches
 from trackerlib.eval.identity import followed as followed_by
@@ -43,12 +45,14 @@ from trackerlib.trackers import parse
 ABOUT = "tests/benchmarks/bench_mdnet.py, on targets of OTB"
 ROWS = {
     "MDNet": "mdnet",
+    "MDNet, float32": "mdnet:mode=float32",
     "FDN": "fdn",
     "FDN, RoIPool": "fdn:pooling=pool",
     "FDN, 1 point": "fdn:samples=1",
     "FDN, 3 x 3 points": "fdn:samples=3",
     "FDN, no regression": "fdn:regression=false",
     "FDN, head not taught": "fdn:head=random",
+    "FDN, 2 layers, not taught": "fdn:layers=2,head=random",
     "FDN, no threshold": "fdn:loss_threshold=0",
     "RT-MDNet": "rtmdnet",
     "RT-MDNet, no regression": "rtmdnet:regression=false",
@@ -60,7 +64,14 @@ ROWS = {
     "adaptive RoIAlign": "rtmdnet:regression=false,dense=false,head=random",
     "RoIAlign, dense": "rtmdnet:regression=false,pooling=align,head=random",
     "improved RoIAlign": "rtmdnet:regression=false,head=random",
+    "DLST": "dlst",
+    "DLST-sloc": "dlst:search=located",
+    "DLST-fc": "dlst:classifier=connected",
+    "DLST-nloc": "dlst:search=previous",
+    "MDNet-NH": "mdnet:head=random,first_rate=1e-3,rate=3e-3,first_iterations=30,iterations=10",
+    "MDNet-NL": "mdnet:head=random,first_rate=1e-4,rate=3e-4,first_iterations=30,iterations=10",
 }
+DIFFICULT = ("Ball", "Columns")  # fast motion and occlusion, in the embedded benchmark
 TIMED = {
     "MDNet, float32": "mdnet:mode=float32",
     "MDNet, default mode": "mdnet",
@@ -69,6 +80,8 @@ TIMED = {
     "FDN, no threshold": "fdn:loss_threshold=0",
     "RT-MDNet, float32": "rtmdnet:mode=float32",
     "RT-MDNet, default mode": "rtmdnet",
+    "DLST, float32": "dlst:mode=float32",
+    "DLST, default mode": "dlst",
 }
 
 
@@ -77,12 +90,19 @@ def accuracy(
 ) -> list[dict]:
     """A row for each name and this number of targets: AUC and precision."""
     store, targets = Store(folder), len(dataset.sequences)
+    label = dataset.name if dataset.name.startswith("severity") else f"{targets} targets"
     return [
         bench_detection.tracked(
-            f"{name}, {targets} targets", parse(ROWS[name]), dataset, store, seeds, workers
+            f"{name}, {label}", parse(ROWS[name]), dataset, store, seeds, workers
         )
         for name in names
     ]
+
+
+def difficult(severity: float) -> Dataset:
+    """Fast motion and occlusion of the embedded benchmark, turned up or down."""
+    rendered = tuple(render(name, severity) for name in DIFFICULT)
+    return Dataset(f"severity {severity:g}", rendered)
 
 
 def followed(text: str, sequence, frames: int) -> dict:
@@ -159,6 +179,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="for --speed")
     parser.add_argument("--json", type=Path, help="write the rows there")
     parser.add_argument("--accuracy", type=Path, metavar="STORE")
+    parser.add_argument("--severity", nargs="*", type=float, help="of the embedded benchmark")
     parser.add_argument("--identity", type=Path, metavar="STORE")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--memory", metavar="SPEC")
@@ -188,7 +209,9 @@ def main() -> None:
             print(rows[-1], flush=True)
         keep(given.json, ABOUT, speed=rows)
     elif given.accuracy:
-        rows = accuracy(dataset, given.accuracy, given.rows, given.seeds, given.workers)
+        datasets = [difficult(s) for s in given.severity] if given.severity else [dataset]
+        how = given.accuracy, given.rows, given.seeds, given.workers
+        rows = [row for dataset in datasets for row in accuracy(dataset, *how)]
         keep(given.json, ABOUT, accuracy=rows)
 
 

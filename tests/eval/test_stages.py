@@ -60,3 +60,31 @@ def test_each_stage_has_its_time_and_no_other(monkeypatch):
     assert answers == ["a box"] * 3 and timed.tracker.features.map == "a map"
     expected = {"map": 0.03, "boxes": 0.06, "scores": 0.03, "learning": 0.09, "rest": 0.03}
     assert timed.seconds == pytest.approx(expected)
+
+
+class Localizer:
+    def locate(self):
+        time.sleep(0.01)
+
+    def remember(self):
+        time.sleep(0.02)
+
+    learn = remember
+
+
+class Locating(Tracker):
+    def __init__(self):
+        super().__init__()
+        self.localizer = Localizer()
+
+    def update(self, frame):
+        for step in (self.localizer.locate, self.localizer.remember, self.localizer.learn):
+            step()
+
+
+def test_locating_is_apart_from_learning_to(monkeypatch):
+    monkeypatch.setattr(stages, "time", time)
+    timed = stages.Timed(Locating())
+    timed.update(None)
+    expected = {"locating": 0.01, "learning to locate": 0.04, "rest": 0}
+    assert timed.seconds == pytest.approx(expected)

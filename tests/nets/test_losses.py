@@ -1,11 +1,19 @@
 """The losses against loops over the papers' formulas, and by hand."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
 
-from trackerlib.nets.losses import binary_loss, default_boxes, embedding_loss, msdat_loss
+from trackerlib.nets.losses import (
+    balanced_loss,
+    binary_loss,
+    default_boxes,
+    disc,
+    embedding_loss,
+    msdat_loss,
+)
 
 
 def looped(predicted, centres, size):
@@ -120,3 +128,34 @@ def test_the_embedding_loss_bears_any_score_and_has_its_softmaxs_gradient():
     softmax = torch.tensor([0.25, 0.25, 0.25 - 1, 0.25]) / 2
     torch.testing.assert_close(near.grad[0, :, 1], softmax)
     assert (near.grad[..., 0] == 0).all()
+
+
+def test_the_disc_holds_the_cells_within_its_radius():
+    centres = torch.tensor([[2.0, 3.5], [-1.0, 0.0]])
+    found = disc(centres, 7, 2.5)
+    for label, (x, y) in zip(found.tolist(), centres.tolist(), strict=True):
+        for row, column in product(range(7), repeat=2):
+            assert label[row][column] == (math.hypot(column - x, row - y) <= 2.5)
+
+
+def test_dlsts_disc_is_as_large_as_the_paper_says():
+    (label,) = disc(torch.tensor([[25.0, 25.0]]), 51, 8.0)
+    assert label[25].sum() == label[:, 25].sum() == 17 and label.sum() == 197
+
+
+def test_both_classes_weigh_the_same_whatever_their_numbers():
+    torch.manual_seed(0)
+    scores = torch.randn(2, 4, 5, 2, dtype=torch.float64)
+    labels = torch.zeros(2, 4, 5, dtype=torch.bool)
+    labels[0, 1, 2] = labels[1, 0, :2] = True
+    sums = {True: [], False: []}
+    for pair, label in zip(scores.flatten(0, 2).tolist(), labels.flatten().tolist(), strict=True):
+        right = math.exp(pair[label]) / sum(map(math.exp, pair))
+        sums[label].append(-math.log(right))
+    expected = sum(sum(each) / len(each) / 2 for each in sums.values())
+    assert balanced_loss(scores, labels).item() == pytest.approx(expected)
+
+
+def test_labels_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"expected scores \(1, 3, 2\) for labels \(1, 3\), got"):
+        balanced_loss(torch.zeros(1, 2, 3), torch.zeros(1, 3, dtype=torch.bool))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trackerlib import boxes as B
-from trackerlib.trackers import fdn, mdnet, parse, rtmdnet
+from trackerlib.trackers import dlst, fdn, mdnet, parse, rtmdnet
 from trackerlib.trackers.online.memory import Memory
 from trackerlib.trackers.online.samplers import Sampler
 
@@ -29,6 +29,7 @@ SMALL = {
 KINDS = {
     "mdnet": (mdnet.Tracker, mdnet.Config(**SMALL)),
     "fdn": (fdn.Tracker, fdn.Config(**SMALL)),
+    "dlst": (dlst.Tracker, dlst.Config(**SMALL, rate=1e-2, first_rate=1e-2)),
     "rtmdnet": (rtmdnet.Tracker, rtmdnet.Config(**SMALL, first_rate=5e-4, rate=1e-3)),
 }
 

@@ -11,13 +11,14 @@ from trackerlib import trackers
 from trackerlib.trackers import names, parse
 
 LIGHT = "mode=float32,candidates=16,first_positives=16,first_negatives=64,regression_boxes=16"
+LEARNERS = "detection", "dlst", "fdn", "mdnet", "rtmdnet"
 
 
 def test_every_name_builds_a_tracker_that_answers_boxes(moving):
     frames, truth = moving(40, 32)
     assert {"identity", "kcf", "opencv"} <= set(names())
     for name in names():
-        text = f"{name}:{LIGHT}" if name in ("detection", "fdn", "mdnet", "rtmdnet") else name
+        text = f"{name}:{LIGHT}" if name in LEARNERS else name
         tracker = parse(text).build(seed=1)
         tracker.init(frames[0], truth[0])
         box = tracker.update(frames[1])
@@ -50,7 +51,7 @@ def test_numbers_survive_their_text(sigma, cell):
     [
         (
             "kfc",
-            r"a tracker among detection, fdn, hcf, identity, kcf, mdnet, msdat.*, got 'kfc'",
+            r"a tracker among detection, dlst, fdn, hcf, identity, kcf, mdnet, msdat.*, got 'kfc'",
         ),
         ("kcf:kernal=linear", r"field among features, kernel.*, got 'kernal=linear'"),
         ("kcf:linear", r"expected field=value .*, got 'linear'"),

@@ -1,4 +1,4 @@
-"""Where a frame's time goes: in the map, the boxes, their scores, or in learning."""
+"""Where a frame's time goes: in the map, the boxes, their scores, in locating or in learning."""
 
 import time
 from collections import defaultdict
@@ -11,7 +11,8 @@ class Timed:
     """MDNet or a descendant that has its target, and the seconds of every stage from now on.
 
     seconds  "map": crop and convolutions of the frame or the scene; "boxes": their features;
-             "scores" of the candidates; "learning"; "rest" of the updates
+             "scores" of the candidates; "learning"; "rest" of the updates; and where the
+             tracker has a localizer, "locating" and "learning to locate"
 
     MDNet's crops have no map: what convolves them is in "boxes".
     """
@@ -22,6 +23,11 @@ class Timed:
         classifier = tracker.classifier
         classifier.scores = self._measured("scores", classifier.scores)
         classifier.learn = self._measured("learning", classifier.learn)
+        if localizer := getattr(tracker, "localizer", None):
+            localizer.locate = self._measured("locating", localizer.locate)
+            for step in ("remember", "learn"):
+                measured = self._measured("learning to locate", getattr(localizer, step))
+                setattr(localizer, step, measured)
 
     def update(self, frame):
         """As the tracker's."""

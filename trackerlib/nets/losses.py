@@ -6,6 +6,7 @@
 [3] Nam, Han: Learning multi-domain convolutional neural networks for visual
     tracking. CVPR 2016, section 3.2.
 [4] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, section 3.3.
+[5] Yang, Liu, Zhang, Zhang: Deep location-specific tracking. ACM MM 2017, section 3.1.
 """
 
 import torch
@@ -89,3 +90,35 @@ def embedding_loss(positives: Tensor, domain: int, count: int) -> Tensor:
     """
     own = torch.full((len(positives),), domain, device=positives.device)
     return cross_entropy(positives[..., 1], own, reduction="sum") / count
+
+
+def disc(centres: Tensor, size: int, radius: float) -> Tensor:
+    """Which cells of a map lie on the target: (N, size, size) bool.
+
+    centres  (N, 2) x, y of the targets, in cells; the first cell is at 0
+    radius   of what lies on the target, in cells
+
+    Source: [5] equation 1.
+    """
+    cells = torch.arange(size).to(centres)
+    x, y = (cells - centres[:, axis, None] for axis in (0, 1))  # (N, size)
+    return x[:, None].square() + y[:, :, None].square() <= radius**2
+
+
+def balanced_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Softmax loss of every cell; all that are targets count as much as all that are not.
+
+    scores  (..., 2) of background and target
+    labels  (...) bool, of both classes
+
+    Source: [5], after equation 1. Raises ValueError for other shapes.
+    """
+    if scores.shape != (*labels.shape, 2):
+        raise ValueError(
+            f"balanced_loss: expected scores {(*labels.shape, 2)} for labels "
+            f"{tuple(labels.shape)}, got {tuple(scores.shape)}"
+        )
+    target, background = (
+        cross_entropy(scores[where], labels[where].long()) for where in (labels, ~labels)
+    )
+    return (target + background) / 2

@@ -98,9 +98,7 @@ class Tracker:
         self.frames += 1
         self.losses, self.remarks = [], []
         self._look(frame)
-        candidates = self.sampler.gaussian(
-            self.box, self.translation, config.scale, config.candidates
-        )
+        candidates = self._candidates()
         features = self.features(candidates)
         scores, best = self.classifier.scores(features).topk(config.best)
         chosen = candidates[best.cpu()]
@@ -122,6 +120,10 @@ class Tracker:
         self.sampler = samplers.over(frame, SMALLEST, self.generator)
         self.features.look(frame)
 
+    def _candidates(self):
+        config = self.config
+        return self.sampler.gaussian(self.box, self.translation, config.scale, config.candidates)
+
     def _learn_first(self):
         config = self.config
         boxes = samplers.first_negatives(self.sampler, self.box, config)
@@ -142,6 +144,7 @@ class Tracker:
         far = samplers.negatives(self.sampler, self.box, most, config)
         if self._enough(far, config.negatives, "negatives"):
             self.negatives.add(self.features(far))
+        return near
 
     def _learn(self, frames):
         config = self.config

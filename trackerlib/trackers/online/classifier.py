@@ -7,10 +7,9 @@
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from trackerlib.nets.head import Head
 from trackerlib.nets.losses import binary_loss
 from trackerlib.trackers.online import Config
 from trackerlib.trackers.online.memory import Samples
@@ -19,14 +18,14 @@ from trackerlib.trackers.online.memory import Samples
 class Classifier:
     """Scores features; learns from samples.
 
-    head       on its device
+    head       scores of features, (K, D) -> (K, 2), such as nets.head.Head; on its device
     generator  of the mini-batches and the dropout
     dtype      of the products; weights stay float32
     """
 
     def __init__(
         self,
-        head: Head,
+        head: nn.Module,
         config: Config,
         generator: torch.Generator,
         dtype: torch.dtype = torch.float32,
@@ -54,7 +53,7 @@ class Classifier:
         loss is below the threshold [2], section 3.4.
         """
         config, losses = self.config, []
-        optimiser = self._optimiser(rate)
+        descent = optimiser(self.head, rate, config)
         near = positives.batches(iterations, config.batch_positives, self.generator)
         far = negatives.batches(iterations, config.pool, self.generator)
         for positive, pool in zip(near, far, strict=True):
@@ -64,25 +63,30 @@ class Classifier:
             losses.append(loss.item())
             if losses[-1] < threshold:
                 break
-            optimiser.zero_grad()
+            descent.zero_grad()
             loss.backward()
             clip_grad_norm_(self.head.parameters(), config.gradient_limit)
-            optimiser.step()
+            descent.step()
         return losses
 
     def _head(self, features, dropout=None):
-        with torch.autocast(features.device.type, self.dtype, self.dtype != torch.float32):
+        with autocast(features.device, self.dtype):
             return self.head(features, dropout).float()
 
-    def _optimiser(self, rate):
-        config = self.config
-        last = list(self.head.fc6.parameters())
-        inner = list(self.head.parameters())[: -len(last)]
-        last = {"params": last, "lr": rate * config.fc6_factor}
-        return torch.optim.SGD(
-            [{"params": inner}, last],
-            lr=rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Products in numbers of this type; none other if it is float32."""
+    return torch.autocast(device.type, dtype, dtype != torch.float32)
+
+
+def optimiser(network: nn.Module, rate: float, config: Config) -> torch.optim.SGD:
+    """Whose last layer moves faster, by `fc6_factor`."""
+    *inner, weight, bias = network.parameters()
+    last = {"params": [weight, bias], "lr": rate * config.fc6_factor}
+    return torch.optim.SGD(
+        [{"params": inner}, last],
+        lr=rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )

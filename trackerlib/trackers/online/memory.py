@@ -16,13 +16,18 @@ class Samples:
     places: Tensor  # (n,) which rows, on the CPU
 
     def batches(self, count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """`count` mini-batches (size, D). Every row comes before any comes again.
+        """`count` mini-batches (size, D), see `draws`."""
+        for rows in self.draws(count, size, generator):
+            yield self.table.index_select(0, rows)
+
+    def draws(self, count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """`count` times the places of `size` rows. Every row comes before any comes again.
 
         Raises ValueError if there are no rows.
         """
         if not len(self.places):
             raise ValueError(
-                "Samples.batches: expected at least one row, got none; "
+                "Samples.draws: expected at least one row, got none; "
                 "widen the range of overlaps in which samples are drawn"
             )
         rounds = -(-count * size // len(self.places))
@@ -30,7 +35,7 @@ class Samples:
             [torch.randperm(len(self.places), generator=generator) for _ in range(rounds)]
         )
         for batch in self.places[order[: count * size]].split(size):
-            yield self.table.index_select(0, batch.to(self.table.device))
+            yield batch.to(self.table.device)
 
 
 class Memory:
