@@ -100,6 +100,11 @@ def test_an_attribute_is_left_open_where_a_sequence_is_missing(evaluated):
     assert found.loc["identity", "OCC (1)"] == evaluated.by_sequence("identity")["Girl"]
 
 
+def test_attributes_are_of_the_measure_that_is_asked_for(evaluated):
+    found = report.attributes(evaluated, "success50").loc["identity", "OCC (1)"]
+    assert found == evaluated.by_sequence("identity", "success50")["Girl"]
+
+
 def test_a_sequence_is_left_open_where_a_tracker_crashed(evaluated):
     found = report.sequences(evaluated)
     assert np.isnan(found.loc["David", "identity"]) and found.loc["David", "kcf"] > 0.9

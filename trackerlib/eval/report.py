@@ -164,8 +164,10 @@ def papers(split: str) -> pd.DataFrame:
     return pd.DataFrame(paper_scores(split), columns=columns).sort_values("auc", ascending=False)
 
 
-def attributes(report: Report) -> pd.DataFrame:
-    """Mean AUC by tracker and attribute; each column says how many sequences have it.
+def attributes(report: Report, measure: str = "auc") -> pd.DataFrame:
+    """Means by tracker and attribute; each column says how many sequences have it.
+
+    measure  of MEASURES
 
     NaN where a tracker did not finish one of them.
     """
@@ -174,7 +176,7 @@ def attributes(report: Report) -> pd.DataFrame:
     rows = {
         tracker: {
             f"{code} ({held[code]})": found.mean
-            for code, found in by_attribute(report.by_sequence(tracker), codes).items()
+            for code, found in by_attribute(report.by_sequence(tracker, measure), codes).items()
             if found.sequences == held[code]
         }
         for tracker in report.trackers

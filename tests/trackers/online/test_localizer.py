@@ -1,11 +1,14 @@
 """The localizer: places and back, what it learns, what it keeps."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from trackerlib.boxes import centres
+from trackerlib.data.otb import read_otb
 from trackerlib.nets import inference
+from trackerlib.ops.crop_and_resize import crop_and_resize
 from trackerlib.trackers import dlst
 from trackerlib.trackers.online.localizer import Localizer
 
@@ -84,3 +87,34 @@ def test_only_the_latest_frames_are_learned_and_kept(monkeypatch):
 def test_the_generator_decides_what_is_learned():
     first, again, other = (taught(seed=seed).losses for seed in (0, 0, 1))
     assert first == again != other
+
+
+def test_a_frame_of_otb_is_located_as_by_hand(shared):
+    """Every cell's scores in float64, another library's bicubic interpolation."""
+    sequence = next(s for s in read_otb(shared / "otb") if s.name == "Couple")
+    trunk = inference.load("vggm", "cpu", "float32", dense=False)
+    learner = Localizer(trunk, dlst.Config(), torch.Generator().manual_seed(0))
+    box = torch.from_numpy(sequence.boxes[0]).double()
+    learner.remember(torch.from_numpy(sequence.frames[0]), box.repeat(8, 1), box)
+    learner.learn(1, 3e-3, 10)
+    frame = torch.from_numpy(sequence.frames[5])
+    x, y, w, h = box.tolist()
+    region = torch.tensor([[x - 1.5 * w, y - 1.5 * h, 4 * w, 4 * h]]).double()
+    crop = crop_and_resize(frame, region, (107, 107), fill=128.0, antialias=True)
+    features = trunk(crop, "conv1")[0][0].numpy().astype(np.float64)
+    first, bias, second, last = (p.detach().double().numpy() for p in learner.network.parameters())
+    scores = np.zeros((51, 51))
+    for row, column in np.ndindex(51, 51):
+        hann = np.sin(np.pi * row / 50) ** 2 * np.sin(np.pi * column / 50) ** 2
+        hidden = np.maximum(first @ (hann * features[:, row, column]) + bias, 0)
+        background, target = second @ hidden + last
+        scores[row, column] = target - background
+    fine = cv2.resize(scores, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    found = learner.response(frame, box).numpy()
+    np.testing.assert_allclose(found, fine, atol=1e-3 * np.abs(fine).max())
+    place, score = learner.locate(frame, box)
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    cell = (np.array([column, row]) - 0.5) / 2
+    expected = np.array([x - 1.5 * w, y - 1.5 * h]) + np.array([w, h]) * 4 / 107 * (3.5 + 2 * cell)
+    np.testing.assert_allclose(centres(place).numpy(), expected)
+    assert score == pytest.approx(fine.max(), rel=1e-3)
