@@ -65,6 +65,7 @@ ROWS = {
     "RoIAlign, dense": "rtmdnet:regression=false,pooling=align,head=random",
     "improved RoIAlign": "rtmdnet:regression=false,head=random",
     "DLST": "dlst",
+    "DLST, R = 4": "dlst:radius=4",
     "DLST-sloc": "dlst:search=located",
     "DLST-fc": "dlst:classifier=connected",
     "DLST-nloc": "dlst:search=previous",

@@ -73,6 +73,7 @@ def test_the_table_is_about_every_tracker():
     # those with networks take minutes where the others take seconds
     assert asked == set(trackers.names()) - {
         "detection",
+        "dlst",
         "fdn",
         "hcf",
         "mdnet",
