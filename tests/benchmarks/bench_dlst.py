@@ -113,8 +113,7 @@ def main() -> None:
             }
         )
         print(rows[-1], flush=True)
-    if given.json:
-        keep(given.json, ABOUT, direct=rows)
+    keep(given.json, ABOUT, direct=rows)
 
 
 if __name__ == "__main__":

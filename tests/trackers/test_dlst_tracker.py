@@ -3,26 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from few_boxes import SMALL
 
 from trackerlib import boxes as B
 from trackerlib.nets.dlst import Classification
 from trackerlib.nets.head import Head
 from trackerlib.trackers import dlst, parse
 
-SMALL = {
-    "trunk": "random",
-    "mode": "float32",
-    "gain": 1.0,
-    "candidates": 48,
-    "first_positives": 40,
-    "first_negatives": 160,
-    "positives": 8,
-    "negatives": 32,
-    "pool": 128,
-    "first_iterations": 5,
-    "iterations": 2,
-    "regression": False,
-}
+QUICK = SMALL | {"first_iterations": 5, "iterations": 2, "regression": False}
 
 
 @pytest.fixture
@@ -30,7 +18,7 @@ def started(moving):
     frames, truth = moving(40, 32)
 
     def start(**changes):
-        tracker = dlst.Tracker(dlst.Config(**SMALL | changes))
+        tracker = dlst.Tracker(dlst.Config(**QUICK | changes))
         tracker.init(frames[0], truth[0])
         return tracker, frames, truth
 
@@ -70,7 +58,7 @@ def test_a_jump_out_of_the_gaussians_reach_is_found(moving):
     frames[0][y : y + h, x : x + w, 0] = 255  # red, as nothing around it is
     jumped = np.roll(frames[0], (30, 45), (0, 1))
     expected = truth[0] + [45, 30, 0, 0]
-    tracker = dlst.Tracker(dlst.Config(**SMALL | {"first_iterations": 30}))
+    tracker = dlst.Tracker(dlst.Config(**QUICK | {"first_iterations": 30}))
     tracker.init(frames[0], truth[0])
     tracker.update(jumped)
     assert B.centre_distance(tracker.located.numpy(), expected) < 24  # radius of the disc

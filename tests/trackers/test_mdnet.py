@@ -5,27 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from few_boxes import SMALL
 
 from trackerlib import boxes as B
 from trackerlib.trackers import dlst, fdn, mdnet, parse, rtmdnet
 from trackerlib.trackers.online.memory import Memory
 from trackerlib.trackers.online.samplers import Sampler
 
-SMALL = {
-    "trunk": "random",
-    "head": "random",
-    "mode": "float32",
-    "gain": 1.0,
-    "candidates": 48,
-    "first_positives": 40,
-    "first_negatives": 160,
-    "positives": 8,
-    "negatives": 32,
-    "pool": 128,
-    "first_iterations": 15,
-    "iterations": 3,
-    "regression_boxes": 60,
-}
 KINDS = {
     "mdnet": (mdnet.Tracker, mdnet.Config(**SMALL)),
     "fdn": (fdn.Tracker, fdn.Config(**SMALL)),

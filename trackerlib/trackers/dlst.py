@@ -89,8 +89,7 @@ class Tracker(mdnet.Tracker):
         near = super()._remember(count, most)
         if self.localizer:
             config = self.config
-            first = not self.frames
-            wanted = config.first_regions if first else config.regions
+            wanted = config.regions if self.frames else config.first_regions
             around = near[:: max(1, len(near) // wanted)][:wanted]
             self.localizer.remember(self.features.pixels, around, self.box)
         return near
