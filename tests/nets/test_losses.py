@@ -13,6 +13,8 @@ from trackerlib.nets.losses import (
     disc,
     embedding_loss,
     msdat_loss,
+    structure,
+    truncated,
 )
 
 
@@ -159,3 +161,34 @@ def test_both_classes_weigh_the_same_whatever_their_numbers():
 def test_labels_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"expected scores \(1, 3, 2\) for labels \(1, 3\), got"):
         balanced_loss(torch.zeros(1, 2, 3), torch.zeros(1, 3, dtype=torch.bool))
+
+
+def test_importance_and_labels_follow_the_formulas():
+    """Equations 5 and 6 box by box; at half the overlap a patch is background of no importance."""
+    overlaps = [0.0, 0.3, 0.5, 0.51, 0.8, 1.0]
+    importance, labels = structure(torch.tensor(overlaps, dtype=torch.float64))
+    expected = [abs(2 / (1 + math.exp(-(o - 0.5))) - 1) for o in overlaps]
+    torch.testing.assert_close(importance, torch.tensor(expected, dtype=torch.float64))
+    assert labels.tolist() == [[float(o > 0.5), float(o <= 0.5)] for o in overlaps]
+    assert round(float(importance.max()), 3) == 0.245
+
+
+@pytest.mark.parametrize(("threshold", "finer"), [(0.0025, 3.0), (0.0025, 0.0), (0.0, 3.0)])
+def test_small_errors_are_cut_and_those_of_the_target_later(threshold, finer):
+    torch.manual_seed(0)
+    errors = 0.05 * torch.randn(200, 2, dtype=torch.float64)
+    labels = torch.eye(2, dtype=torch.float64)[torch.randint(2, (200,))]
+    expected = []
+    for error, label in zip(errors.tolist(), labels.tolist(), strict=True):
+        square = error[0] ** 2 + error[1] ** 2
+        expected.append(0.0 if square <= threshold / (1 + finer * label[0]) else square)
+    found = truncated(errors, labels, threshold, finer)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    cut = found == 0
+    assert cut.any() == (threshold > 0) and not cut.all()
+
+
+def test_what_is_cut_has_no_gradient():
+    errors = torch.tensor([[0.01, 0.02], [0.3, -0.1]], requires_grad=True)
+    truncated(errors, torch.tensor([[0.0, 1.0], [0.0, 1.0]]), 0.0025, 3.0).sum().backward()
+    torch.testing.assert_close(errors.grad, torch.tensor([[0.0, 0.0], [0.6, -0.2]]))

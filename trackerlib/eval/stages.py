@@ -14,7 +14,8 @@ class Timed:
              "scores" of the candidates; "learning"; "rest" of the updates; and where the
              tracker has a localizer, "locating" and "learning to locate"
 
-    MDNet's crops have no map: what convolves them is in "boxes".
+    MDNet's crops have no map: what convolves them is in "boxes". DeepTrack's map is the
+    scene of cues, its "boxes" the patches that it learns from.
     """
 
     def __init__(self, tracker):
@@ -23,6 +24,8 @@ class Timed:
         classifier = tracker.classifier
         classifier.scores = self._measured("scores", classifier.scores)
         classifier.learn = self._measured("learning", classifier.learn)
+        if scan := getattr(classifier, "scan", None):
+            classifier.scan = self._measured("scores", scan)
         if localizer := getattr(tracker, "localizer", None):
             localizer.locate = self._measured("locating", localizer.locate)
             for step in ("remember", "learn"):
@@ -62,6 +65,8 @@ class _Features:
         self.features = features
         self.look = measured("map", features.look)
         self.pool = measured("boxes", features.__call__)
+        if scene := getattr(features, "scene", None):
+            self.scene = measured("map", scene)
 
     def __call__(self, boxes):
         return self.pool(boxes)

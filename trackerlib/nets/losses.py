@@ -7,6 +7,8 @@
     tracking. CVPR 2016, section 3.2.
 [4] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, section 3.3.
 [5] Yang, Liu, Zhang, Zhang: Deep location-specific tracking. ACM MM 2017, section 3.1.
+[6] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
+    robust visual tracking. TIP 2016, section II-D.
 """
 
 import torch
@@ -122,3 +124,30 @@ def balanced_loss(scores: Tensor, labels: Tensor) -> Tensor:
         cross_entropy(scores[where], labels[where].long()) for where in (labels, ~labels)
     )
     return (target + background) / 2
+
+
+def structure(overlaps: Tensor) -> tuple[Tensor, Tensor]:
+    """How much patches matter for learning, and whether they are the target.
+
+    overlaps  (N,) of the patches' boxes with the target's, 0 to 1
+    returns   importance (N,), 0 to 0.245; labels (N, 2): (1, 0) above one half, or (0, 1)
+
+    Source: [6] equations 5 and 6. What overlaps the target by half could be either, and
+    has no importance.
+    """
+    importance = (2 * torch.sigmoid(overlaps - 0.5) - 1).abs()
+    target = overlaps > 0.5
+    return importance, torch.stack((target, ~target), 1).to(overlaps.dtype)
+
+
+def truncated(errors: Tensor, labels: Tensor, threshold: float, finer: float) -> Tensor:
+    """Squared norms of errors (N, 2), 0 for those that are small enough -> (N,).
+
+    labels     (N, 2), as `structure` returns them
+    threshold  beta, of background; of the target it is 1 + finer times smaller
+    finer      u, of 0 in the version before [6]
+
+    Source: [6] equations 8 and 9.
+    """
+    squares = errors.square().sum(1)
+    return squares * (squares > threshold / (1 + finer * labels[:, 0]))

@@ -1,0 +1,77 @@
+"""DeepTrack's network: the paper's sizes, the pooled convolution, the score."""
+
+import math
+
+import torch
+from torch.nn.functional import interpolate, max_pool2d, relu
+
+from trackerlib.nets.deeptrack import Cue, DeepTrack, score
+from trackerlib.ops.crop_and_resize import crop_and_resize
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_sizes_of_the_paper():
+    """12 kernels of 13x13; 216 of 7x7, 18 for each of 12 maps; 72 -> 8 -> 2; 24 -> 2."""
+    network = DeepTrack(generator())
+    shapes = [tuple(p.shape) for p in network.cues[0].parameters() if p.ndim > 1]
+    assert shapes == [(12, 1, 13, 13), (18, 12, 7, 7), (8, 72), (2, 8)]
+    assert network.cues[0].conv2.weight[:, :, 0, 0].numel() == 216
+    assert len(network.cues) == 3 and network.fusion.weight.shape == (2, 24)
+
+
+def test_a_cue_is_two_convolutions_two_pools_and_two_layers():
+    cue, patches = Cue(generator()).double(), torch.randn(5, 1, 32, 32, dtype=torch.float64)
+    x = max_pool2d(relu(cue.conv1(patches)), 2)
+    assert x.shape == (5, 12, 10, 10)
+    x = max_pool2d(relu(cue.conv2(x)), 2)
+    assert x.shape == (5, 18, 2, 2)
+    units = relu(cue.fc1(x.flatten(1)))
+    torch.testing.assert_close(cue.units(patches), units)
+    torch.testing.assert_close(cue(patches), cue.fc2(units))
+
+
+def test_scores_are_the_fusion_of_24_units_or_the_mean_of_the_cues_own():
+    patches = torch.randn(250, 3, 32, 32)
+    network = DeepTrack(generator())
+    own = [cue(patches[:, i : i + 1]) for i, cue in enumerate(network.cues)]
+    units = torch.cat([cue.units(patches[:, i : i + 1]) for i, cue in enumerate(network.cues)], 1)
+    torch.testing.assert_close(network(patches), network.fusion(units))
+    torch.testing.assert_close(
+        DeepTrack(generator(), fused=False)(patches), torch.stack(own).mean(0)
+    )
+
+
+def test_the_score_by_hand():
+    scores = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [-1.0, 0.0]])
+    expected = torch.tensor([math.e, 0.5, 0.0, -1 / math.e])
+    torch.testing.assert_close(score(scores), expected)
+
+
+def test_the_same_generator_makes_the_same_network():
+    first, again, other = (DeepTrack(generator(s)).state_dict() for s in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["cues.0.conv1.weight"], other["cues.0.conv1.weight"])
+
+
+def test_scanning_a_scene_equals_cutting_it_up_at_whole_pixels():
+    network, scene = DeepTrack(generator()), torch.randn(3, 70, 90, generator=generator(1))
+    boxes = torch.tensor([[0, 0, 32, 32], [58, 38, 32, 32], [17, 5, 32, 32], [18, 5, 32, 32]])
+    cut = torch.stack([scene[:, y : y + 32, x : x + 32] for x, y, _, _ in boxes.tolist()])
+    torch.testing.assert_close(network.scan(scene, boxes.double()), network(cut))
+
+
+def test_between_pixels_scanning_is_close_to_cutting():
+    """Of a smooth scene, and of boxes within 3 % of a patch's size."""
+    draws = generator(1)
+    network, scene = DeepTrack(generator()), torch.randn(1, 3, 14, 18, generator=draws)
+    scene = interpolate(scene, scale_factor=5, mode="bicubic")[0]
+    boxes = torch.rand(200, 4, generator=draws, dtype=torch.float64)
+    boxes = boxes * torch.tensor([55, 35, 2, 2]) + torch.tensor([1, 1, 31, 31])
+    with torch.no_grad():
+        cut = network(crop_and_resize(scene.permute(1, 2, 0).contiguous(), boxes, (32, 32)))
+        found = network.scan(scene, boxes)
+    assert float(torch.corrcoef(torch.stack((found[:, 0], cut[:, 0])))[0, 1]) > 0.98
+    assert float((found - cut).abs().mean() / cut.std()) < 0.15

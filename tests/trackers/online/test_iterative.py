@@ -1,0 +1,127 @@
+"""Algorithm 1: when it learns, from which patches, what moves and by how much."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trackerlib.nets.deeptrack import DeepTrack
+from trackerlib.nets.losses import truncated
+from trackerlib.trackers.deeptrack import Config
+from trackerlib.trackers.online.iterative import Learner
+from trackerlib.trackers.online.temporal import Pool
+
+PLAIN = Config(gradient_limit=1e9, batch_positives=4, batch_negatives=8, rate=1e-3)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def task():
+    """Learner, positives and negatives that a line tells apart."""
+
+    def make(config=PLAIN):
+        draws = generator(1)
+        bright, dark = (torch.randn(n, 3, 32, 32, generator=draws) for n in (1, 30))
+        bright[..., 10:20] += 3
+        near, far = (Pool(1, rows, 0.0, draws) for rows in (1, 30))
+        near.add(bright, torch.full((1,), 0.245), 1.0)
+        far.add(dark, torch.linspace(0.1, 0.245, 30), 1.0)
+        network = DeepTrack(generator(), config.fusion)
+        return Learner(network, config, draws), near, far
+
+    return make
+
+
+def test_it_learns_until_the_loss_is_below_epsilon(task):
+    learner, near, far = task(replace(PLAIN, rate=5e-2, gradient_limit=0.3))
+    losses = learner.learn(near, far, 200, 5e-2)
+    assert losses[0] > 0.05 and losses[-1] < 5e-3 and min(losses[:-1]) >= 5e-3
+    assert len(learner.kept) == len(losses) - 1
+
+
+def test_it_begins_above_twice_epsilon_only(task):
+    learner, near, far = task()
+    loss = learner.learn(near, far, 1, 0.0)[0]
+    before = learner.network.state_dict()["cues.0.conv1.weight"].clone()
+    lazy, near, far = task(replace(PLAIN, tolerance=0.7 * loss))
+    assert lazy.learn(near, far, 10, 5e-3) == [pytest.approx(loss)]
+    assert lazy.kept == []
+    eager, near, far = task(replace(PLAIN, tolerance=0.7 * loss, lazy=False))
+    eager.learn(near, far, 1, 5e-3)
+    assert len(eager.kept) == 1
+    assert not torch.equal(eager.network.cues[0].conv1.weight, lazy.network.cues[0].conv1.weight)
+    torch.testing.assert_close(before, eager.network.cues[0].conv1.weight)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.0025, 1.0])
+def test_a_step_is_the_gradient_of_the_whole_batch(task, threshold):
+    """Patches that are left out would have added nothing; and the fusion layer's by autograd."""
+    config = replace(PLAIN, truncation=threshold)
+    learner, near, far = task(config)
+    learner._batch = lambda *_: batch
+    other, *pools = task(config)
+    batch = patches, importance, labels = other._batch(*pools)
+    network = other.network
+
+    def loss(scores):
+        return (importance * truncated(scores - labels, labels, threshold, 3.0)).mean()
+
+    fused = loss(network.fusion(torch.cat(network.units(patches), 1).detach()))
+    fusion = torch.autograd.grad(fused, list(network.fusion.parameters()))
+    own = sum(loss(cue(patches[:, i : i + 1])) for i, cue in enumerate(network.cues))
+    slopes = torch.autograd.grad(own, list(network.cues.parameters()))
+    assert learner.learn(near, far, 1, 0.1) == [pytest.approx(fused.item())]
+    for moved, start, slope in zip(
+        learner.network.cues.parameters(), network.cues.parameters(), slopes, strict=True
+    ):
+        torch.testing.assert_close(moved, start - config.rate * slope)
+    for moved, start, slope in zip(
+        learner.network.fusion.parameters(), network.fusion.parameters(), fusion, strict=True
+    ):
+        torch.testing.assert_close(moved, start - 0.1 * slope)
+
+
+def test_where_most_patches_are_cut_only_the_others_back_propagate(task):
+    start, *pools = task()
+    batch = patches, _, labels = start._batch(*pools)
+    with torch.no_grad():
+        own = [cue(patches[:, i : i + 1]) - labels for i, cue in enumerate(start.network.cues)]
+    squares = torch.stack([errors.square().sum(1) for errors in own])
+    threshold = float(squares.quantile(0.8))
+    learner, *pools = task(replace(PLAIN, truncation=threshold, finer=0.0, tolerance=0))
+    learner._batch, seen = lambda *_: batch, []
+    for cue in learner.network.cues:
+        cue.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    learner.learn(*pools, 1, 0.0)
+    kept = (squares > threshold).sum(1).tolist()
+    assert seen == [count for count in kept if 0 < count < 6] != []
+    assert learner.kept == [pytest.approx(sum(kept) / 36)]
+
+
+def test_the_gradient_is_cut_to_its_limit(task):
+    learner, near, far = task(replace(PLAIN, gradient_limit=0.01, rate=1.0))
+    before = [p.clone() for p in learner.network.cues[1].parameters()]
+    learner.learn(near, far, 1, 0.0)
+    moved = zip(learner.network.cues[1].parameters(), before, strict=True)
+    length = torch.stack([(p - q).norm() for p, q in moved]).norm().item()
+    assert length == pytest.approx(0.01, rel=1e-3)
+
+
+def test_without_fusion_its_layer_stays(task):
+    learner, near, far = task(replace(PLAIN, fusion=False))
+    before = learner.network.fusion.weight.clone()
+    learner.learn(near, far, 5, 1.0)
+    torch.testing.assert_close(learner.network.fusion.weight, before, rtol=0, atol=0)
+
+
+def test_half_of_the_positives_are_mirrored(task):
+    learner, near, far = task(replace(PLAIN, batch_positives=200))
+    patches, _, labels = learner._batch(near, far)
+    positive = near.draw(1)[0][0]
+    mirrored = [torch.equal(patch.flip(-1), positive) for patch in patches[:200]]
+    straight = [torch.equal(patch, positive) for patch in patches[:200]]
+    assert sum(straight) + sum(mirrored) == 200 and 60 < sum(mirrored) < 140
+    assert (labels[:200, 0] == 1).all() and (labels[200:, 1] == 1).all()

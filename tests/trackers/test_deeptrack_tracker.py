@@ -1,0 +1,157 @@
+"""DeepTrack: it follows, is lazy, sees doubt, and every mechanism can be switched off."""
+
+import numpy as np
+import pytest
+import torch
+
+from trackerlib import boxes as B
+from trackerlib.eval.stages import Timed
+from trackerlib.trackers import deeptrack, parse
+
+SMALL = (
+    "negatives=60,negatives_kept=180,batch_positives=8,batch_negatives=24,first_steps=90,steps=5"
+)
+
+
+@pytest.fixture
+def started(moving):
+    frames, truth = moving(40, 32)
+
+    def start(changes="", grey=False):
+        text = f"deeptrack:{SMALL},{changes}"
+        video = [frame[..., :1].repeat(3, 2) for frame in frames] if grey else frames
+        tracker = parse(text).build()
+        tracker.init(video[0], truth[0])
+        return tracker, video, truth
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("changes", "grey"),
+    [("", False), ("dense=false,particles=300", False), ("", True)],
+    ids=["colour", "cut out", "grey"],
+)
+def test_it_follows_a_textured_target(started, changes, grey):
+    tracker, frames, truth = started(changes, grey)
+    found = np.array([tracker.update(frame) for frame in frames[1:12]])
+    assert tracker.features.grey == grey
+    assert B.overlap(found, truth[1:12]).mean() > 0.7
+
+
+def test_the_same_seed_gives_the_same_boxes(started):
+    runs = []
+    for _ in range(2):
+        tracker, frames, _ = started()
+        runs.append([tracker.update(frame) for frame in frames[1:4]])
+    np.testing.assert_array_equal(*runs)
+
+
+def test_particles_have_the_deviations_of_the_paper(started):
+    """10 pixels or half the height, and 1 % of the size."""
+    tracker, frames, _ = started()
+    tracker._look(frames[1])
+    for height, expected in ((32, 10.0), (12, 6.0)):
+        tracker.box = torch.tensor([150.0, 100, 40, height], dtype=torch.float64)
+        particles = tracker._particles()
+        deviation = B.centres(particles).std(0)
+        torch.testing.assert_close(
+            deviation, torch.full_like(deviation, expected), rtol=0.08, atol=0
+        )
+        assert len(particles) == 1500
+        assert float((particles[:, 3] / height).std()) == pytest.approx(0.01, rel=0.08)
+        torch.testing.assert_close(
+            particles[:, 2] / particles[:, 3], torch.full((1500,), 40 / height).double()
+        )
+
+
+def test_a_box_does_not_shrink_to_nothing(started):
+    tracker, frames, _ = started()
+    tracker._look(frames[1])
+    least = torch.tensor([8.0, 6.4], dtype=torch.float64)  # a fifth of the first
+    tracker.box = torch.cat((torch.tensor([150.0, 100]), least))
+    assert (tracker._particles()[:, 2:] > least - 1e-9).all()
+
+
+def chosen(tracker, boxes, scores):
+    tracker._choose(torch.tensor(boxes, dtype=torch.float64), torch.tensor(scores))
+    return tracker.box.tolist(), tracker.quality
+
+
+def test_rivals_far_away_lower_the_quality(started):
+    """Equations 15 and 16 by hand: a rival at another place, one at half the score, none."""
+    tracker, _, _ = started()
+    here, there = [50.0, 50, 40, 32], [120.0, 90, 40, 32]
+    box, alone = chosen(tracker, [here, there], [[1.0, 0.0], [0.5, 0.3]])
+    assert box == here and alone == pytest.approx(1.0)
+    _, doubtful = chosen(tracker, [here, there], [[1.0, 0.0], [0.95, 0.0]])
+    importance = 0.2449187
+    assert doubtful == pytest.approx(1 - importance * (0.95**2 + 1) / 2, rel=1e-5)
+
+
+def test_a_score_below_0_has_no_rivals_but_its_own_error(started):
+    tracker, _, _ = started()
+    _, quality = chosen(tracker, [[50.0, 50, 40, 32], [120.0, 90, 40, 32]], [[-0.1, 1], [-0.2, 1]])
+    assert quality == pytest.approx(1 - 0.2449187 * (1.1**2 + 1), rel=1e-5)
+
+
+def test_background_overlaps_by_half_at_most(started):
+    tracker, frames, _ = started()
+    tracker._look(frames[1])
+    background = tracker._background()
+    overlaps = B.overlap(background, tracker.box)
+    assert len(background) == 60 and (overlaps <= 0.5).all()
+    assert (overlaps[30:] > 0.2).float().mean() > 0.5 > (overlaps[:30] > 0.2).float().mean()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "structural=false",
+        "temporal=false",
+        "noise=false",
+        "fusion=false",
+        "truncation=0",
+        "finer=0",
+    ],
+)
+def test_every_mechanism_can_be_switched_off(started, changes):
+    tracker, frames, truth = started(changes)
+    assert B.overlap(tracker.update(frames[1]), truth[1]) > 0.6
+
+
+def test_lazy_it_learns_when_the_loss_is_large_only(started):
+    lazy, frames, _ = started()
+    eager, _, _ = started("lazy=false")
+    for frame in frames[1:9]:
+        lazy.update(frame)
+        eager.update(frame)
+        assert bool(lazy.classifier.kept) == (lazy.losses[0] >= 0.01)
+        assert eager.classifier.kept
+
+
+def test_doubtful_frames_are_kept_with_their_quality_unless_switched_off(started):
+    tracker, frames, _ = started()
+    plain, _, _ = started("noise=false")
+    for each in (tracker, plain):
+        each.update(np.random.default_rng(0).integers(0, 255, frames[0].shape, dtype=np.uint8))
+    assert tracker.positives.qualities[0] == 1 > tracker.positives.qualities[1]
+    assert list(plain.positives.qualities) == [1, 1]
+
+
+def test_temporal_sampling_off_draws_positives_of_the_latest_frame(started):
+    tracker, frames, _ = started("temporal=false")
+    tracker.update(frames[1])
+    assert float(tracker.positives.chances()[-1]) > 0.999
+
+
+def test_its_stages_are_measured(started):
+    tracker, frames, _ = started()
+    timed = Timed(tracker)
+    timed.update(frames[1])
+    assert {"map", "boxes", "scores", "learning", "rest"} == set(timed.seconds)
+
+
+def test_too_few_negatives_are_refused():
+    with pytest.raises(ValueError, match=r"negatives_kept of at least 150, .* got 100"):
+        deeptrack.Config(negatives_kept=100)

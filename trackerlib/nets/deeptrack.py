@@ -1,0 +1,115 @@
+"""DeepTrack's network: a small one for each cue, and a layer that fuses them.
+
+It starts from random numbers and is learned while it tracks.
+
+[1] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
+    robust visual tracking. TIP 2016, section II.
+[2] Giusti, Ciresan, Masci, Gambardella, Schmidhuber: Fast image scanning with deep
+    max-pooling convolutional neural networks. ICIP 2013.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d, relu
+
+from trackerlib.nets.cues import CUES, SIDE
+from trackerlib.ops.roi_align import roi_align
+
+KERNELS = (12, 13), (18, 7)  # how many and their side, in both convolutions; [1] section II-A
+POOLED = 2 * 2 * 18  # features of a patch after the second
+UNITS = 8  # of the fully connected layer
+SPREAD = 6.0  # about the deviation of a cue's values and their mean, which first weights divide by
+TOGETHER = 100  # patches that are in memory at a time
+
+
+class Cue(nn.Module):
+    """32x32 -> 12 kernels 13x13 -> 10x10x12 -> 18 maps of 12 kernels 7x7 -> 2x2x18 -> 8 -> 2.
+
+    Random numbers are the generator's, or PyTorch's own.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None):
+        super().__init__()
+        (first, side), (second, small) = KERNELS
+        self.conv1, self.conv2 = nn.Conv2d(1, first, side), nn.Conv2d(first, second, small)
+        self.fc1, self.fc2 = nn.Linear(POOLED, UNITS), nn.Linear(UNITS, 2)
+        for layer in (self.conv1, self.conv2, self.fc1):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+        _start_linear(self.fc2, generator)
+        with torch.no_grad():
+            self.conv1.weight /= SPREAD
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, 1, 32, 32) -> (N, 2): scores of the target and of the background."""
+        return self.fc2(self.units(patches))
+
+    def units(self, patches: Tensor) -> Tensor:
+        """What the fusion layer sees (N, 8)."""
+        patches = patches.contiguous(memory_format=torch.channels_last)  # pools are faster so
+        return self.after(relu(max_pool2d(self.conv1(patches), 2)))
+
+    def after(self, maps: Tensor) -> Tensor:
+        """The same from what the first convolution and pool make of patches (N, 12, 10, 10)."""
+        x = relu(max_pool2d(self.conv2(maps), 2))
+        return relu(self.fc1(x.flatten(1)))
+
+
+class DeepTrack(nn.Module):
+    """Three cues and the fusion layer that maps their 24 units to two scores.
+
+    fused  whether there is such a layer; otherwise the scores are the mean of the cues' own
+    """
+
+    def __init__(self, generator: torch.Generator | None = None, fused: bool = True):
+        super().__init__()
+        self.fused = fused
+        self.cues = nn.ModuleList(Cue(generator) for _ in range(CUES))
+        self.fusion = nn.Linear(CUES * UNITS, 2)
+        _start_linear(self.fusion, generator)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, 3, 32, 32) -> (N, 2): scores of the target and of the background."""
+        return torch.cat([self.combined(self.units(some)) for some in patches.split(TOGETHER)])
+
+    def scan(self, scene: Tensor, boxes: Tensor) -> Tensor:
+        """Scores (K, 2) of boxes of about 32x32 pixels (K, 4) in a scene (3, H, W).
+
+        The first convolution and its pool are computed once for the scene, at every pixel,
+        and each box takes the 10x10 places that its own would be at [2]: exact for boxes of
+        32x32 at whole pixels, otherwise bilinear, and the kernels do not grow with a box.
+        """
+        pairs = zip(self.cues, scene[:, None], strict=True)
+        maps = torch.cat([cue.conv1(single) for cue, single in pairs])  # (36, H - 12, W - 12)
+        maps = relu(max_pool2d(maps[None].contiguous(memory_format=torch.channels_last), 2, 1))
+        step = boxes[:, 2:] / SIDE  # of a box's samples, in pixels of the scene
+        middle = (KERNELS[0][1] - 1) / 2  # of a kernel: the sample that its response is of
+        first = boxes[:, :2] + middle * (step - 1) - 1
+        rois = torch.cat((torch.zeros_like(step[:, :1]), first, first + 20 * step), 1)
+        seen = roi_align(maps, rois.float(), 10, 1.0, samples=1)
+        singles = seen.split(KERNELS[0][0], 1)
+        units = [cue.after(single) for cue, single in zip(self.cues, singles, strict=True)]
+        return self.combined(units)
+
+    def units(self, patches: Tensor) -> list[Tensor]:
+        """What each cue's network makes of its patches: three of (N, 8)."""
+        singles = patches.split(1, 1)
+        return [cue.units(single) for cue, single in zip(self.cues, singles, strict=True)]
+
+    def combined(self, units: list[Tensor]) -> Tensor:
+        """The scores (N, 2) that come of the cues' units."""
+        if self.fused:
+            return self.fusion(torch.cat(units, 1))
+        own = [cue.fc2(unit) for cue, unit in zip(self.cues, units, strict=True)]
+        return torch.stack(own).mean(0)
+
+
+def score(scores: Tensor) -> Tensor:
+    """Two scores (N, 2) -> one (N,), [1] equation 1."""
+    target, background = scores.unbind(1)
+    return target * torch.exp(target - background)
+
+
+def _start_linear(layer, generator):
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear", generator=generator)
+    nn.init.zeros_(layer.bias)
