@@ -72,6 +72,7 @@ def test_the_table_is_about_every_tracker():
     asked = {trackers.parse(text).module for text in namespace["trackers"].split()}
     # those with networks take minutes where the others take seconds
     assert asked == set(trackers.names()) - {
+        "deeptrack",
         "detection",
         "dlst",
         "fdn",

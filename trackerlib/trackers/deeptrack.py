@@ -2,9 +2,8 @@
 
 Three versions were published, [1] section III-C. That of BMVC 2014 [2] holds a pool of
 networks. That of ACCV 2014 [3] holds one, truncates the loss at the same error for both
-classes (`finer=0`) and takes uncertain boxes as a bag of positives. That of [1], here, needs
-less error of positives, draws frames by their quality in place of bags, and fuses cues that
-learn apart.
+classes (`finer=0`) and takes uncertain boxes as a bag of positives. That of [1], here, is
+finer for positives, and draws frames by their quality in place of bags.
 
 [1] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
     robust visual tracking. TIP 2016.
