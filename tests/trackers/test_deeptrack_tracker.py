@@ -104,6 +104,17 @@ def test_background_overlaps_by_half_at_most(started):
     assert (overlaps[30:] > 0.2).float().mean() > 0.5 > (overlaps[:30] > 0.2).float().mean()
 
 
+def test_positives_are_the_box_and_what_overlaps_it_by_half(started):
+    tracker, frames, _ = started()
+    tracker._look(frames[1])
+    near = tracker._near()
+    overlaps = B.overlap(near, tracker.box)
+    assert len(near) == 10 and torch.equal(near[0], tracker.box)
+    assert (overlaps >= 0.5).all() and overlaps.min() < 0.8
+    alone, _, _ = started("positives=1")
+    assert len(alone._near()) == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -142,7 +153,7 @@ def test_doubtful_frames_are_kept_with_their_quality_unless_switched_off(started
 def test_temporal_sampling_off_draws_positives_of_the_latest_frame(started):
     tracker, frames, _ = started("temporal=false")
     tracker.update(frames[1])
-    assert float(tracker.positives.chances()[-1]) > 0.999
+    assert float(tracker.positives.chances()[-10:].sum()) > 0.999
 
 
 def test_its_stages_are_measured(started):
@@ -153,5 +164,7 @@ def test_its_stages_are_measured(started):
 
 
 def test_too_few_negatives_are_refused():
-    with pytest.raises(ValueError, match=r"negatives_kept of at least 150, .* got 100"):
+    with pytest.raises(
+        ValueError, match=r"negatives_kept of at least 150, negatives of .* got 100"
+    ):
         deeptrack.Config(negatives_kept=100)

@@ -29,6 +29,7 @@ from trackerlib.trackers.online.iterative import Learner
 from trackerlib.trackers.online.temporal import Pool
 
 SMALLEST = 2.0  # least side of a box, pixels
+SHARED = 0.5  # overlap that divides target from background, [1] equation 6
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,11 @@ class Config:
     dense: bool = True  # one convolution for all particles; false: each is cut out, as in [1]
     shrunk: float = 0.2  # least size, in those of the first box; not in [1]
 
-    negatives: int = 150  # boxes per frame, section III-A; of positives there is 1
-    negative_translation: float = 2.0  # of half of them, in mean sides; not in [1], as all four
+    positives: int = 10  # boxes per frame; section III-A: 1, too little to hold a target
+    negatives: int = 150  # boxes per frame, section III-A
+    positive_translation: float = 0.3  # in mean sides; not in [1], as all down to near_scale
+    positive_scale: float = 1.1
+    negative_translation: float = 2.0  # of half of the negatives
     negative_scale: float = 1.3
     near_translation: float = 0.5  # of the other half, which is hard to tell from the target
     near_scale: float = 1.2
@@ -72,11 +76,13 @@ class Config:
     gradient_limit: float = 0.3  # norm that a cue's gradient is cut to
 
     def __post_init__(self):
-        if self.negatives_kept < self.negatives:
-            raise ValueError(
-                f"deeptrack.Config: expected negatives_kept of at least {self.negatives}, those "
-                f"of one frame, got {self.negatives_kept}"
-            )
+        for kept, count in (("positives_kept", "positives"), ("negatives_kept", "negatives")):
+            least, got = max(1, getattr(self, count)), getattr(self, kept)
+            if got < least:
+                raise ValueError(
+                    f"deeptrack.Config: expected {kept} of at least {least}, {count} of one "
+                    f"frame, got {got}"
+                )
 
 
 class Tracker:
@@ -107,7 +113,11 @@ class Tracker:
         network = DeepTrack(self.generator, config.fusion).to(self.device)
         self.classifier = Learner(network, config, self.generator)
         pools = (
-            (config.positives_kept, 1, 0.0 if config.temporal else config.decay),
+            (
+                config.positives_kept // config.positives,
+                config.positives,
+                0.0 if config.temporal else config.decay,
+            ),
             (config.negatives_kept // config.negatives, config.negatives, config.decay),
         )
         self.positives, self.negatives = (
@@ -159,32 +169,40 @@ class Tracker:
     def _learn(self, steps, fusion_rate):
         """Keep the target and background around it; learn."""
         quality = self.quality if self.config.noise else 1.0
-        background = self._background()
-        boxes = torch.cat((self.box[None], background))
-        patches, (importance, _) = self.features(boxes), self._structure(boxes)
-        self.positives.add(patches[:1], importance[:1], quality)
-        if len(background):
-            self.negatives.add(patches[1:], importance[1:], quality)
+        near, far = self._near(), self._background()
+        boxes = torch.cat((near, far))
+        samples = zip(
+            (self.positives, self.negatives),
+            self.features(boxes).split((len(near), len(far))),
+            self._structure(boxes)[0].split((len(near), len(far))),
+            strict=True,
+        )
+        for pool, patches, importance in samples:
+            if len(patches):
+                pool.add(patches, importance, quality)
         learn = self.classifier.learn
         self.losses = learn(self.positives, self.negatives, steps, fusion_rate)
 
-    def _background(self):
-        """Boxes (n, 4) that overlap the target by half at most; equation 6."""
+    def _near(self):
+        """The target and boxes (n, 4) that overlap it by half at least."""
         config = self.config
-        ranges = (
-            (config.negative_translation, config.negative_scale, config.negatives // 2),
-            (config.near_translation, config.near_scale, -(-config.negatives // 2)),
+        draw = partial(
+            self.sampler.gaussian, self.box, config.positive_translation, config.positive_scale
         )
-        boxes = [
-            samplers.overlapping(
-                partial(self.sampler.uniform, self.box, translation, scale),
-                self.box,
-                count,
-                most=0.5,
-            )
-            for translation, scale, count in ranges
-        ]
-        return torch.cat(boxes)
+        drawn = samplers.overlapping(draw, self.box, config.positives - 1, least=SHARED)
+        return torch.cat((self.box[None], drawn))
+
+    def _background(self):
+        """Boxes (n, 4) that overlap the target by half at most; half of them are near it."""
+        config, half = self.config, self.config.negatives // 2
+        ranges = (
+            (config.negative_translation, config.negative_scale, config.negatives - half),
+            (config.near_translation, config.near_scale, half),
+        )
+        draws = [(partial(self.sampler.uniform, self.box, *r[:2]), r[2]) for r in ranges]
+        return torch.cat(
+            [samplers.overlapping(draw, self.box, count, most=SHARED) for draw, count in draws]
+        )
 
     def _structure(self, boxes):
         """Importance and labels of boxes on the device."""

@@ -54,6 +54,8 @@ class Learner:
         scores, then the fusion layer by the loss of the fused ones.
         """
         config, losses, self.kept = self.config, [], []
+        parameters = self.network.cues.parameters()
+        descent = torch.optim.SGD(parameters, config.rate, fused=True)
         limit = 2 * config.tolerance if config.lazy else 0.0
         for _ in range(steps):
             batch = patches, importance, labels = self._batch(positives, negatives)
@@ -63,7 +65,9 @@ class Learner:
             losses.append(float(fused.mean()))
             if losses[-1] < limit:
                 break
-            self._step(units, *batch)
+            self._gradients(units, *batch)
+            descent.step()
+            descent.zero_grad()
             if config.fusion:
                 errors[fused == 0] = 0
                 self._fuse(torch.cat(units, 1).detach(), errors, importance, fusion_rate)
@@ -81,8 +85,8 @@ class Learner:
         labels[: len(near), 0] = labels[len(near) :, 1] = 1
         return torch.cat((near, far)), torch.cat((near_importance, far_importance)), labels
 
-    def _step(self, units, patches, importance, labels):
-        """Descend on the losses of the cues' own scores.
+    def _gradients(self, units, patches, importance, labels):
+        """Of the losses of the cues' own scores.
 
         Patches whose loss is cut to 0 add nothing to the gradient. Where most are cut, the
         others go through the network again, and only they back-propagate.
@@ -99,8 +103,6 @@ class Learner:
                 losses = self.losses(errors, labels[rows], importance[rows])
             (losses.sum() / count).backward()
             clip_grad_norm_(cue.parameters(), self.config.gradient_limit)
-        torch.optim.SGD(cues.parameters(), self.config.rate).step()
-        cues.zero_grad()
         self.kept.append(wrong / (len(cues) * count))
 
     @torch.no_grad()
