@@ -36,6 +36,7 @@ ROWS = {
     "not lazy": "deeptrack:lazy=false",
     "one threshold": "deeptrack:finer=0",
     "ten times truncated": "deeptrack:truncation=0.025",
+    "one positive": "deeptrack:positives=1",
     "cut out": "deeptrack:dense=false",
 }
 

@@ -53,7 +53,7 @@ class Config:
     dense: bool = True  # one convolution for all particles; false: each is cut out, as in [1]
     shrunk: float = 0.2  # least size, in those of the first box; not in [1]
 
-    positives: int = 10  # boxes per frame; section III-A: 1, too little to hold a target
+    positives: int = 10  # boxes per frame; section III-A: 1
     negatives: int = 150  # boxes per frame, section III-A
     positive_translation: float = 0.3  # in mean sides; not in [1], as all down to near_scale
     positive_scale: float = 1.1
