@@ -163,6 +163,17 @@ def test_its_stages_are_measured(started):
     assert {"map", "boxes", "scores", "learning", "rest"} == set(timed.seconds)
 
 
+def test_a_frame_of_one_colour_is_no_error(started):
+    tracker, frames, _ = started()
+    assert np.isfinite(tracker.update(np.full_like(frames[0], 90))).all()
+
+
+@pytest.mark.parametrize("count", ["positives", "negatives"])
+def test_every_frame_has_a_patch_of_each_class(count):
+    with pytest.raises(ValueError, match=f"expected {count} of at least 1, got 0"):
+        parse(f"deeptrack:{count}=0")
+
+
 def test_too_few_negatives_are_refused():
     with pytest.raises(
         ValueError, match=r"negatives_kept of at least 150, negatives of .* got 100"

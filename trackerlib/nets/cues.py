@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from trackerlib.nets.candidates import GREY
 from trackerlib.ops.crop_and_resize import crop_and_resize
 
 SIDE = 32  # pixels of a patch, [1] section II-A
 CUES = 3
-OUTSIDE = 128.0  # what lies beyond the frame
-GREY = (0.299, 0.587, 0.114)  # weights of R, G, B
+BRIGHTNESS = (0.299, 0.587, 0.114)  # weights of R, G, B
 RADII = 0.1, 0.15  # of the two normalisations, in heights of the target, [1] section II-B
 TOP = 10.0  # greatest value of a cue, [1] section II-C
 STEEPEST = 0.25  # gradient, in brightness from 0 to 1 per pixel, that has the greatest value
@@ -67,7 +67,7 @@ class Patches:
         width, height = size = ((high - low) * self.zoom).ceil().int() + 1
         window = torch.cat((low, size / self.zoom))[None].to(self.device)
         shape = int(height), int(width)
-        image = crop_and_resize(self.pixels, window, shape, fill=OUTSIDE, antialias=True)
+        image = crop_and_resize(self.pixels, window, shape, fill=GREY, antialias=True)
         values = (grey_cues if self.grey else colour_cues)(image[0] / 255)
         if self.centre is not None:
             values = values - self.centre[:, None, None]
@@ -120,7 +120,7 @@ def local_contrast(brightness: Tensor, radius: float) -> Tensor:
 
 
 def _brightness(image):
-    return torch.einsum("chw,c->hw", image, image.new_tensor(GREY))
+    return torch.einsum("chw,c->hw", image, image.new_tensor(BRIGHTNESS))
 
 
 def _blurred(image, radius):

@@ -16,6 +16,7 @@ from trackerlib.nets.cues import CUES, SIDE
 from trackerlib.ops.roi_align import roi_align
 
 KERNELS = (12, 13), (18, 7)  # how many and their side, in both convolutions; [1] section II-A
+CELLS = 10  # per side of a patch after the first convolution and pool
 POOLED = 2 * 2 * 18  # features of a patch after the second
 UNITS = 8  # of the fully connected layer
 SPREAD = 6.0  # about the deviation of a cue's values and their mean, which first weights divide by
@@ -85,8 +86,8 @@ class DeepTrack(nn.Module):
         step = boxes[:, 2:] / SIDE  # of a box's samples, in pixels of the scene
         middle = (KERNELS[0][1] - 1) / 2  # of a kernel: the sample that its response is of
         first = boxes[:, :2] + middle * (step - 1) - 1
-        rois = torch.cat((torch.zeros_like(step[:, :1]), first, first + 20 * step), 1)
-        seen = roi_align(maps, rois.float(), 10, 1.0, samples=1)
+        rois = torch.cat((torch.zeros_like(step[:, :1]), first, first + 2 * CELLS * step), 1)
+        seen = roi_align(maps, rois.float(), CELLS, 1.0, samples=1)
         singles = seen.split(KERNELS[0][0], 1)
         units = [cue.after(single) for cue, single in zip(self.cues, singles, strict=True)]
         return self.combined(units)

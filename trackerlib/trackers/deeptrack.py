@@ -77,7 +77,9 @@ class Config:
 
     def __post_init__(self):
         for kept, count in (("positives_kept", "positives"), ("negatives_kept", "negatives")):
-            least, got = max(1, getattr(self, count)), getattr(self, kept)
+            least, got = getattr(self, count), getattr(self, kept)
+            if least < 1:
+                raise ValueError(f"deeptrack.Config: expected {count} of at least 1, got {least}")
             if got < least:
                 raise ValueError(
                     f"deeptrack.Config: expected {kept} of at least {least}, {count} of one "

@@ -51,7 +51,8 @@ class Learner:
 
         It does not begin unless the loss is above 2 epsilon, and ends below epsilon or
         after so many steps. A step moves the network of each cue by the loss of its own
-        scores, then the fusion layer by the loss of the fused ones.
+        scores, and the fusion layer by the loss of the fused ones: of all cues at once,
+        where [1] takes one after the other.
         """
         config, losses, self.kept = self.config, [], []
         parameters = self.network.cues.parameters()
