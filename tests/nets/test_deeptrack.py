@@ -50,6 +50,25 @@ def test_the_score_by_hand():
     torch.testing.assert_close(score(scores), expected)
 
 
+def test_saturated_scores_gain_nothing_beyond_their_labels():
+    scores = torch.tensor([[1.0, 0.0], [1.7, -0.5], [0.5, 0.2], [0.9, -1.0]])
+    expected = torch.tensor([math.e, math.e, 0.5 * math.exp(0.3), 0.9 * math.exp(0.9)])
+    torch.testing.assert_close(score(scores, saturated=True), expected)
+
+
+def test_the_convolutions_in_bfloat16_are_close_and_learn_alike():
+    patches = torch.rand(60, 1, 32, 32, generator=generator(2)) * 10 - 5
+    slopes, units = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        cue = Cue(generator(), dtype)
+        units.append(cue.units(patches))
+        units[-1].square().mean().backward()
+        slopes.append(cue.conv1.weight.grad)
+    for (exact, rounded), limit in ((units, 0.02), (slopes, 0.15)):
+        assert exact.dtype == rounded.dtype == torch.float32
+        assert 0 < float(((rounded - exact).norm() / exact.norm()).detach()) < limit
+
+
 def test_the_same_generator_makes_the_same_network():
     first, again, other = (DeepTrack(generator(s)).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
 from trackerlib.nets.cues import CUES, SIDE
+from trackerlib.ops.pooled_convolution import pooled_convolution
 from trackerlib.ops.roi_align import roi_align
 
 KERNELS = (12, 13), (18, 7)  # how many and their side, in both convolutions; [1] section II-A
@@ -26,11 +27,15 @@ TOGETHER = 100  # patches that are in memory at a time
 class Cue(nn.Module):
     """32x32 -> 12 kernels 13x13 -> 10x10x12 -> 18 maps of 12 kernels 7x7 -> 2x2x18 -> 8 -> 2.
 
-    Random numbers are the generator's, or PyTorch's own.
+    generator  of the random numbers, or PyTorch's own
+    dtype      of the convolutions' products; all else, and what is learned, stays as it is
     """
 
-    def __init__(self, generator: torch.Generator | None = None):
+    def __init__(
+        self, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
+    ):
         super().__init__()
+        self.dtype = dtype
         (first, side), (second, small) = KERNELS
         self.conv1, self.conv2 = nn.Conv2d(1, first, side), nn.Conv2d(first, second, small)
         self.fc1, self.fc2 = nn.Linear(POOLED, UNITS), nn.Linear(UNITS, 2)
@@ -48,24 +53,35 @@ class Cue(nn.Module):
     def units(self, patches: Tensor) -> Tensor:
         """What the fusion layer sees (N, 8)."""
         patches = patches.contiguous(memory_format=torch.channels_last)  # pools are faster so
-        return self.after(relu(max_pool2d(self.conv1(patches), 2)))
+        return self.after(self._pooled(self.conv1, patches))
 
     def after(self, maps: Tensor) -> Tensor:
         """The same from what the first convolution and pool make of patches (N, 12, 10, 10)."""
-        x = relu(max_pool2d(self.conv2(maps), 2))
-        return relu(self.fc1(x.flatten(1)))
+        return relu(self.fc1(self._pooled(self.conv2, maps).flatten(1).to(self.fc1.weight)))
+
+    def _pooled(self, layer, x):
+        if self.dtype == torch.float32:
+            return relu(max_pool2d(layer(x), 2))
+        pooled = pooled_convolution(x.to(self.dtype), layer.weight.to(self.dtype))
+        return relu(pooled + layer.bias.to(self.dtype)[:, None, None])
 
 
 class DeepTrack(nn.Module):
     """Three cues and the fusion layer that maps their 24 units to two scores.
 
     fused  whether there is such a layer; otherwise the scores are the mean of the cues' own
+    dtype  of the convolutions' products
     """
 
-    def __init__(self, generator: torch.Generator | None = None, fused: bool = True):
+    def __init__(
+        self,
+        generator: torch.Generator | None = None,
+        fused: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ):
         super().__init__()
         self.fused = fused
-        self.cues = nn.ModuleList(Cue(generator) for _ in range(CUES))
+        self.cues = nn.ModuleList(Cue(generator, dtype) for _ in range(CUES))
         self.fusion = nn.Linear(CUES * UNITS, 2)
         _start_linear(self.fusion, generator)
 
@@ -105,9 +121,15 @@ class DeepTrack(nn.Module):
         return torch.stack(own).mean(0)
 
 
-def score(scores: Tensor) -> Tensor:
-    """Two scores (N, 2) -> one (N,), [1] equation 1."""
+def score(scores: Tensor, saturated: bool = False) -> Tensor:
+    """Two scores (N, 2) -> one (N,), [1] equation 1.
+
+    saturated  scores beyond the label of a target, 1 and 0, count as the label: a
+               network that answers more than it was taught is not surer, but further off
+    """
     target, background = scores.unbind(1)
+    if saturated:
+        target, background = target.clamp(max=1), background.clamp(min=0)
     return target * torch.exp(target - background)
 
 

@@ -29,6 +29,14 @@ def best_mode(device: str | torch.device = "cpu") -> str:
     return "bfloat16" if torch.cpu._is_amx_tile_supported() else "compiled"
 
 
+def number_type(mode: str, device: str | torch.device = "cpu") -> torch.dtype:
+    """What numbers a mode computes in. Raises ValueError for an unknown mode."""
+    if mode not in (*MODES, "auto"):
+        raise ValueError(f"inference: expected mode auto, {', '.join(MODES)}, got {mode!r}")
+    mode = best_mode(device) if mode == "auto" else mode
+    return torch.bfloat16 if mode == "bfloat16" else torch.float32
+
+
 class Inference:
     """Calls a trunk on a device, without gradients.
 
@@ -41,10 +49,8 @@ class Inference:
     """
 
     def __init__(self, trunk: Trunk, device: str | torch.device = "cpu", mode: str = "auto"):
-        if mode not in (*MODES, "auto"):
-            raise ValueError(f"Inference: expected mode auto, {', '.join(MODES)}, got {mode!r}")
+        self.dtype = number_type(mode, device)
         self.mode = best_mode(device) if mode == "auto" else mode
-        self.dtype = torch.bfloat16 if self.mode == "bfloat16" else torch.float32
         self.trunk, self.taps = trunk.eval().requires_grad_(False), trunk.taps
         self.trunk.to(device, self.dtype, memory_format=torch.channels_last)
         self.chunk = CHUNK if torch.device(device).type == "cpu" else None

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from trackerlib.boxes import centres, first_box, overlap
+from trackerlib.nets import inference
 from trackerlib.nets.cues import Patches
 from trackerlib.nets.deeptrack import DeepTrack, score
 from trackerlib.nets.losses import structure
@@ -30,6 +31,17 @@ from trackerlib.trackers.online.temporal import Pool
 
 SMALLEST = 2.0  # least side of a box, pixels
 SHARED = 0.5  # overlap that divides target from background, [1] equation 6
+COUNTS = (  # of which there must be one
+    "particles",
+    "averaged",
+    "positives",
+    "negatives",
+    "first_positives",
+    "first_negatives",
+    "steps",
+    "batch_positives",
+    "batch_negatives",
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +62,19 @@ class Config:
     particles: int = 1500  # boxes per frame, section II-C
     translation: float = 10.0  # their deviation, pixels, or 0.5 h if that is less
     scale: float = 0.01  # their deviation, in h
+    averaged: int = 5  # of the highest scores, whose mean is the box; [1]: 1
+    saturated: bool = True  # no score counts beyond its label; not in [1]
     dense: bool = True  # one convolution for all particles; false: each is cut out, as in [1]
+    mode: str = "auto"  # of nets.inference.MODES: bfloat16, or not; nothing is compiled
     shrunk: float = 0.2  # least size, in those of the first box; not in [1]
 
     positives: int = 10  # boxes per frame; section III-A: 1
     negatives: int = 150  # boxes per frame, section III-A
-    positive_translation: float = 0.3  # in mean sides; not in [1], as all down to near_scale
-    positive_scale: float = 1.1
+    first_positives: int = 50  # boxes of the first frame; not in [1], as all down to near_scale
+    first_negatives: int = 500
+    positive_overlap: float = 0.8  # least of a positive with the target
+    positive_translation: float = 0.1  # in mean sides
+    positive_scale: float = 1.05
     negative_translation: float = 2.0  # of half of the negatives
     negative_scale: float = 1.3
     near_translation: float = 0.5  # of the other half, which is hard to tell from the target
@@ -69,17 +87,19 @@ class Config:
     rate: float = 5e-2  # r, section III-B
     fusion_rate: float = 5e-3  # of the fusion layer after the first frame
     tolerance: float = 5e-3  # epsilon
-    first_steps: int = 300  # at most; not in [1], as all that follow
-    steps: int = 20  # at most, per frame
-    batch_positives: int = 16
-    batch_negatives: int = 48
+    first_rate: float = 2e-3  # of Adam; not in [1], as all that follow
+    first_steps: int = 500
+    steps: int = 10  # at most, per frame
+    batch_positives: int = 8
+    batch_negatives: int = 24
     gradient_limit: float = 0.3  # norm that a cue's gradient is cut to
 
     def __post_init__(self):
+        for count in COUNTS:
+            if (got := getattr(self, count)) < 1:
+                raise ValueError(f"deeptrack.Config: expected {count} of at least 1, got {got}")
         for kept, count in (("positives_kept", "positives"), ("negatives_kept", "negatives")):
             least, got = getattr(self, count), getattr(self, kept)
-            if least < 1:
-                raise ValueError(f"deeptrack.Config: expected {count} of at least 1, got {least}")
             if got < least:
                 raise ValueError(
                     f"deeptrack.Config: expected {kept} of at least {least}, {count} of one "
@@ -97,6 +117,7 @@ class Tracker:
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config, self.device, self.seed = config or Config(), device, seed
+        self.dtype = inference.number_type(self.config.mode, device)
 
     @torch.no_grad()
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
@@ -112,22 +133,27 @@ class Tracker:
         self.least = (config.shrunk * self.box[2:]).clamp(min=SMALLEST)
         self.generator = torch.Generator().manual_seed(self.seed)
         self.features = Patches(self.device)
-        network = DeepTrack(self.generator, config.fusion).to(self.device)
+        network = DeepTrack(self.generator, config.fusion, self.dtype).to(self.device)
         self.classifier = Learner(network, config, self.generator)
         pools = (
             (
                 config.positives_kept // config.positives,
-                config.positives,
+                max(config.first_positives, config.positives),
                 0.0 if config.temporal else config.decay,
             ),
-            (config.negatives_kept // config.negatives, config.negatives, config.decay),
+            (
+                config.negatives_kept // config.negatives,
+                max(config.first_negatives, config.negatives),
+                config.decay,
+            ),
         )
         self.positives, self.negatives = (
             Pool(*pool, self.generator, self.device) for pool in pools
         )
         self.score, self.quality = 0.0, 1.0
         self._look(frame)
-        self._learn(config.first_steps, config.rate)
+        self._keep(config.first_positives, config.first_negatives)
+        self.losses = self.classifier.begin(self.positives, self.negatives)
 
     @torch.no_grad()
     def update(self, frame: np.ndarray) -> np.ndarray:
@@ -139,7 +165,8 @@ class Tracker:
         else:
             scores = self.classifier.scores(self.features(particles))
         self._choose(particles, scores)
-        self._learn(self.config.steps, self.config.fusion_rate)
+        self._keep(self.config.positives, self.config.negatives)
+        self.losses = self.classifier.learn(self.positives, self.negatives)
         return self.box.numpy().copy()
 
     def _look(self, frame):
@@ -158,20 +185,20 @@ class Tracker:
         return torch.cat((centre - size / 2, size), 1)
 
     def _choose(self, particles, scores):
-        """The box is the particle of the highest score; how many others could be it?"""
-        config, fused = self.config, score(scores)
-        best = int(fused.argmax())
-        self.box, self.score = particles[best], float(fused[best])
+        """The box is the mean of the best particles; how many others could be it?"""
+        config, fused = self.config, score(scores, self.config.saturated)
+        highest, best = fused.topk(min(config.averaged, len(fused)))
+        self.box, self.score = particles[best.cpu()].mean(0), float(highest[0])
         rivals = fused > config.ambiguity * self.score
-        rivals[best] = True
+        rivals[best[0]] = True
         importance, labels = self._structure(particles[rivals.cpu()])
         errors = scores[rivals] - labels
         self.quality = 1 - float(self.classifier.losses(errors, labels, importance).mean())
 
-    def _learn(self, steps, fusion_rate):
-        """Keep the target and background around it; learn."""
+    def _keep(self, positives, negatives):
+        """Remember so many boxes of the target and of the background around it."""
         quality = self.quality if self.config.noise else 1.0
-        near, far = self._near(), self._background()
+        near, far = self._near(positives), self._background(negatives)
         boxes = torch.cat((near, far))
         samples = zip(
             (self.positives, self.negatives),
@@ -182,28 +209,27 @@ class Tracker:
         for pool, patches, importance in samples:
             if len(patches):
                 pool.add(patches, importance, quality)
-        learn = self.classifier.learn
-        self.losses = learn(self.positives, self.negatives, steps, fusion_rate)
 
-    def _near(self):
-        """The target and boxes (n, 4) that overlap it by half at least."""
+    def _near(self, count):
+        """The target and boxes (n, 4) that overlap it enough."""
         config = self.config
         draw = partial(
             self.sampler.gaussian, self.box, config.positive_translation, config.positive_scale
         )
-        drawn = samplers.overlapping(draw, self.box, config.positives - 1, least=SHARED)
+        least = config.positive_overlap
+        drawn = samplers.overlapping(draw, self.box, count - 1, least=least)
         return torch.cat((self.box[None], drawn))
 
-    def _background(self):
+    def _background(self, count):
         """Boxes (n, 4) that overlap the target by half at most; half of them are near it."""
-        config, half = self.config, self.config.negatives // 2
+        config, half = self.config, count // 2
         ranges = (
-            (config.negative_translation, config.negative_scale, config.negatives - half),
+            (config.negative_translation, config.negative_scale, count - half),
             (config.near_translation, config.near_scale, half),
         )
         draws = [(partial(self.sampler.uniform, self.box, *r[:2]), r[2]) for r in ranges]
         return torch.cat(
-            [samplers.overlapping(draw, self.box, count, most=SHARED) for draw, count in draws]
+            [samplers.overlapping(draw, self.box, share, most=SHARED) for draw, share in draws]
         )
 
     def _structure(self, boxes):

@@ -11,7 +11,7 @@ from trackerlib.trackers.deeptrack import Config
 from trackerlib.trackers.online.iterative import Learner
 from trackerlib.trackers.online.temporal import Pool
 
-PLAIN = Config(gradient_limit=1e9, batch_positives=4, batch_negatives=8, rate=1e-3)
+PLAIN = Config(gradient_limit=1e9, batch_positives=4, batch_negatives=8, rate=1e-3, steps=1)
 
 
 def generator(seed=0):
@@ -36,21 +36,28 @@ def task():
 
 
 def test_it_learns_until_the_loss_is_below_epsilon(task):
-    learner, near, far = task(replace(PLAIN, rate=5e-2, gradient_limit=0.3))
-    losses = learner.learn(near, far, 200, 5e-2)
+    quick = replace(PLAIN, rate=5e-2, fusion_rate=5e-2, gradient_limit=0.3, steps=200)
+    learner, near, far = task(quick)
+    losses = learner.learn(near, far)
     assert losses[0] > 0.05 and losses[-1] < 5e-3 and min(losses[:-1]) >= 5e-3
     assert len(learner.kept) == len(losses) - 1
 
 
+def test_the_first_frame_takes_all_steps(task):
+    learner, near, far = task(replace(PLAIN, first_steps=60, gradient_limit=0.3, rate=5e-2))
+    losses = learner.begin(near, far)
+    assert len(losses) == len(learner.kept) == 60 and losses[0] > 0.05 > 0.02 > losses[-1]
+
+
 def test_it_begins_above_twice_epsilon_only(task):
     learner, near, far = task()
-    loss = learner.learn(near, far, 1, 0.0)[0]
+    loss = learner.learn(near, far)[0]
     before = learner.network.state_dict()["cues.0.conv1.weight"].clone()
     lazy, near, far = task(replace(PLAIN, tolerance=0.7 * loss))
-    assert lazy.learn(near, far, 10, 5e-3) == [pytest.approx(loss)]
+    assert lazy.learn(near, far) == [pytest.approx(loss)]
     assert lazy.kept == []
     eager, near, far = task(replace(PLAIN, tolerance=0.7 * loss, lazy=False))
-    eager.learn(near, far, 1, 5e-3)
+    eager.learn(near, far)
     assert len(eager.kept) == 1
     assert not torch.equal(eager.network.cues[0].conv1.weight, lazy.network.cues[0].conv1.weight)
     torch.testing.assert_close(before, eager.network.cues[0].conv1.weight)
@@ -59,7 +66,7 @@ def test_it_begins_above_twice_epsilon_only(task):
 @pytest.mark.parametrize("threshold", [0.0, 0.0025, 1.0])
 def test_a_step_is_the_gradient_of_the_whole_batch(task, threshold):
     """Patches that are left out would have added nothing; and the fusion layer's by autograd."""
-    config = replace(PLAIN, truncation=threshold)
+    config = replace(PLAIN, truncation=threshold, fusion_rate=0.1)
     learner, near, far = task(config)
     learner._batch = lambda *_: batch
     other, *pools = task(config)
@@ -73,7 +80,7 @@ def test_a_step_is_the_gradient_of_the_whole_batch(task, threshold):
     fusion = torch.autograd.grad(fused, list(network.fusion.parameters()))
     own = sum(loss(cue(patches[:, i : i + 1])) for i, cue in enumerate(network.cues))
     slopes = torch.autograd.grad(own, list(network.cues.parameters()))
-    assert learner.learn(near, far, 1, 0.1) == [pytest.approx(fused.item())]
+    assert learner.learn(near, far) == [pytest.approx(fused.item())]
     for moved, start, slope in zip(
         learner.network.cues.parameters(), network.cues.parameters(), slopes, strict=True
     ):
@@ -95,7 +102,7 @@ def test_where_most_patches_are_cut_only_the_others_back_propagate(task):
     learner._batch, seen = lambda *_: batch, []
     for cue in learner.network.cues:
         cue.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
-    learner.learn(*pools, 1, 0.0)
+    learner.learn(*pools)
     kept = (squares > threshold).sum(1).tolist()
     assert seen == [count for count in kept if 0 < count < 6] != []
     assert learner.kept == [pytest.approx(sum(kept) / 36)]
@@ -104,16 +111,16 @@ def test_where_most_patches_are_cut_only_the_others_back_propagate(task):
 def test_the_gradient_is_cut_to_its_limit(task):
     learner, near, far = task(replace(PLAIN, gradient_limit=0.01, rate=1.0))
     before = [p.clone() for p in learner.network.cues[1].parameters()]
-    learner.learn(near, far, 1, 0.0)
+    learner.learn(near, far)
     moved = zip(learner.network.cues[1].parameters(), before, strict=True)
     length = torch.stack([(p - q).norm() for p, q in moved]).norm().item()
     assert length == pytest.approx(0.01, rel=1e-3)
 
 
 def test_without_fusion_its_layer_stays(task):
-    learner, near, far = task(replace(PLAIN, fusion=False))
+    learner, near, far = task(replace(PLAIN, fusion=False, fusion_rate=1.0, steps=5))
     before = learner.network.fusion.weight.clone()
-    learner.learn(near, far, 5, 1.0)
+    learner.learn(near, far)
     torch.testing.assert_close(learner.network.fusion.weight, before, rtol=0, atol=0)
 
 

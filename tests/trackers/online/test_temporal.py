@@ -29,6 +29,14 @@ def test_without_decay_all_patches_are_alike():
     torch.testing.assert_close(filled([1, 1, 1]).chances(), torch.full((6,), 1 / 6).double())
 
 
+def test_a_frame_with_more_patches_is_drawn_no_more_often():
+    kept = pool(rows=3)
+    for values in ([0.0, 1.0, 2.0], [10.0]):
+        kept.add(patches(values), torch.tensor(values), 1.0)
+    expected = torch.tensor([1 / 6, 1 / 6, 1 / 6, 1 / 2]).double()
+    torch.testing.assert_close(kept.chances(), expected)
+
+
 @pytest.mark.parametrize("decay", [0.3, 10.0])
 def test_older_frames_are_drawn_less_and_doubtful_ones(decay):
     """Equations 12 and 14, patch by patch."""

@@ -43,23 +43,38 @@ class Learner:
         config = self.config
         return importance * truncated(errors, labels, config.truncation, config.finer)
 
-    @torch.enable_grad()
-    def learn(
-        self, positives: Pool, negatives: Pool, steps: int, fusion_rate: float
-    ) -> list[float]:
+    def begin(self, positives: Pool, negatives: Pool) -> list[float]:
+        """Learn the first frame, by Adam -> the loss before every step.
+
+        All steps are taken: what a network knows well by then, it need not learn later.
+        """
+        config = self.config
+        descent = torch.optim.Adam(self.network.cues.parameters(), config.first_rate, fused=True)
+        limits = [0.0] * config.first_steps
+        return self._descend(descent, (positives, negatives), config.rate, limits)
+
+    def learn(self, positives: Pool, negatives: Pool) -> list[float]:
         """Iterative stochastic gradient descent, [1] algorithm 1 -> the loss before every step.
 
         It does not begin unless the loss is above 2 epsilon, and ends below epsilon or
-        after so many steps. A step moves the network of each cue by the loss of its own
-        scores, and the fusion layer by the loss of the fused ones: of all cues at once,
-        where [1] takes one after the other.
+        after so many steps.
         """
-        config, losses, self.kept = self.config, [], []
-        parameters = self.network.cues.parameters()
-        descent = torch.optim.SGD(parameters, config.rate, fused=True)
-        limit = 2 * config.tolerance if config.lazy else 0.0
-        for _ in range(steps):
-            batch = patches, importance, labels = self._batch(positives, negatives)
+        config = self.config
+        descent = torch.optim.SGD(self.network.cues.parameters(), config.rate, fused=True)
+        limits = [2 * config.tolerance * config.lazy] + [config.tolerance] * (config.steps - 1)
+        return self._descend(descent, (positives, negatives), config.fusion_rate, limits)
+
+    @torch.enable_grad()
+    def _descend(self, descent, pools, fusion_rate, limits):
+        """Steps, as many as there are limits, until a loss is below its own.
+
+        A step moves the network of each cue by the loss of its own scores, and the fusion
+        layer by the loss of the fused ones: of all cues at once, where [1] takes one after
+        the other.
+        """
+        losses, self.kept = [], []
+        for limit in limits:
+            batch = patches, importance, labels = self._batch(*pools)
             units = self.network.units(patches)
             errors = self.network.combined(units).detach() - labels
             fused = self.losses(errors, labels, importance)
@@ -69,10 +84,9 @@ class Learner:
             self._gradients(units, *batch)
             descent.step()
             descent.zero_grad()
-            if config.fusion:
+            if self.config.fusion:
                 errors[fused == 0] = 0
                 self._fuse(torch.cat(units, 1).detach(), errors, importance, fusion_rate)
-            limit = config.tolerance
         return losses
 
     def _batch(self, positives, negatives):

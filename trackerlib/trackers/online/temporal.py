@@ -53,7 +53,7 @@ class Pool:
         counts = torch.tensor(self.patches.counts)
         ages = torch.arange(len(counts) - 1, -1, -1, dtype=torch.float64)
         frames = torch.exp(-self.decay * ages**2) * torch.tensor(self.qualities)
-        patches = frames.repeat_interleave(counts)
+        patches = (frames / counts).repeat_interleave(counts)
         return patches / patches.sum()
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
