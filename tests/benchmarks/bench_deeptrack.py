@@ -36,7 +36,10 @@ ROWS = {
     "not lazy": "deeptrack:lazy=false",
     "one threshold": "deeptrack:finer=0",
     "ten times truncated": "deeptrack:truncation=0.025",
-    "one positive": "deeptrack:positives=1",
+    "one positive": "deeptrack:positives=1,first_positives=1",
+    "wide positives": "deeptrack:positive_overlap=0.5,positive_translation=0.3,positive_scale=1.1",
+    "best particle": "deeptrack:averaged=1",
+    "not saturated": "deeptrack:saturated=false",
     "cut out": "deeptrack:dense=false",
 }
 
