@@ -3,9 +3,9 @@
 import math
 
 import torch
-from torch.nn.functional import interpolate, max_pool2d, relu
+from torch.nn.functional import conv2d, interpolate, linear, max_pool2d, relu
 
-from trackerlib.nets.deeptrack import Cue, DeepTrack, score
+from trackerlib.nets.deeptrack import Cues, DeepTrack, score
 from trackerlib.ops.crop_and_resize import crop_and_resize
 
 
@@ -13,35 +13,44 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def weights(network):
+    return [p for p in network.parameters() if p.ndim > 1]
+
+
 def test_the_sizes_of_the_paper():
     """12 kernels of 13x13; 216 of 7x7, 18 for each of 12 maps; 72 -> 8 -> 2; 24 -> 2."""
     network = DeepTrack(generator())
-    shapes = [tuple(p.shape) for p in network.cues[0].parameters() if p.ndim > 1]
-    assert shapes == [(12, 1, 13, 13), (18, 12, 7, 7), (8, 72), (2, 8)]
-    assert network.cues[0].conv2.weight[:, :, 0, 0].numel() == 216
-    assert len(network.cues) == 3 and network.fusion.weight.shape == (2, 24)
+    cue = [tuple(p[: len(p) // 3].flatten(2).shape) for p in weights(network.cues)]
+    assert cue == [(12, 1, 13 * 13), (18, 12, 7 * 7), (8, 18, 2 * 2), (2, 8, 1)]
+    assert 18 * 12 == 216 and 18 * 2 * 2 == 72 and network.fusion.weight.shape == (2, 24)
 
 
-def test_a_cue_is_two_convolutions_two_pools_and_two_layers():
-    cue, patches = Cue(generator()).double(), torch.randn(5, 1, 32, 32, dtype=torch.float64)
-    x = max_pool2d(relu(cue.conv1(patches)), 2)
-    assert x.shape == (5, 12, 10, 10)
-    x = max_pool2d(relu(cue.conv2(x)), 2)
-    assert x.shape == (5, 18, 2, 2)
-    units = relu(cue.fc1(x.flatten(1)))
-    torch.testing.assert_close(cue.units(patches), units)
-    torch.testing.assert_close(cue(patches), cue.fc2(units))
+def test_each_cue_is_two_convolutions_two_pools_and_two_layers_of_its_own():
+    cues, patches = Cues(generator()).double(), torch.randn(5, 3, 32, 32, dtype=torch.float64)
+    for bias in list(cues.parameters())[1::2]:
+        torch.nn.init.normal_(bias, generator=generator(1))
+    for i in range(3):
+        conv1, conv2, fc1, fc2 = (
+            (layer.weight.chunk(3)[i], layer.bias.chunk(3)[i])
+            for layer in (cues.conv1, cues.conv2, cues.fc1, cues.fc2)
+        )
+        x = max_pool2d(relu(conv2d(patches[:, i : i + 1], *conv1)), 2)
+        assert x.shape == (5, 12, 10, 10)
+        x = max_pool2d(relu(conv2d(x, *conv2)), 2)
+        assert x.shape == (5, 18, 2, 2)
+        units = relu(linear(x.flatten(1), fc1[0].flatten(1), fc1[1]))
+        torch.testing.assert_close(cues.units(patches)[:, 8 * i : 8 * i + 8], units)
+        scores = linear(units, fc2[0].flatten(1), fc2[1])
+        torch.testing.assert_close(cues(patches)[:, i], scores)
 
 
 def test_scores_are_the_fusion_of_24_units_or_the_mean_of_the_cues_own():
     patches = torch.randn(250, 3, 32, 32)
     network = DeepTrack(generator())
-    own = [cue(patches[:, i : i + 1]) for i, cue in enumerate(network.cues)]
-    units = torch.cat([cue.units(patches[:, i : i + 1]) for i, cue in enumerate(network.cues)], 1)
-    torch.testing.assert_close(network(patches), network.fusion(units))
-    torch.testing.assert_close(
-        DeepTrack(generator(), fused=False)(patches), torch.stack(own).mean(0)
-    )
+    fused = network.fusion(network.cues.units(patches))
+    torch.testing.assert_close(network(patches), fused)
+    own = network.cues(patches).mean(1)
+    torch.testing.assert_close(DeepTrack(generator(), fused=False)(patches), own)
 
 
 def test_the_score_by_hand():
@@ -57,13 +66,13 @@ def test_saturated_scores_gain_nothing_beyond_their_labels():
 
 
 def test_the_convolutions_in_bfloat16_are_close_and_learn_alike():
-    patches = torch.rand(60, 1, 32, 32, generator=generator(2)) * 10 - 5
+    patches = torch.rand(60, 3, 32, 32, generator=generator(2)) * 10 - 5
     slopes, units = [], []
     for dtype in (torch.float32, torch.bfloat16):
-        cue = Cue(generator(), dtype)
-        units.append(cue.units(patches))
+        cues = Cues(generator(), dtype)
+        units.append(cues.units(patches))
         units[-1].square().mean().backward()
-        slopes.append(cue.conv1.weight.grad)
+        slopes.append(cues.conv1.weight.grad)
     for (exact, rounded), limit in ((units, 0.02), (slopes, 0.15)):
         assert exact.dtype == rounded.dtype == torch.float32
         assert 0 < float(((rounded - exact).norm() / exact.norm()).detach()) < limit
@@ -72,7 +81,7 @@ def test_the_convolutions_in_bfloat16_are_close_and_learn_alike():
 def test_the_same_generator_makes_the_same_network():
     first, again, other = (DeepTrack(generator(s)).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["cues.0.conv1.weight"], other["cues.0.conv1.weight"])
+    assert not torch.equal(first["cues.conv1.weight"], other["cues.conv1.weight"])
 
 
 def test_scanning_a_scene_equals_cutting_it_up_at_whole_pixels():

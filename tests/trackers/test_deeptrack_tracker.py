@@ -21,7 +21,7 @@ def started(moving):
     def start(changes="", grey=False):
         text = f"deeptrack:{SMALL},{changes}"
         video = [frame[..., :1].repeat(3, 2) for frame in frames] if grey else frames
-        tracker = parse(text).build()
+        tracker = parse(text).build(seed=1)
         tracker.init(video[0], truth[0])
         return tracker, video, truth
 

@@ -18,14 +18,16 @@ from trackerlib.ops.roi_align import roi_align
 
 KERNELS = (12, 13), (18, 7)  # how many and their side, in both convolutions; [1] section II-A
 CELLS = 10  # per side of a patch after the first convolution and pool
-POOLED = 2 * 2 * 18  # features of a patch after the second
 UNITS = 8  # of the fully connected layer
 SPREAD = 6.0  # about the deviation of a cue's values and their mean, which first weights divide by
 TOGETHER = 100  # patches that are in memory at a time
 
 
-class Cue(nn.Module):
-    """32x32 -> 12 kernels 13x13 -> 10x10x12 -> 18 maps of 12 kernels 7x7 -> 2x2x18 -> 8 -> 2.
+class Cues(nn.Module):
+    """A network for each cue, side by side: what they are all given is one grouped convolution.
+
+    Of each: 32x32 -> 12 kernels 13x13 -> 10x10x12 -> 18 maps of 12 kernels 7x7 -> 2x2x18 -> 8
+    -> 2. The fully connected layers are convolutions whose kernels are as large as the map.
 
     generator  of the random numbers, or PyTorch's own
     dtype      of the convolutions' products; all else, and what is learned, stays as it is
@@ -37,8 +39,11 @@ class Cue(nn.Module):
         super().__init__()
         self.dtype = dtype
         (first, side), (second, small) = KERNELS
-        self.conv1, self.conv2 = nn.Conv2d(1, first, side), nn.Conv2d(first, second, small)
-        self.fc1, self.fc2 = nn.Linear(POOLED, UNITS), nn.Linear(UNITS, 2)
+        widths = 1, first, second, UNITS, 2
+        self.conv1, self.conv2, self.fc1, self.fc2 = (
+            nn.Conv2d(CUES * into, CUES * out, kernel, groups=CUES)
+            for into, out, kernel in zip(widths, widths[1:], (side, small, 2, 1), strict=False)
+        )
         for layer in (self.conv1, self.conv2, self.fc1):
             nn.init.kaiming_normal_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
@@ -47,27 +52,31 @@ class Cue(nn.Module):
             self.conv1.weight /= SPREAD
 
     def forward(self, patches: Tensor) -> Tensor:
-        """(N, 1, 32, 32) -> (N, 2): scores of the target and of the background."""
-        return self.fc2(self.units(patches))
+        """(N, CUES, 32, 32) -> (N, CUES, 2): each cue's scores of target and background."""
+        return self.scores(self.units(patches))
+
+    def scores(self, units: Tensor) -> Tensor:
+        """The same from the units."""
+        return _each(self.fc2, units)
 
     def units(self, patches: Tensor) -> Tensor:
-        """What the fusion layer sees (N, 8)."""
-        patches = patches.contiguous(memory_format=torch.channels_last)  # pools are faster so
+        """What the fusion layer sees (N, CUES * 8)."""
         return self.after(self._pooled(self.conv1, patches))
 
     def after(self, maps: Tensor) -> Tensor:
-        """The same from what the first convolution and pool make of patches (N, 12, 10, 10)."""
-        return relu(self.fc1(self._pooled(self.conv2, maps).flatten(1).to(self.fc1.weight)))
+        """The same from what the first convolution and pool make of patches (N, 36, 10, 10)."""
+        maps = self._pooled(self.conv2, maps).to(self.fc1.weight)
+        return relu(_each(self.fc1, maps.flatten(1))).flatten(1)
 
     def _pooled(self, layer, x):
         if self.dtype == torch.float32:
             return relu(max_pool2d(layer(x), 2))
-        pooled = pooled_convolution(x.to(self.dtype), layer.weight.to(self.dtype))
-        return relu(pooled + layer.bias.to(self.dtype)[:, None, None])
+        weight, bias = layer.weight.to(self.dtype), layer.bias.to(self.dtype)
+        return relu(pooled_convolution(x.to(self.dtype), weight, CUES) + bias[:, None, None])
 
 
 class DeepTrack(nn.Module):
-    """Three cues and the fusion layer that maps their 24 units to two scores.
+    """The cues' networks and the fusion layer that maps their 24 units to two scores.
 
     fused  whether there is such a layer; otherwise the scores are the mean of the cues' own
     dtype  of the convolutions' products
@@ -81,44 +90,34 @@ class DeepTrack(nn.Module):
     ):
         super().__init__()
         self.fused = fused
-        self.cues = nn.ModuleList(Cue(generator, dtype) for _ in range(CUES))
+        self.cues = Cues(generator, dtype)
         self.fusion = nn.Linear(CUES * UNITS, 2)
         _start_linear(self.fusion, generator)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """(N, 3, 32, 32) -> (N, 2): scores of the target and of the background."""
-        return torch.cat([self.combined(self.units(some)) for some in patches.split(TOGETHER)])
+        """(N, CUES, 32, 32) -> (N, 2): scores of the target and of the background."""
+        return torch.cat(
+            [self.combined(self.cues.units(some)) for some in patches.split(TOGETHER)]
+        )
 
     def scan(self, scene: Tensor, boxes: Tensor) -> Tensor:
-        """Scores (K, 2) of boxes of about 32x32 pixels (K, 4) in a scene (3, H, W).
+        """Scores (K, 2) of boxes of about 32x32 pixels (K, 4) in a scene (CUES, H, W).
 
         The first convolution and its pool are computed once for the scene, at every pixel,
         and each box takes the 10x10 places that its own would be at [2]: exact for boxes of
         32x32 at whole pixels, otherwise bilinear, and the kernels do not grow with a box.
         """
-        pairs = zip(self.cues, scene[:, None], strict=True)
-        maps = torch.cat([cue.conv1(single) for cue, single in pairs])  # (36, H - 12, W - 12)
-        maps = relu(max_pool2d(maps[None].contiguous(memory_format=torch.channels_last), 2, 1))
+        maps = self.cues.conv1(scene[None])  # (1, 36, H - 12, W - 12)
+        maps = relu(max_pool2d(maps.contiguous(memory_format=torch.channels_last), 2, 1))
         step = boxes[:, 2:] / SIDE  # of a box's samples, in pixels of the scene
         middle = (KERNELS[0][1] - 1) / 2  # of a kernel: the sample that its response is of
         first = boxes[:, :2] + middle * (step - 1) - 1
         rois = torch.cat((torch.zeros_like(step[:, :1]), first, first + 2 * CELLS * step), 1)
-        seen = roi_align(maps, rois.float(), CELLS, 1.0, samples=1)
-        singles = seen.split(KERNELS[0][0], 1)
-        units = [cue.after(single) for cue, single in zip(self.cues, singles, strict=True)]
-        return self.combined(units)
+        return self.combined(self.cues.after(roi_align(maps, rois.float(), CELLS, 1.0, samples=1)))
 
-    def units(self, patches: Tensor) -> list[Tensor]:
-        """What each cue's network makes of its patches: three of (N, 8)."""
-        singles = patches.split(1, 1)
-        return [cue.units(single) for cue, single in zip(self.cues, singles, strict=True)]
-
-    def combined(self, units: list[Tensor]) -> Tensor:
-        """The scores (N, 2) that come of the cues' units."""
-        if self.fused:
-            return self.fusion(torch.cat(units, 1))
-        own = [cue.fc2(unit) for cue, unit in zip(self.cues, units, strict=True)]
-        return torch.stack(own).mean(0)
+    def combined(self, units: Tensor) -> Tensor:
+        """The scores (N, 2) that come of the cues' units (N, CUES * 8)."""
+        return self.fusion(units) if self.fused else self.cues.scores(units).mean(1)
 
 
 def score(scores: Tensor, saturated: bool = False) -> Tensor:
@@ -131,6 +130,12 @@ def score(scores: Tensor, saturated: bool = False) -> Tensor:
     if saturated:
         target, background = target.clamp(max=1), background.clamp(min=0)
     return target * torch.exp(target - background)
+
+
+def _each(layer, x):
+    """A fully connected layer of each cue on its own part of vectors: (N, CUES, outputs)."""
+    parts, weight = x.unflatten(1, (CUES, -1)), layer.weight.view(CUES, -1, x.shape[1] // CUES)
+    return torch.einsum("nci,coi->nco", parts, weight) + layer.bias.view(CUES, -1)
 
 
 def _start_linear(layer, generator):

@@ -141,13 +141,13 @@ def structure(overlaps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def truncated(errors: Tensor, labels: Tensor, threshold: float, finer: float) -> Tensor:
-    """Squared norms of errors (N, 2), 0 for those that are small enough -> (N,).
+    """Squared norms of errors (..., 2), 0 for those that are small enough -> (...).
 
-    labels     (N, 2), as `structure` returns them
+    labels     (..., 2), as `structure` returns them
     threshold  beta, of background; of the target it is 1 + finer times smaller
     finer      u, of 0 in the version before [6]
 
     Source: [6] equations 8 and 9.
     """
-    squares = errors.square().sum(1)
-    return squares * (squares > threshold / (1 + finer * labels[:, 0]))
+    squares = errors.square().sum(-1)
+    return squares * (squares > threshold / (1 + finer * labels[..., 0]))

@@ -4,10 +4,13 @@
     robust visual tracking. TIP 2016, sections II-D and III.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from trackerlib.nets.cues import CUES
 from trackerlib.nets.deeptrack import DeepTrack
 from trackerlib.nets.losses import truncated
 from trackerlib.trackers.online.temporal import Pool
@@ -49,9 +52,8 @@ class Learner:
         All steps are taken: what a network knows well by then, it need not learn later.
         """
         config = self.config
-        descent = torch.optim.Adam(self.network.cues.parameters(), config.first_rate, fused=True)
-        limits = [0.0] * config.first_steps
-        return self._descend(descent, (positives, negatives), config.rate, limits)
+        descent = torch.optim.Adam(self.network.parameters(), config.first_rate, fused=True)
+        return self._descend(descent, (positives, negatives), [0.0] * config.first_steps)
 
     def learn(self, positives: Pool, negatives: Pool) -> list[float]:
         """Iterative stochastic gradient descent, [1] algorithm 1 -> the loss before every step.
@@ -59,34 +61,40 @@ class Learner:
         It does not begin unless the loss is above 2 epsilon, and ends below epsilon or
         after so many steps.
         """
-        config = self.config
-        descent = torch.optim.SGD(self.network.cues.parameters(), config.rate, fused=True)
+        config, network = self.config, self.network
+        groups = (
+            {"params": network.cues.parameters(), "lr": config.rate},
+            {"params": network.fusion.parameters(), "lr": config.fusion_rate},
+        )
         limits = [2 * config.tolerance * config.lazy] + [config.tolerance] * (config.steps - 1)
-        return self._descend(descent, (positives, negatives), config.fusion_rate, limits)
+        return self._descend(torch.optim.SGD(groups, fused=True), (positives, negatives), limits)
 
     @torch.enable_grad()
-    def _descend(self, descent, pools, fusion_rate, limits):
-        """Steps, as many as there are limits, until a loss is below its own.
+    def _descend(self, descent, pools, limits):
+        """Steps, as many as there are limits, until a loss is below its own -> the losses.
 
         A step moves the network of each cue by the loss of its own scores, and the fusion
-        layer by the loss of the fused ones: of all cues at once, where [1] takes one after
-        the other.
+        layer by the loss of the fused ones: of all at once, where [1] takes one after the
+        other. Raises FloatingPointError for a loss that is infinite or no number.
         """
-        losses, self.kept = [], []
+        network, losses, self.kept = self.network, [], []
         for limit in limits:
             batch = patches, importance, labels = self._batch(*pools)
-            units = self.network.units(patches)
-            errors = self.network.combined(units).detach() - labels
-            fused = self.losses(errors, labels, importance)
-            losses.append(float(fused.mean()))
+            units = network.cues.units(patches)
+            errors = network.combined(units.detach()) - labels
+            fused = self.losses(errors, labels, importance).mean()
+            losses.append(float(fused.detach()))
+            if not math.isfinite(losses[-1]):
+                raise FloatingPointError(
+                    f"DeepTrack diverged after {len(losses) - 1} steps of learning: its loss is "
+                    f"{losses[-1]}; lower `rate`, `fusion_rate` or `first_rate` of its Config"
+                )
             if losses[-1] < limit:
                 break
-            self._gradients(units, *batch)
+            (self._own(units, *batch) + self.config.fusion * fused).backward()
+            self._limit()
             descent.step()
             descent.zero_grad()
-            if self.config.fusion:
-                errors[fused == 0] = 0
-                self._fuse(torch.cat(units, 1).detach(), errors, importance, fusion_rate)
         return losses
 
     def _batch(self, positives, negatives):
@@ -100,29 +108,27 @@ class Learner:
         labels[: len(near), 0] = labels[len(near) :, 1] = 1
         return torch.cat((near, far)), torch.cat((near_importance, far_importance)), labels
 
-    def _gradients(self, units, patches, importance, labels):
-        """Of the losses of the cues' own scores.
+    def _own(self, units, patches, importance, labels):
+        """The loss of the cues' own scores.
 
-        Patches whose loss is cut to 0 add nothing to the gradient. Where most are cut, the
-        others go through the network again, and only they back-propagate.
+        Patches whose losses are all cut to 0 add nothing to the gradient. Where most are so,
+        the others go through the network again, and only they back-propagate.
         """
-        cues, count, wrong = self.network.cues, len(patches), 0
-        for number, (cue, seen) in enumerate(zip(cues, units, strict=True)):
-            losses = self.losses(cue.fc2(seen) - labels, labels, importance)
-            rows = losses.nonzero()[:, 0]
-            wrong += len(rows)
-            if not len(rows):
-                continue
-            if len(rows) < SPARSE * count:
-                errors = cue(patches[rows, number : number + 1]) - labels[rows]
-                losses = self.losses(errors, labels[rows], importance[rows])
-            (losses.sum() / count).backward()
-            clip_grad_norm_(cue.parameters(), self.config.gradient_limit)
-        self.kept.append(wrong / (len(cues) * count))
+        network, labels, importance = self.network.cues, labels[:, None], importance[:, None]
+        losses = self.losses(network.scores(units) - labels, labels, importance)
+        rows = losses.any(1)
+        count, wrong = len(rows), int(rows.sum())
+        self.kept.append(wrong / count)
+        if 0 < wrong < SPARSE * count:
+            labels = labels[rows]
+            losses = self.losses(network(patches[rows]) - labels, labels, importance[rows])
+        return losses.sum() / count
 
-    @torch.no_grad()
-    def _fuse(self, units, errors, importance, rate):
-        """Descend on the loss of the fused scores, of which only the last layer moves."""
-        slopes = 2 * importance[:, None] * errors / len(errors)
-        self.network.fusion.weight -= rate * slopes.T @ units
-        self.network.fusion.bias -= rate * slopes.sum(0)
+    def _limit(self):
+        """Cut the gradient of each cue's network, and that of the fusion layer, to its limit."""
+        limit, network = self.config.gradient_limit, self.network
+        slopes = [p.grad.view(CUES, -1) for p in network.cues.parameters()]
+        scale = (limit / torch.cat(slopes, 1).norm(dim=1, keepdim=True)).clamp(max=1)
+        for slope in slopes:
+            slope *= scale
+        clip_grad_norm_(network.fusion.parameters(), limit)
