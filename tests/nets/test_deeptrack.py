@@ -44,13 +44,15 @@ def test_each_cue_is_two_convolutions_two_pools_and_two_layers_of_its_own():
         torch.testing.assert_close(cues(patches)[:, i], scores)
 
 
-def test_scores_are_the_fusion_of_24_units_or_the_mean_of_the_cues_own():
-    patches = torch.randn(250, 3, 32, 32)
-    network = DeepTrack(generator())
-    fused = network.fusion(network.cues.units(patches))
-    torch.testing.assert_close(network(patches), fused)
-    own = network.cues(patches).mean(1)
-    torch.testing.assert_close(DeepTrack(generator(), fused=False)(patches), own)
+def test_scores_are_the_mean_of_the_cues_own_and_the_fusion_begins_as_this():
+    patches, network = torch.randn(250, 3, 32, 32), DeepTrack(generator())
+    torch.nn.init.normal_(network.cues.fc2.bias, generator=generator(1))
+    mean = network.cues(patches).mean(1)
+    torch.testing.assert_close(network(patches), mean)
+    network.fuse()
+    torch.testing.assert_close(network(patches), mean)
+    torch.nn.init.normal_(network.fusion.weight, generator=generator(1))
+    torch.testing.assert_close(network(patches), network.fusion(network.cues.units(patches)))
 
 
 def test_the_score_by_hand():

@@ -78,20 +78,18 @@ class Cues(nn.Module):
 class DeepTrack(nn.Module):
     """The cues' networks and the fusion layer that maps their 24 units to two scores.
 
-    fused  whether there is such a layer; otherwise the scores are the mean of the cues' own
     dtype  of the convolutions' products
+
+    fused  whether the fusion layer is in use, see `fuse`; until then the scores are the mean
+           of the cues' own
     """
 
     def __init__(
-        self,
-        generator: torch.Generator | None = None,
-        fused: bool = True,
-        dtype: torch.dtype = torch.float32,
+        self, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
     ):
         super().__init__()
-        self.fused = fused
         self.cues = Cues(generator, dtype)
-        self.fusion = nn.Linear(CUES * UNITS, 2)
+        self.fusion, self.fused = nn.Linear(CUES * UNITS, 2), False
         _start_linear(self.fusion, generator)
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -114,6 +112,14 @@ class DeepTrack(nn.Module):
         first = boxes[:, :2] + middle * (step - 1) - 1
         rois = torch.cat((torch.zeros_like(step[:, :1]), first, first + 2 * CELLS * step), 1)
         return self.combined(self.cues.after(roi_align(maps, rois.float(), CELLS, 1.0, samples=1)))
+
+    @torch.no_grad()
+    def fuse(self) -> None:
+        """Use the fusion layer from now on, which begins as the mean of the cues' own scores."""
+        own = self.cues.fc2.weight.view(CUES, 2, UNITS)
+        self.fusion.weight.copy_(own.transpose(0, 1).flatten(1) / CUES)
+        self.fusion.bias.copy_(self.cues.fc2.bias.view(CUES, 2).mean(0))
+        self.fused = True
 
     def combined(self, units: Tensor) -> Tensor:
         """The scores (N, 2) that come of the cues' units (N, CUES * 8)."""

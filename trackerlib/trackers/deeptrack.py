@@ -133,7 +133,7 @@ class Tracker:
         self.least = (config.shrunk * self.box[2:]).clamp(min=SMALLEST)
         self.generator = torch.Generator().manual_seed(self.seed)
         self.features = Patches(self.device)
-        network = DeepTrack(self.generator, config.fusion, self.dtype).to(self.device)
+        network = DeepTrack(self.generator, self.dtype).to(self.device)
         self.classifier = Learner(network, config, self.generator)
         pools = (
             (

@@ -25,7 +25,7 @@ class Learner:
     config     of trackers.deeptrack
     generator  of the mirrored positives
 
-    kept  share of the patches that back-propagate in every step of the latest learning
+    kept  share of the cues' patches that have a loss in every step of the latest learning
     """
 
     def __init__(self, network: DeepTrack, config, generator: torch.Generator):
@@ -50,10 +50,14 @@ class Learner:
         """Learn the first frame, by Adam -> the loss before every step.
 
         All steps are taken: what a network knows well by then, it need not learn later.
+        The fusion layer is in use afterwards.
         """
-        config = self.config
-        descent = torch.optim.Adam(self.network.parameters(), config.first_rate, fused=True)
-        return self._descend(descent, (positives, negatives), [0.0] * config.first_steps)
+        config, network = self.config, self.network
+        descent = torch.optim.Adam(network.cues.parameters(), config.first_rate, fused=True)
+        losses = self._descend(descent, (positives, negatives), [0.0] * config.first_steps)
+        if config.fusion:
+            network.fuse()
+        return losses
 
     def learn(self, positives: Pool, negatives: Pool) -> list[float]:
         """Iterative stochastic gradient descent, [1] algorithm 1 -> the loss before every step.
@@ -91,7 +95,8 @@ class Learner:
                 )
             if losses[-1] < limit:
                 break
-            (self._own(units, *batch) + self.config.fusion * fused).backward()
+            loss = self._own(units, *batch)
+            (loss + fused if network.fused else loss).backward()
             self._limit()
             descent.step()
             descent.zero_grad()
@@ -116,10 +121,9 @@ class Learner:
         """
         network, labels, importance = self.network.cues, labels[:, None], importance[:, None]
         losses = self.losses(network.scores(units) - labels, labels, importance)
-        rows = losses.any(1)
-        count, wrong = len(rows), int(rows.sum())
-        self.kept.append(wrong / count)
-        if 0 < wrong < SPARSE * count:
+        self.kept.append(float(losses.ne(0).float().mean()))
+        rows, count = losses.any(1), len(losses)
+        if 0 < rows.sum() < SPARSE * count:
             labels = labels[rows]
             losses = self.losses(network(patches[rows]) - labels, labels, importance[rows])
         return losses.sum() / count
