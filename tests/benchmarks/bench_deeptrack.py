@@ -4,7 +4,7 @@
     python -m tests.benchmarks.bench_deeptrack --data FOLDER --split DragonBaby --learning
 
 Accuracy computes what is not yet in the store. Learning follows every sequence once: the share
-of the frames in which it learns, of the patches that back-propagate, steps per frame, and mean
+of the frames in which it learns, of the cues' patches that have a loss, steps per frame, mean
 milliseconds of a frame, of every stage, and of a step that learns. What is measured goes into
 the file of `--json`, beside what is there: data/deeptrack.json.
 """
@@ -88,7 +88,10 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     dataset = open_dataset(given.data, given.split)
     if given.accuracy:
-        label = f"{len(dataset.sequences)} targets of {dataset.name}"
+        count, (first, *_) = len(dataset.sequences), dataset.sequences
+        label = (
+            f"{count} targets of {dataset.name}" if count > 1 else f"{first.name} ({dataset.name})"
+        )
         for name in given.rows:
             job = parse(ROWS[name]), dataset, Store(given.accuracy), given.seeds, given.workers
             row = bench_detection.tracked(f"{name}, {label}", *job)

@@ -8,6 +8,8 @@ It starts from random numbers and is learned while it tracks.
     max-pooling convolutional neural networks. ICIP 2013.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
@@ -42,7 +44,7 @@ class Cues(nn.Module):
         widths = 1, first, second, UNITS, 2
         self.conv1, self.conv2, self.fc1, self.fc2 = (
             nn.Conv2d(CUES * into, CUES * out, kernel, groups=CUES)
-            for into, out, kernel in zip(widths, widths[1:], (side, small, 2, 1), strict=False)
+            for (into, out), kernel in zip(pairwise(widths), (side, small, 2, 1), strict=True)
         )
         for layer in (self.conv1, self.conv2, self.fc1):
             nn.init.kaiming_normal_(layer.weight, generator=generator)
