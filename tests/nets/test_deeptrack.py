@@ -13,16 +13,14 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def weights(network):
-    return [p for p in network.parameters() if p.ndim > 1]
-
-
 def test_the_sizes_of_the_paper():
     """12 kernels of 13x13; 216 of 7x7, 18 for each of 12 maps; 72 -> 8 -> 2; 24 -> 2."""
     network = DeepTrack(generator())
-    cue = [tuple(p[: len(p) // 3].flatten(2).shape) for p in weights(network.cues)]
-    assert cue == [(12, 1, 13 * 13), (18, 12, 7 * 7), (8, 18, 2 * 2), (2, 8, 1)]
-    assert 18 * 12 == 216 and 18 * 2 * 2 == 72 and network.fusion.weight.shape == (2, 24)
+    cue = [p.chunk(3)[0] for p in network.cues.parameters() if p.ndim > 1]
+    shapes = [tuple(weight.shape) for weight in cue]
+    assert shapes == [(12, 1, 13, 13), (18, 12, 7, 7), (8, 18, 2, 2), (2, 8, 1, 1)]
+    assert cue[1][:, :, 0, 0].numel() == 216 and cue[2][0].numel() == 72
+    assert network.fusion.weight.shape == (2, 24)
 
 
 def test_each_cue_is_two_convolutions_two_pools_and_two_layers_of_its_own():

@@ -42,7 +42,7 @@ class Learner:
         return self.network.scan(scene, boxes)
 
     def losses(self, errors: Tensor, labels: Tensor, importance: Tensor) -> Tensor:
-        """Of patches with errors (N, 2): their truncated norm, by importance (N,), [1] eq. 10."""
+        """Of errors (..., 2): their truncated norm, by importance (...), [1] equation 10."""
         config = self.config
         return importance * truncated(errors, labels, config.truncation, config.finer)
 
