@@ -1,7 +1,6 @@
 """Learning from many videos: what is drawn, who learns, what is written, stop and go on."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import torch
 from safetensors.torch import load_file
 
 from trackerlib.boxes import centres, overlap
-from trackerlib.data import embedded
 from trackerlib.nets import head, weights
 from trackerlib.nets.candidates import reachable
 from trackerlib.train import multidomain
@@ -19,7 +17,6 @@ from trackerlib.train.multidomain import (
     Settings,
     drawn,
     learn,
-    of_sequence,
 )
 
 
@@ -68,15 +65,6 @@ def test_every_video_comes_once_a_round():
     assert rounds == [[0, 1, 2]] * 4
 
 
-def test_a_sequences_box_has_an_area():
-    sequence = embedded.render("Harbour")
-    sequence.boxes[1:] = np.nan
-    for seed in range(3):
-        frame, box = of_sequence(sequence, np.random.default_rng(seed))
-        np.testing.assert_array_equal(box, sequence.boxes[0])
-        assert frame.ndim == 3
-
-
 @pytest.mark.parametrize("network", ["mdnet", "fdn", "rtmdnet"])
 def test_two_videos_are_learned_and_the_fixed_trunk_is_not(run, network):
     course = run(network)
@@ -98,6 +86,21 @@ def test_rtmdnets_boxes_lie_in_the_scene_around_the_target():
             low, high = reachable(drawing.target)
             found = centres(drawing.negatives)
             assert (found >= low - 1e-9).all() and (found <= high + 1e-9).all()
+
+
+def test_of_many_negatives_those_like_the_target_are_learned(run):
+    course = run("rtmdnet", mined=4)
+    _, frames = next(iter(Samples(VIDEOS, seed=1, scene=True, mined=4)))
+    near, far = course.seen(frames)
+    assert len(far) == 4 * len(first(1, scene=True)[0][1]) * 12
+    for _ in range(20):
+        course.learn(0, near, far)
+    with torch.no_grad(), course.precision():
+        margins = course.head(far, torch.tensor([0]))[:, 0].float().diff(dim=1)[:, 0]
+    hard = course.hardest(0, far)
+    assert len(hard) == multidomain.NEGATIVES
+    torch.testing.assert_close(hard, far[margins.topk(len(hard)).indices], rtol=0, atol=0)
+    assert run("rtmdnet").hardest(0, far) is far
 
 
 def test_the_embedding_sets_the_videos_targets_apart(run):
@@ -183,15 +186,3 @@ def test_the_whole_network_is_written_if_it_learned(run, tmp_path):
 def test_what_is_held_out_is_judged_between_nothing_and_all_wrong(run):
     (share,) = run().measured(first(2))
     assert 0 <= share < 0.5
-
-
-def test_videos_are_films_of_other_scenes_and_a_users_sequences(monkeypatch):
-    monkeypatch.setattr(multidomain, "FILMS", 1)
-    made = []
-    monkeypatch.setattr(
-        multidomain.pictures, "film", lambda name, *_: made.append(name) or [VIDEOS[0]]
-    )
-    taught, apart = multidomain.sources([], "embedded", "Harbour")
-    held_out = set(multidomain.HELD_OUT)
-    assert len(apart) == 2 and len(taught) == len(made) - 2 + 1
-    assert held_out <= set(made) and isinstance(taught[-1], partial)

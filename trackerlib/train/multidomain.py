@@ -6,7 +6,8 @@ What is target in one video is background in the next, so the videos share all l
 the last: fc6 has a branch for each, and every step is of one video, in random order [1].
 A step takes 8 frames; 32 boxes that overlap the target by 0.7 or more, 96 by 0.5 or less.
 RT-MDNet also sets the videos' targets apart [3]: its paper has --embedding 0.1, and
---accumulate 50 steps before the weights move.
+--accumulate 50 steps before the weights move. With --mine 4, negatives are the hardest of
+four times as many, as the head scores them then: look-alikes, where there are any.
 
 The videos are films of the renderer's scenes that are not in the embedded benchmark; with
 --photos, things with a transparent ground that move over photographs of these folders;
@@ -30,10 +31,10 @@ What is shared is written to <out>/multidomain.safetensors:
 import argparse
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,15 +44,13 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader, IterableDataset
 
-from trackerlib.data import open_dataset
-from trackerlib.data.embedded.store import SHOTS
-from trackerlib.data.sequence import Sequence
 from trackerlib.nets import inference, weights
 from trackerlib.nets.candidates import BINS, Crops, Frame, Scene, reachable
 from trackerlib.nets.head import Branches, Config
 from trackerlib.nets.losses import binary_loss, embedding_loss
 from trackerlib.trackers.online.samplers import over, overlapping
-from trackerlib.train import course, pictures
+from trackerlib.train import course
+from trackerlib.train.videos import FILMS, MOVING, SMALLEST, Video, sources
 
 NETWORKS = ("mdnet", "fdn", "rtmdnet")
 FRAMES = 8  # of a video per step
@@ -65,13 +64,7 @@ OTHERS = 100  # videos at most that a step sets its own apart from, [3]
 KEPT = 3  # batches of a video whose features are kept, if the trunk is fixed
 AGAIN = 15  # steps on such ones for one that is new
 REPORT = 100  # new batches between two points of the curve
-HELD_OUT = ("Carton", "Ride")  # scenes that measure, never teach
-FILMS = 3  # of every scene
-MOVING, APART = 100, 10  # videos made of photographs: to learn from, and held out
-SMALLEST = 8.0  # least side of a box, pixels
 RIDGE = 1.0  # of the judge that measures
-
-Video = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a random frame, its box
 
 
 class Drawn(NamedTuple):
@@ -83,26 +76,15 @@ class Drawn(NamedTuple):
     negatives: Tensor  # (n, 4)
 
 
-def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One of a film's frames with its box."""
-    return frames[rng.integers(len(frames))]
-
-
-def of_sequence(sequence: Sequence, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One of a sequence's frames with its box, which has an area."""
-    known = np.flatnonzero((sequence.boxes[:, 2:] >= SMALLEST).all(1))
-    index = int(rng.choice(known))
-    return sequence.frames[index], sequence.boxes[index]
-
-
 class Samples(IterableDataset):
     """Endless steps' worth of boxes, the videos in a new order every round.
 
     Each is the number of the video and FRAMES of what is `drawn`.
     """
 
-    def __init__(self, videos: list[Video], seed: int, scene: bool = False):
-        self.videos, self.seed, self.scene = videos, seed, scene
+    def __init__(self, videos: list[Video], seed: int, scene: bool = False, mined: int = 1):
+        self.videos, self.seed = videos, seed
+        self.how = scene, NEGATIVES * mined
 
     def __iter__(self) -> Iterator[tuple[int, list[Drawn]]]:
         rng = np.random.default_rng(self.seed)
@@ -110,15 +92,20 @@ class Samples(IterableDataset):
         while True:
             for number in rng.permutation(len(self.videos)).tolist():
                 video = self.videos[number]
-                yield number, [drawn(video, rng, generator, self.scene) for _ in range(FRAMES)]
+                yield number, [drawn(video, rng, generator, *self.how) for _ in range(FRAMES)]
 
 
 def drawn(
-    video: Video, rng: np.random.Generator, generator: torch.Generator, scene: bool = False
+    video: Video,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    scene: bool = False,
+    negatives: int = NEGATIVES,
 ) -> Drawn:
     """A frame of a video with boxes that hold its target, and boxes that do not.
 
-    scene  whether they are all from the scene around the target
+    scene      whether they are all from the scene around the target
+    negatives  of FRAMES frames together
     """
     frame, box = video(rng)
     target = torch.from_numpy(box)
@@ -126,7 +113,7 @@ def drawn(
     near = partial(sampler.gaussian, target, *POSITIVE_RANGE)
     around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
     everywhere = partial(sampler.everywhere, target, NEGATIVE_RANGE[1])
-    half = NEGATIVES // FRAMES // 2
+    half = negatives // FRAMES // 2
     positives = overlapping(near, target, POSITIVES // FRAMES, least=LEAST)
     far = [overlapping(draw, target, half, most=MOST) for draw in (around, everywhere)]
     return Drawn(frame, target, positives, torch.cat(far))
@@ -144,6 +131,7 @@ class Settings:
     sparse: bool = False  # RT-MDNet's map at stride 16
     embedding: float = 0.0  # weight of the instance embedding loss
     accumulate: int = 1  # steps before the weights move
+    mined: int = 1  # negatives for each that is learned, which is the hardest of them
 
 
 class Course(course.Course):
@@ -200,6 +188,7 @@ class Course(course.Course):
     def learn(self, video: int, near: Tensor, far: Tensor) -> Tensor:
         """One step of stochastic gradient descent, on what is `seen` -> the loss."""
         self.dropout.manual_seed(self.step)
+        far = self.hardest(video, far)
         videos = torch.cat((torch.tensor([video]), self.others(video)))
         with self.precision():
             scores = self.head(torch.cat((near, far)), videos, self.dropout).float()
@@ -209,6 +198,15 @@ class Course(course.Course):
             loss = loss + self.chosen.embedding * apart
         self.descend(loss, self.chosen.accumulate)
         return loss.detach()
+
+    @torch.no_grad()
+    def hardest(self, video: int, far: Tensor) -> Tensor:
+        """The negatives that are most like the video's target, as the head sees them now."""
+        if self.chosen.mined == 1:
+            return far
+        with self.precision():
+            background, target = self.head(far, torch.tensor([video]))[:, 0].float().unbind(1)
+        return far[(target - background).topk(NEGATIVES).indices]
 
     def others(self, video: int) -> Tensor:
         """Videos that this one's target is set apart from, drawn anew for every step."""
@@ -279,7 +277,7 @@ def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
         run.resume()
     else:
         run.report([run.untaught(taught)], run.measured(measured_on))
-    data = Samples(taught, 1 + run.step, run.scene)
+    data = Samples(taught, 1 + run.step, run.scene, run.chosen.mined)
     ahead = DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=as_is)
     recent, shelf, rng = [], {}, np.random.default_rng(run.step)
     for began, (video, frames) in waiting(ahead):
@@ -312,28 +310,6 @@ def waiting(data: Iterable) -> Iterator:
         yield time.monotonic(), next(items)
 
 
-def sources(folders: list[Path], data: str | None, split: str) -> tuple[list[Video], list[Video]]:
-    """The videos that teach, and those that are held out."""
-    scenes = [name for name in sorted(SHOTS) if name not in HELD_OUT]
-    taught, apart = (
-        [
-            partial(anywhere, frames)
-            for number, name in product(range(FILMS), names)
-            if (frames := pictures.film(name, number, 24))
-        ]
-        for names in (scenes, HELD_OUT)
-    )
-    photos, things = pictures.photographs(folders), pictures.cutouts(folders)
-    if things:
-        rng = np.random.default_rng(0)
-        new, known = things[::10], [t for place, t in enumerate(things) if place % 10]
-        taught += [pictures.moving(rng, photos, known) for _ in range(MOVING)]
-        apart += [pictures.moving(rng, photos, new) for _ in range(APART)]
-    if data:
-        taught += [partial(of_sequence, found) for found in open_dataset(data, split).sequences]
-    return taught, apart
-
-
 def draw(curve: list[dict], path: Path) -> None:
     """The loss of what teaches, and the share misjudged of what does not, over the steps."""
     from matplotlib.figure import Figure
@@ -357,6 +333,9 @@ def main() -> None:
     parser.add_argument("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
     parser.add_argument("--embedding", type=float, default=0.0, help="weight of its loss")
     parser.add_argument("--accumulate", type=int, default=1, metavar="STEPS")
+    parser.add_argument("--mine", type=int, default=1, metavar="TIMES", help="see above")
+    parser.add_argument("--films", type=int, default=FILMS, help="of every scene")
+    parser.add_argument("--things", type=int, default=MOVING, help="that move over photographs")
     parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
     parser.add_argument("--fixed-trunk", action="store_true", help="its convolutions do not learn")
     parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
@@ -365,10 +344,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=20.0)
     given = parser.parse_args()
-    taught, apart = sources(given.photos, given.data, given.split)
+    taught, apart = sources(given.photos, given.data, given.split, given.films, given.things)
     seconds = 60 * given.minutes
     what = given.network, given.trunk, len(taught), given.fixed_trunk
-    how = given.pooling, given.sparse, given.embedding, given.accumulate
+    how = given.pooling, given.sparse, given.embedding, given.accumulate, given.mine
     run = Course(given.out, seconds, Settings(*what, *how))
     learn(run, taught, apart)
 

@@ -1,0 +1,62 @@
+"""Videos to learn a target from: films of the renderer's scenes, moving things, sequences.
+
+Some of them are held out: they measure, and never teach.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from trackerlib.data import open_dataset
+from trackerlib.data.embedded.store import SHOTS
+from trackerlib.data.sequence import Sequence
+from trackerlib.train import pictures
+
+HELD_OUT = ("Carton", "Ride")  # scenes
+FILMS = 3  # of every scene
+MOVING, APART = 100, 10  # videos made of photographs: to learn from, and held out
+SMALLEST = 8.0  # least side of a box, pixels
+
+Video = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a random frame, its box
+
+
+def sources(
+    folders: list[Path], data: str | None, split: str, films: int = FILMS, things: int = MOVING
+) -> tuple[list[Video], list[Video]]:
+    """The videos that teach, and those that are held out.
+
+    films   of every scene that teaches
+    things  that move over photographs and teach
+    """
+    scenes = [name for name in sorted(SHOTS) if name not in HELD_OUT]
+    taught, apart = filmed(scenes, films), filmed(HELD_OUT, FILMS)
+    photos, cutouts = pictures.photographs(folders), pictures.cutouts(folders)
+    if cutouts:
+        known = [thing for place, thing in enumerate(cutouts) if place % 10]
+        for videos, count, which in ((taught, things, known), (apart, APART, cutouts[::10])):
+            rng = np.random.default_rng(0)
+            videos += [pictures.moving(rng, photos, which) for _ in range(count)]
+    if data:
+        taught += [partial(of_sequence, found) for found in open_dataset(data, split).sequences]
+    return taught, apart
+
+
+def filmed(names: Iterable[str], films: int) -> list[Video]:
+    """Films of scenes that show their target."""
+    made = (pictures.film(name, number, 24) for number, name in product(range(films), names))
+    return [partial(anywhere, frames) for frames in made if frames]
+
+
+def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One of a film's frames with its box."""
+    return frames[rng.integers(len(frames))]
+
+
+def of_sequence(sequence: Sequence, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One of a sequence's frames with its box, which has an area."""
+    known = np.flatnonzero((sequence.boxes[:, 2:] >= SMALLEST).all(1))
+    index = int(rng.choice(known))
+    return sequence.frames[index], sequence.boxes[index]
