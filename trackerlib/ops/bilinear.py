@@ -6,6 +6,7 @@ weighted sum of rows of the map stored as (cells, channels), which is what
 and cells exchanged.
 """
 
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import embedding_bag
 
 from trackerlib.ops.rois import regions_first
 
-CHUNK = 2**19  # values of points held at once, so that they stay in the cache
+CHUNK = 2**22  # bytes of points held at once, so that they stay in the cache
 
 
 class Taps(NamedTuple):
@@ -88,8 +89,8 @@ def blend_largest(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> t
     side = (n - window) // stride + 1
     largest = rows.new_empty(K, side, side, rows.shape[1])
     for (part,), some in _few(rows, taps, largest):
-        columns = blend(rows, some).unfold(1, window, stride).amax(-1)
-        torch.amax(columns.unfold(2, window, stride), -1, out=part)
+        columns = reduce(torch.maximum, blend(rows, some).unfold(1, window, stride).unbind(-1))
+        part.copy_(reduce(torch.maximum, columns.unfold(2, window, stride).unbind(-1)))
     return largest
 
 
@@ -111,6 +112,6 @@ def spread_largest(
 
 def _few(rows, taps, *tensors):
     """Parts of the tensors and taps with few enough regions to stay in the cache."""
-    count = max(1, CHUNK // (taps.cells.shape[1] ** 2 * rows.shape[1]))
+    count = max(1, CHUNK // (taps.cells.shape[1] ** 2 * rows[0].nbytes))
     for *parts, cells, weights in zip(*(t.split(count) for t in (*tensors, *taps)), strict=True):
         yield parts, Taps(cells, weights)
