@@ -13,9 +13,8 @@ counts whom is followed where others look like the target, in the embedded bench
 What is measured goes into the file of `--json`, beside what is there: data/multidomain.json,
 data/rtmdnet.json for RT-MDNet's and data/dlst.json for DLST's.
 
-The rows of RT-MDNet's table 2, from RoIPooling on, have no taught head, since that of another row
-would favour the features that it was taught on. Those that end in `taught` have one of their own:
-data/README.md says how to make them.
+The rows of RT-MDNet's table 2, from RoIPooling on, want a head each, since that of another row
+would favour the features that it was taught on: data/README.md says how to make them.
 """
 
 import argparse
@@ -59,7 +58,6 @@ ROWS = {
     "RT-MDNet, no regression": "rtmdnet:regression=false",
     "RT-MDNet, no embedding": "rtmdnet:head=vggm-rtmdnet-binary",
     "RT-MDNet, neither": "rtmdnet:regression=false,head=vggm-rtmdnet-binary",
-    "RT-MDNet, head not taught": "rtmdnet:head=random",
     "DLST": "dlst",
     "DLST, R = 4": "dlst:radius=4",
     "DLST-sloc": "dlst:search=located",
@@ -77,8 +75,7 @@ TABLE_2 = {
 }
 for name, choice in TABLE_2.items():
     own = name.lower().replace(",", "").replace(" ", "-")  # the name its head is added under
-    ROWS[name] = f"rtmdnet:regression=false,{choice},head=random"
-    ROWS[f"{name}, taught"] = f"rtmdnet:regression=false,{choice},head={own}"
+    ROWS[name] = f"rtmdnet:regression=false,{choice},head={own}"
 DIFFICULT = ("Ball", "Columns")  # fast motion and occlusion, in the embedded benchmark
 TIMED = {
     "MDNet, float32": "mdnet:mode=float32",

@@ -8,6 +8,7 @@ import torch
 from few_boxes import SMALL
 
 from trackerlib import boxes as B
+from trackerlib.nets.candidates import REACH
 from trackerlib.trackers import dlst, fdn, mdnet, parse, rtmdnet
 from trackerlib.trackers.online.memory import Memory
 from trackerlib.trackers.online.samplers import Sampler
@@ -181,4 +182,4 @@ def test_rtmdnet_regresses_what_is_sure_and_widens_its_search_at_once(moving):
     for _ in range(2):
         tracker.classifier.scores = lambda features: torch.full((len(features),), -1.0)
         tracker.update(frames[2])
-        assert tracker.translation == pytest.approx(1.4)
+        assert tracker.translation == pytest.approx(REACH)
