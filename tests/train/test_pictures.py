@@ -118,6 +118,9 @@ def test_cutouts_are_cropped_and_others_left_out(tmp_path):
     cv2.imwrite(str(tmp_path / "solid.png"), np.full((200, 200, 4), 255, np.uint8))
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((200, 200, 3), 255, np.uint8))
     cv2.imwrite(str(tmp_path / "icon.png"), image[::8, ::8])
+    lines = np.zeros((200, 200, 4), np.uint8)
+    lines[::199] = 255
+    cv2.imwrite(str(tmp_path / "lines.png"), lines)
     (found,) = pictures.cutouts([tmp_path])
     assert found.shape == (121, 121, 4)
     np.testing.assert_array_equal(found[60, 60], [200, 20, 10, 255])

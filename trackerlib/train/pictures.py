@@ -29,7 +29,8 @@ LONGEST = 1024  # pixels; larger photographs are shrunk
 SHORTEST = 96  # pixels; smaller ones are icons
 EVEN = 12  # grey levels; standard deviation up to which a crop shows nothing
 TRIES = 4
-SOLID = 0.9  # share of a cut-out that is not transparent, from which it shows no outline
+THIN = 0.05  # share of a cut-out that is not transparent, up to which it is lines, and may vanish
+SOLID = 0.9  # from which it shows no outline
 FRAME = 320, 240  # width and height of a collage, pixels
 THING = 4.5, 7  # sqrt(w * h) of a thing in it, log2 pixels
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket", "hopper", "china", "flower")
@@ -123,7 +124,7 @@ def film(name: str, number: int, frames: int) -> list[tuple[np.ndarray, np.ndarr
 def cutouts(folders: list[Path]) -> list[np.ndarray]:
     """The pictures of folders that show one thing on a transparent ground -> (H, W, 4) uint8 RGBA.
 
-    Cropped to what is not transparent, which covers a part of the picture.
+    Cropped to what is not transparent, which covers a part of the picture, and is no mere lines.
     """
     found = []
     for path in sorted(path for folder in folders for path in Path(folder).rglob("*.png")):
@@ -132,7 +133,7 @@ def cutouts(folders: list[Path]) -> list[np.ndarray]:
             continue
         x, y, w, h = cv2.boundingRect((image[..., 3] > 127).astype(np.uint8))
         image = image[y : y + h, x : x + w]
-        if min(w, h) >= SHORTEST and (image[..., 3] > 127).mean() < SOLID:
+        if min(w, h) >= SHORTEST and THIN < (image[..., 3] > 127).mean() < SOLID:
             found.append(cv2.cvtColor(_shrunk(image), cv2.COLOR_BGRA2RGBA))
     return found
 
