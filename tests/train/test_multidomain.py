@@ -186,3 +186,11 @@ def test_the_whole_network_is_written_if_it_learned(run, tmp_path):
 def test_what_is_held_out_is_judged_between_nothing_and_all_wrong(run):
     (share,) = run().measured(first(2))
     assert 0 <= share < 0.5
+
+
+@pytest.mark.parametrize("option, count", [("--mine", 0), ("--films", -1), ("--things", -1)])
+def test_a_count_that_cannot_be_is_refused(option, count, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["multidomain", "--out", "nowhere", option, str(count)])
+    with pytest.raises(SystemExit):
+        multidomain.main()
+    assert f"expected {option} of at least {count + 1}, got {count}" in capsys.readouterr().err

@@ -333,7 +333,9 @@ def main() -> None:
     parser.add_argument("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
     parser.add_argument("--embedding", type=float, default=0.0, help="weight of its loss")
     parser.add_argument("--accumulate", type=int, default=1, metavar="STEPS")
-    parser.add_argument("--mine", type=int, default=1, metavar="TIMES", help="see above")
+    parser.add_argument(
+        "--mine", type=int, default=1, metavar="TIMES", help="negatives drawn for one"
+    )
     parser.add_argument("--films", type=int, default=FILMS, help="of every scene")
     parser.add_argument("--things", type=int, default=MOVING, help="that move over photographs")
     parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
@@ -344,6 +346,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=20.0)
     given = parser.parse_args()
+    counts = {
+        "--mine": (given.mine, 1),
+        "--films": (given.films, 0),
+        "--things": (given.things, 0),
+    }
+    for name, (count, least) in counts.items():
+        if count < least:
+            parser.error(f"expected {name} of at least {least}, got {count}")
     taught, apart = sources(given.photos, given.data, given.split, given.films, given.things)
     seconds = 60 * given.minutes
     what = given.network, given.trunk, len(taught), given.fixed_trunk
