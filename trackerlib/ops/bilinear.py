@@ -14,7 +14,7 @@ from torch.nn.functional import embedding_bag
 
 from trackerlib.ops.rois import regions_first
 
-CHUNK = 2**22  # bytes of points held at once, so that they stay in the cache
+CHUNK = 2**22  # bytes of points held at once, more leave the cache, fewer take more calls
 
 
 class Taps(NamedTuple):

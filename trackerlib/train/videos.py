@@ -36,9 +36,8 @@ def sources(
     photos, cutouts = pictures.photographs(folders), pictures.cutouts(folders)
     if cutouts:
         known = [thing for place, thing in enumerate(cutouts) if place % 10]
-        for videos, count, which in ((taught, things, known), (apart, APART, cutouts[::10])):
-            rng = np.random.default_rng(0)
-            videos += [pictures.moving(rng, photos, which) for _ in range(count)]
+        taught += moving(things, 0, photos, known)
+        apart += moving(APART, 1, photos, cutouts[::10])
     if data:
         taught += [partial(of_sequence, found) for found in open_dataset(data, split).sequences]
     return taught, apart
@@ -48,6 +47,12 @@ def filmed(names: Iterable[str], films: int) -> list[Video]:
     """Films of scenes that show their target."""
     made = (pictures.film(name, number, 24) for number, name in product(range(films), names))
     return [partial(anywhere, frames) for frames in made if frames]
+
+
+def moving(count: int, seed: int, photos: list, things: list) -> list[Video]:
+    """Videos in which one of the things moves over a photograph."""
+    rng = np.random.default_rng(seed)
+    return [pictures.moving(rng, photos, things) for _ in range(count)]
 
 
 def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
