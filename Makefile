@@ -75,15 +75,15 @@ notebooks: $(READY) ## run the book's notebooks again and store their outputs: N
 	  --TagRemovePreprocessor.enabled=True \
 	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
 
-bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the trunk: DEVICE=cuda for the GPU
-	$(BIN)/python -m tests.benchmarks.bench_ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
-	$(BIN)/python -m tests.benchmarks.bench_nets --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
+bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the backbone: DEVICE=cuda for the GPU
+	$(BIN)/python -m benchmarks.ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
+	$(BIN)/python -m benchmarks.nets --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 
-bench-trunks: $(READY) ## what trunks are worth for tracking, resumed if stopped: DATA= EVERY= SEEDS= ...
-	$(BIN)/python -m tests.benchmarks.bench_trunks --data "$(DATA)" --split "$(or $(SPLIT),all)" \
-	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/trunks)"
-	$(BIN)/python -m tests.benchmarks.bench_detection --data "$(DATA)" --split "$(or $(SPLIT),all)" \
-	  --seeds $(or $(SEEDS),0) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/trunks)/detection"
+bench-trunks: $(READY) ## what backbones are worth for tracking, resumed if stopped: DATA= EVERY= SEEDS= ...
+	$(BIN)/python -m benchmarks.backbones --data "$(DATA)" --split "$(or $(SPLIT),all)" \
+	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/backbones)"
+	$(BIN)/python -m benchmarks.detection --data "$(DATA)" --split "$(or $(SPLIT),all)" \
+	  --seeds $(or $(SEEDS),0) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/backbones)/detection"
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)

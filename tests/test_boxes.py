@@ -37,36 +37,36 @@ def pixels(box: np.ndarray) -> set:
     ],
 )
 def test_overlap_by_hand(other, expected):
-    assert boxes.overlap(np.array([0.0, 0, 10, 10]), np.array(other, float)) == expected
+    assert boxes.box_iou(np.array([0.0, 0, 10, 10]), np.array(other, float)) == expected
 
 
 def test_overlap_of_nothing_with_nothing():
-    assert boxes.overlap(np.zeros(4), np.zeros(4)) == 0
+    assert boxes.box_iou(np.zeros(4), np.zeros(4)) == 0
 
 
 @given(WHOLE, WHOLE)
 def test_overlap_counts_pixels(box, other):
     a, b = pixels(box), pixels(other)
-    assert boxes.overlap(box * 1.0, other * 1.0) == len(a & b) / len(a | b)
-    assert (boxes.overlap(box * 1.0, other * 1.0) == 1) == (a == b)
+    assert boxes.box_iou(box * 1.0, other * 1.0) == len(a & b) / len(a | b)
+    assert (boxes.box_iou(box * 1.0, other * 1.0) == 1) == (a == b)
 
 
 @given(BOXES, BOXES)
 def test_overlap_is_symmetric_and_a_rate(box, other):
-    value = boxes.overlap(box, other)
+    value = boxes.box_iou(box, other)
     assert 0 <= value <= 1
-    assert value == boxes.overlap(other, box)
+    assert value == boxes.box_iou(other, box)
 
 
 @given(BOXES)
 def test_a_box_overlaps_itself_by_exactly_one(box):
-    assert boxes.overlap(box, box) == 1
+    assert boxes.box_iou(box, box) == 1
 
 
 @given(BOXES, BOXES, SIZES)
 def test_overlap_has_no_unit(box, other, scale):
     assert_allclose(
-        boxes.overlap(box * scale, other * scale), boxes.overlap(box, other), atol=1e-5
+        boxes.box_iou(box * scale, other * scale), boxes.box_iou(box, other), atol=1e-5
     )
 
 
@@ -74,7 +74,7 @@ def test_overlap_of_all_pairs():
     some = np.array([[0.0, 0, 10, 10], [5, 0, 10, 10]])
     others = np.array([[0.0, 0, 10, 10], [0, 5, 10, 10], [20, 0, 1, 1]])
     expected = [[1, 1 / 3, 0], [1 / 3, 25 / 175, 0]]
-    assert_allclose(boxes.overlap(some[:, None], others), expected)
+    assert_allclose(boxes.box_iou(some[:, None], others), expected)
 
 
 @given(BOXES)
@@ -103,7 +103,7 @@ def test_distance_between_centres():
 @pytest.mark.parametrize(
     "function",
     [boxes.xywh_to_xyxy, boxes.xyxy_to_xywh, boxes.otb_to_xywh, boxes.xywh_to_otb,
-     boxes.polygon_to_xywh, boxes.centres, lambda b: boxes.overlap(b, b + 1),
+     boxes.polygon_to_xywh, boxes.centres, lambda b: boxes.box_iou(b, b + 1),
      lambda b: boxes.centre_distance(b, b * 2)],
     ids=["xyxy", "xywh", "from otb", "to otb", "polygon", "centres", "overlap", "distance"],
 )  # fmt: skip

@@ -97,7 +97,7 @@ for part in sys.argv[1:]:
     module = importlib.import_module(f"trackerlib.{part}")
     for found in pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}."):
         # neither a renderer nor a GPU's kernels
-        if not found.name.startswith(("trackerlib.data.embedded", "trackerlib.ops.kernels.")):
+        if not found.name.startswith(("trackerlib.data.synthetic", "trackerlib.ops.kernels.")):
             importlib.import_module(found.name)
 """
 

@@ -198,9 +198,9 @@ def test_data_check(otb, capsys):
 
 
 def test_data_render(monkeypatch, tmp_path, capsys):
-    from trackerlib.data import embedded
+    from trackerlib.data import synthetic
 
-    monkeypatch.setattr(embedded, "ensure", lambda: tmp_path)
+    monkeypatch.setattr(synthetic, "ensure", lambda: tmp_path)
     assert main(["data", "render"]) == 0
     assert capsys.readouterr().out == f"{tmp_path}\n"
 

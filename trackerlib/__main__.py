@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trackerlib.data.cache import cache_dir
 from trackerlib.data.sequence import FrameError
+from trackerlib.paths import cache_dir
 
 FOLDER_FPS = 25.0  # of the video made from a folder of images
 GREEN = (0, 158, 115)
@@ -121,9 +121,9 @@ def check_data(arguments) -> int:
 
 def render_data(arguments) -> int:
     """Render the embedded benchmark, unless it is there; print its folder."""
-    from trackerlib.data import embedded
+    from trackerlib.data import synthetic
 
-    print(embedded.ensure())
+    print(synthetic.ensure())
     return 0
 
 
@@ -138,7 +138,7 @@ def fetch_data(arguments) -> int:
 
 def list_weights(arguments) -> int:
     """Print which weights there are, what they may be used for, and where they come from."""
-    from trackerlib.nets.registry import locate, registry
+    from trackerlib.weights.registry import locate, registry
 
     rows = [("name", "state", "bytes", "licence", "trained on", "benchmark seen", "origin")]
     for entry in registry().values():
@@ -157,7 +157,7 @@ def list_weights(arguments) -> int:
 
 def fetch_weights(arguments) -> int:
     """Download weights, verify them, print where they are."""
-    from trackerlib.nets import weights
+    from trackerlib import weights
 
     print(weights.fetch(arguments.name))
     return 0
@@ -165,7 +165,8 @@ def fetch_weights(arguments) -> int:
 
 def add_weights(arguments) -> int:
     """Add a file of weights: one of the registry is known by its hash, one's own needs a name."""
-    from trackerlib.nets import registry, weights
+    from trackerlib import weights
+    from trackerlib.weights import registry
 
     entry = weights.add(
         arguments.file,
@@ -180,7 +181,8 @@ def add_weights(arguments) -> int:
 
 def verify_weights(arguments) -> int:
     """Compare the weights that are there with their hashes; print what differs."""
-    from trackerlib.nets import registry, weights
+    from trackerlib import weights
+    from trackerlib.weights import registry
 
     problems = weights.verify()
     for problem in problems:

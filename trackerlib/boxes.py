@@ -1,4 +1,4 @@
-"""The one box convention: conversions, overlap, centre distance.
+"""The one box convention: conversions, IoU, centre distance.
 
 A box is `x, y, w, h` in pixels, float, 0-based, with continuous edges: the
 image's first pixel covers [0, 1) x [0, 1), and the centre is xy + wh / 2.
@@ -12,6 +12,18 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+__all__ = [
+    "box_iou",
+    "centre_distance",
+    "centres",
+    "first_box",
+    "otb_to_xywh",
+    "polygon_to_xywh",
+    "xywh_to_otb",
+    "xywh_to_xyxy",
+    "xyxy_to_xywh",
+]
+
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 
@@ -20,24 +32,24 @@ def _library(boxes: Array) -> ModuleType:
 
 
 def xywh_to_xyxy(boxes: Array) -> Array:
-    """(..., 4) x, y, w, h -> (..., 4) left, top, right, bottom edges."""
+    """Return left, top, right, bottom edges (..., 4) of x, y, w, h (..., 4)."""
     xy, wh = boxes[..., :2], boxes[..., 2:]
     return _library(boxes).concatenate((xy, xy + wh), -1)
 
 
 def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
-    """(..., 4) left, top, right, bottom edges -> (..., 4) x, y, w, h."""
+    """Return x, y, w, h (..., 4) of left, top, right, bottom edges (..., 4)."""
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return _library(boxes_xyxy).concatenate((low, high - low), -1)
 
 
 def otb_to_xywh(otb: Array) -> Array:
-    """(..., 4) OTB's 1-based x, y, w, h -> the 0-based convention."""
+    """Return 0-based boxes (..., 4) of OTB's 1-based x, y, w, h (..., 4)."""
     return otb - _first_pixel(otb)
 
 
 def xywh_to_otb(boxes: Array) -> Array:
-    """(..., 4) x, y, w, h -> OTB's 1-based x, y, w, h."""
+    """Return OTB's 1-based x, y, w, h (..., 4) of boxes (..., 4)."""
     return boxes + _first_pixel(boxes)
 
 
@@ -49,7 +61,7 @@ def _first_pixel(boxes: Array) -> Array:
 
 
 def polygon_to_xywh(polygons: Array) -> Array:
-    """(..., 2n) corners x1, y1, ..., xn, yn -> their axis-aligned bounds."""
+    """Return the axis-aligned bounds (..., 4) of corners x1, y1, ..., xn, yn (..., 2n)."""
     x, y = polygons[..., 0::2], polygons[..., 1::2]
     left, top = _library(polygons).amin(x, -1), _library(polygons).amin(y, -1)
     right, bottom = _library(polygons).amax(x, -1), _library(polygons).amax(y, -1)
@@ -57,21 +69,22 @@ def polygon_to_xywh(polygons: Array) -> Array:
 
 
 def centres(boxes: Array) -> Array:
-    """(..., 4) -> (..., 2) x, y of the centres."""
+    """Return x, y of the centres (..., 2) of boxes (..., 4)."""
     return boxes[..., :2] + boxes[..., 2:] / 2
 
 
 def centre_distance(boxes: Array, others: Array) -> Array:
-    """(..., 4), (..., 4), broadcast together -> (...) pixels between centres."""
+    """Return the pixels between centres (...) of (..., 4) and (..., 4), broadcast together."""
     offset = centres(boxes) - centres(others)
     return (offset**2).sum(-1) ** 0.5
 
 
-def overlap(boxes: Array, others: Array) -> Array:
-    """Intersection over union of (..., 4) and (..., 4), broadcast together -> (...).
+def box_iou(boxes: Array, others: Array) -> Array:
+    """Return the intersection over union (...) of (..., 4) and (..., 4), broadcast together.
 
-    Two boxes without area have overlap 0. For all pairs of (N, 4) and (M, 4):
-    `overlap(boxes[:, None], others)`, which is (N, M).
+    Two boxes without area have an IoU of 0. All pairs of (N, 4) and (M, 4), as
+    torchvision's function of this name gives them, are `box_iou(boxes[:, None], others)`,
+    which is (N, M); theirs takes edges, `xywh_to_xyxy` of these boxes.
     """
     library = _library(boxes)
     low = library.maximum(boxes[..., :2], others[..., :2])
@@ -86,14 +99,14 @@ def overlap(boxes: Array, others: Array) -> Array:
 
 
 def first_box(
-    box: np.ndarray, frame: np.ndarray, least: float = 1.0, where: str = "first_box"
+    box: np.ndarray, frame: np.ndarray, min_side: float = 1.0, where: str = "first_box"
 ) -> np.ndarray:
-    """The box that a tracker starts from, checked -> a copy, (4,) float64.
+    """Return the box that a tracker starts from, checked: a copy, (4,) float64.
 
-    box    x, y, w, h
-    frame  (H, W, 3), the frame it belongs to
-    least  smallest width and height, pixels; one pixel itself is legal
-    where  names the sequence and the frame, for the message
+    box       x, y, w, h
+    frame     (H, W, 3), the frame it belongs to
+    min_side  of the box, pixels; one pixel itself is legal
+    where     names the sequence and the frame, for the message
 
     Raises ValueError for a box that is not finite, too small or wholly outside the frame.
     """
@@ -101,8 +114,8 @@ def first_box(
     height, width = frame.shape[:2]
     if target.shape != (4,) or not np.isfinite(target).all():
         expected = "four finite numbers x, y, w, h"
-    elif (target[2:] < least).any():
-        expected = f"a width and height of at least {least:g} pixels"
+    elif (target[2:] < min_side).any():
+        expected = f"a width and height of at least {min_side:g} pixels"
     elif (target[:2] >= (width, height)).any() or (target[:2] + target[2:] <= 0).any():
         expected = f"a box that overlaps the {width}x{height} frame"
     else:

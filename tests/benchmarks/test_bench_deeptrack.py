@@ -1,21 +1,21 @@
 """What the benchmark says of a sequence that was followed."""
 
-import bench_deeptrack
+import deeptrack
 import pytest
 
-from trackerlib.data import embedded
+from trackerlib.data import synthetic
 from trackerlib.trackers import parse
 
 
 @pytest.fixture
 def small(monkeypatch):
     light = "deeptrack:particles=100,first_steps=5,steps=2,batch_positives=4,batch_negatives=8"
-    monkeypatch.setitem(bench_deeptrack.ROWS, "small", light)
-    monkeypatch.setitem(bench_deeptrack.ROWS, "eager", light + ",lazy=false")
+    monkeypatch.setitem(deeptrack.ROWS, "small", light)
+    monkeypatch.setitem(deeptrack.ROWS, "eager", light + ",lazy=false")
 
 
 def test_it_counts_frames_that_learn_and_their_time(small):
-    row = bench_deeptrack.followed("eager", embedded.render("Harbour"), 5)
+    row = deeptrack.followed("eager", synthetic.render("Harbour"), 5)
     assert row["row"] == "eager, Harbour" and row["learned"] == 1.0 and row["steps"] == 2.0
     assert 0 < row["kept"] <= 1
     stages = row["stages"]
@@ -24,5 +24,5 @@ def test_it_counts_frames_that_learn_and_their_time(small):
 
 
 def test_every_row_is_a_configuration():
-    configs = {name: parse(text).config for name, text in bench_deeptrack.ROWS.items()}
+    configs = {name: parse(text).config for name, text in deeptrack.ROWS.items()}
     assert len(set(configs.values())) == len(configs)

@@ -1,8 +1,8 @@
-"""The benchmark of trunks in a tracker makes its table of what the store holds."""
+"""The benchmark of backbones in a tracker makes its table of what the store holds."""
 
 import json
 
-import bench_detection
+import detection
 import pytest
 
 from trackerlib.data import open_dataset
@@ -17,8 +17,8 @@ def store(tmp_path):
     """Tracks of two trackers over two seeds: the truth, and none of it after the first frame."""
     store = Store(tmp_path / "store")
     data = open_dataset("embedded", "Harbour")
-    for trunk, shift in SHIFT.items():
-        specs = [bench_detection.specification(trunk)]
+    for backbone, shift in SHIFT.items():
+        specs = [detection.specification(backbone)]
         for job in runner.plan(specs, data, seeds=[0, 1]):
             boxes = job.sequence.boxes.copy()
             boxes[1:, 0] += shift
@@ -27,10 +27,10 @@ def store(tmp_path):
 
 
 def test_means_and_differences(store, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(bench_detection, "REFERENCE", "vggm.conv3")
+    monkeypatch.setattr(detection, "REFERENCE", "vggm.conv3")
     words = ["--split", "Harbour", "--seeds", "0", "1", "--store", str(store.root)]
     file = tmp_path / "table.json"
-    bench_detection.main([*words, "--trunks", *SHIFT, "--json", str(file)])
+    detection.main([*words, "--backbones", *SHIFT, "--json", str(file)])
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in printed[1:3]] == [
         ["vggm.conv3", "auc"],
@@ -41,9 +41,9 @@ def test_means_and_differences(store, tmp_path, capsys, monkeypatch):
     assert wrong["auc"]["seeds"][0] == wrong["auc"]["sequences"]["Harbour"] < 0.02
 
 
-def test_a_trunk_that_is_not_there_is_left_out(store, tmp_path, monkeypatch, capsys):
+def test_a_backbone_that_is_not_there_is_left_out(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TRACKERLIB_WEIGHTS", str(tmp_path / "empty"))
     words = ["--split", "Harbour", "--seeds", "0", "1", "--store", str(store.root)]
-    bench_detection.main([*words, "--trunks", "vggm.conv3", "squeezenet.fire5"])
+    detection.main([*words, "--backbones", "vggm.conv3", "squeezenet.fire5"])
     first, *others = capsys.readouterr().out.splitlines()
     assert first.startswith("squeezenet.fire5 is left out: load: ") and len(others) == 3

@@ -1,12 +1,12 @@
 """The direct form of DLST computes what the library's does."""
 
-import bench_dlst
+import dlst
 import numpy as np
 import torch
 
-from trackerlib.data import embedded
-from trackerlib.nets import inference
+from trackerlib.data import synthetic
 from trackerlib.trackers import parse
+from trackerlib.weights import inference
 
 LIGHT = (
     "dlst:mode=float32,candidates=16,positives=4,negatives=16,pool=96,first_positives=16,"
@@ -18,14 +18,14 @@ def test_one_box_after_the_other_has_the_same_features():
     images = 255 * torch.rand(3, 3, 107, 107)
     fast = inference.load("vggm", "cpu", "float32", dense=False)
     for ours, direct in zip(
-        fast(images, "conv1", "conv3"), bench_dlst.Alone()(images, "conv1", "conv3"), strict=True
+        fast(images, "conv1", "conv3"), dlst.Alone()(images, "conv1", "conv3"), strict=True
     ):
         torch.testing.assert_close(direct, ours, rtol=1e-3, atol=1e-3 * float(ours.max()))
 
 
 def test_both_follow_the_same_boxes():
-    sequence, spec = embedded.render("Harbour"), parse(LIGHT)
-    fast, _ = bench_dlst.followed(spec.build(), sequence, 4)
-    direct, spent = bench_dlst.followed(bench_dlst.Direct(spec.config), sequence, 4)
+    sequence, spec = synthetic.render("Harbour"), parse(LIGHT)
+    fast, _ = dlst.followed(spec.build(), sequence, 4)
+    direct, spent = dlst.followed(dlst.Direct(spec.config), sequence, 4)
     np.testing.assert_allclose(direct, fast, atol=1e-2)
     assert spent > 0

@@ -2,29 +2,27 @@
 
 import json
 
-import bench_msdat
+import msdat
 import pytest
 
-from trackerlib.data import embedded
+from trackerlib.data import synthetic
 
 
 def test_a_row_that_is_measured_again_takes_the_place_of_the_old(tmp_path):
     file = tmp_path / "msdat.json"
-    bench_msdat.keep(file, "about", speed=[{"row": "a", "fps": 1}, {"row": "b", "fps": 2}])
-    bench_msdat.keep(
-        file, "about", speed=[{"row": "a", "fps": 3}], accuracy=[{"row": "a", "auc": 0.5}]
-    )
+    msdat.keep(file, "about", speed=[{"row": "a", "fps": 1}, {"row": "b", "fps": 2}])
+    msdat.keep(file, "about", speed=[{"row": "a", "fps": 3}], accuracy=[{"row": "a", "auc": 0.5}])
     found = json.loads(file.read_text())
     assert found["speed"] == [{"row": "b", "fps": 2}, {"row": "a", "fps": 3}]
     assert found["accuracy"] == [{"row": "a", "auc": 0.5}]
 
 
 def test_passes_and_stages(monkeypatch):
-    monkeypatch.setattr(bench_msdat, "WARM_UP", 1)
-    monkeypatch.setattr(bench_msdat, "TIMED", 3)
-    sequence = embedded.render("Harbour")
+    monkeypatch.setattr(msdat, "WARM_UP", 1)
+    monkeypatch.setattr(msdat, "TIMED", 3)
+    sequence = synthetic.render("Harbour")
     texts = ["hcf:mode=float32,levels=conv1", "msdat:mode=float32"]
-    full, lazy = bench_msdat.measured(texts, sequence, "cpu")
+    full, lazy = msdat.measured(texts, sequence, "cpu")
     assert full["passes"] == 2 and full["once"] == 0
     assert 1 <= lazy["passes"] <= 2
     assert lazy["once"] == pytest.approx(2 - lazy["passes"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def test_a_row_is_measured():
-    command = [sys.executable, "-m", "tests.benchmarks.bench_ops", "--only", "linear, 64 channels"]
+    command = [sys.executable, "-m", "benchmarks.ops", "--only", "linear, 64 channels"]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     *_, head, row = done.stdout.splitlines()

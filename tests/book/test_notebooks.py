@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from trackerlib import trackers
-from trackerlib.data.cache import cache_dir
+from trackerlib.paths import cache_dir
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)

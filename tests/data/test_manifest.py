@@ -8,8 +8,8 @@ import pytest
 from made import frame, write_image, write_sequence
 
 from trackerlib.data import manifest
-from trackerlib.data.cache import shipped
 from trackerlib.data.rows import parse_rows
+from trackerlib.paths import shipped
 
 ABOUT = {
     "about": "The 100 targets of OTB-100; trackerlib/data/manifest.py names the fields.",

@@ -74,7 +74,7 @@ def test_folders_with_nothing_to_open(tmp_path):
 
 def test_the_embedded_benchmark_is_the_one_that_is_rendered(root, monkeypatch):
     rendered = SimpleNamespace(ensure=lambda: root)
-    monkeypatch.setitem(sys.modules, "trackerlib.data.embedded", rendered)
+    monkeypatch.setitem(sys.modules, "trackerlib.data.synthetic", rendered)
     monkeypatch.setattr(data, "embedded", rendered, raising=False)
     dataset = open_dataset("embedded", "Mine")
     assert (dataset.name, names(dataset)) == ("embedded", ["Mine"])

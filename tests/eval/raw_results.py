@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from trackerlib.boxes import otb_to_xywh
-from trackerlib.data.cache import shipped
 from trackerlib.eval.metrics import score
+from trackerlib.paths import shipped
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from trackerlib.boxes import overlap
+from trackerlib.boxes import box_iou
 from trackerlib.eval.metrics import (
     GOT10K,
     OTB,
@@ -45,7 +45,7 @@ def by_the_frame(predicted, truth):
     for row, true in zip(rows, gt, strict=True):
         valid = (true > 0).all()
         with np.errstate(invalid="ignore"):
-            area = float(overlap(row, true)) if valid else -1.0
+            area = float(box_iou(row, true)) if valid else -1.0
         centre, target = row[:2] + (row[2:] - 1) / 2, true[:2] + (true[2:] - 1) / 2
         hits += [area > step / 20 for step in range(21)]
         near += np.hypot(*(centre - target)) <= 20 if valid else 1

@@ -8,8 +8,8 @@ import raw_results
 from numpy.testing import assert_allclose
 
 from trackerlib.data import manifest
-from trackerlib.data.cache import shipped
 from trackerlib.eval.published import paper_scores, published_scores
+from trackerlib.paths import shipped
 
 TOLERANCE = 0.0005
 LEFT_OUT = {("Struck", "ClifBar")}

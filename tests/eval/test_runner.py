@@ -15,8 +15,8 @@ import torch
 from distributed import LocalCluster
 
 from trackerlib.data import Dataset
-from trackerlib.data.embedded import render
 from trackerlib.data.sequence import FrameError, ImageFiles, Sequence
+from trackerlib.data.synthetic import render
 from trackerlib.data.video import VideoFile
 from trackerlib.eval import runner
 from trackerlib.eval.protocols import Segment

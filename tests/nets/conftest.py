@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from trackerlib.nets import registry
+from trackerlib.weights import registry
 
 
 @pytest.fixture

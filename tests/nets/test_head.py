@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trackerlib.nets.head import Branches, Config, Head
+from trackerlib.nets.head import Config, DomainHead, Head
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_with_two_layers_fc4_is_the_last_that_is_shared():
 
 
 def test_a_video_teaches_the_shared_layers_and_its_own_branch():
-    branches = Branches(3, Config(90))
+    branches = DomainHead(3, Config(90))
     branches(torch.randn(8, 90), torch.tensor([1])).sum().backward()
     assert branches.fc4.weight.grad.abs().max() > 0 and branches.fc5.weight.grad.abs().max() > 0
     taught = branches.fc6.weight.grad.abs().amax(1) > 0
@@ -74,7 +74,7 @@ def test_a_video_teaches_the_shared_layers_and_its_own_branch():
 
 
 def test_branches_are_judged_together_as_one_by_one():
-    branches, features = Branches(4, Config(90)), torch.randn(5, 90)
+    branches, features = DomainHead(4, Config(90)), torch.randn(5, 90)
     together = branches(features, torch.tensor([3, 0]))
     assert together.shape == (5, 2, 2)
     for place, video in enumerate((3, 0)):

@@ -7,15 +7,13 @@ import pytest
 import torch
 
 from trackerlib.nets.losses import (
-    balanced_loss,
     binary_loss,
     default_boxes,
-    disc,
     embedding_loss,
     msdat_loss,
-    structure,
-    truncated,
 )
+from trackerlib.trackers.deeptrack.losses import structural_weights, truncated_l2
+from trackerlib.trackers.dlst.losses import balanced_loss, disc_labels
 
 
 def looped(predicted, centres, size):
@@ -134,14 +132,14 @@ def test_the_embedding_loss_bears_any_score_and_has_its_softmaxs_gradient():
 
 def test_the_disc_holds_the_cells_within_its_radius():
     centres = torch.tensor([[2.0, 3.5], [-1.0, 0.0]])
-    found = disc(centres, 7, 2.5)
+    found = disc_labels(centres, 7, 2.5)
     for label, (x, y) in zip(found.tolist(), centres.tolist(), strict=True):
         for row, column in product(range(7), repeat=2):
             assert label[row][column] == (math.hypot(column - x, row - y) <= 2.5)
 
 
 def test_dlsts_disc_is_as_large_as_the_paper_says():
-    (label,) = disc(torch.tensor([[25.0, 25.0]]), 51, 8.0)
+    (label,) = disc_labels(torch.tensor([[25.0, 25.0]]), 51, 8.0)
     assert label[25].sum() == label[:, 25].sum() == 17 and label.sum() == 197
 
 
@@ -166,7 +164,7 @@ def test_labels_of_another_shape_are_refused():
 def test_importance_and_labels_follow_the_formulas():
     """Equations 5 and 6 box by box; at half the overlap a patch is background of no importance."""
     overlaps = [0.0, 0.3, 0.5, 0.51, 0.8, 1.0]
-    importance, labels = structure(torch.tensor(overlaps, dtype=torch.float64))
+    importance, labels = structural_weights(torch.tensor(overlaps, dtype=torch.float64))
     expected = [abs(2 / (1 + math.exp(-(o - 0.5))) - 1) for o in overlaps]
     torch.testing.assert_close(importance, torch.tensor(expected, dtype=torch.float64))
     assert labels.tolist() == [[float(o > 0.5), float(o <= 0.5)] for o in overlaps]
@@ -182,7 +180,7 @@ def test_small_errors_are_cut_and_those_of_the_target_later(threshold, finer):
     for error, label in zip(errors.tolist(), labels.tolist(), strict=True):
         square = error[0] ** 2 + error[1] ** 2
         expected.append(0.0 if square <= threshold / (1 + finer * label[0]) else square)
-    found = truncated(errors, labels, threshold, finer)
+    found = truncated_l2(errors, labels, threshold, finer)
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
     cut = found == 0
     assert cut.any() == (threshold > 0) and not cut.all()
@@ -190,5 +188,5 @@ def test_small_errors_are_cut_and_those_of_the_target_later(threshold, finer):
 
 def test_what_is_cut_has_no_gradient():
     errors = torch.tensor([[0.01, 0.02], [0.3, -0.1]], requires_grad=True)
-    truncated(errors, torch.tensor([[0.0, 1.0], [0.0, 1.0]]), 0.0025, 3.0).sum().backward()
+    truncated_l2(errors, torch.tensor([[0.0, 1.0], [0.0, 1.0]]), 0.0025, 3.0).sum().backward()
     torch.testing.assert_close(errors.grad, torch.tensor([[0.0, 0.0], [0.6, -0.2]]))

@@ -205,7 +205,7 @@ def test_kernels_make_a_broken_region_nan_and_learn_nothing_from_it(kernels):
     assert_matches(shares, oracle.backward(numbers(gradient[[0, -1]]), *asked))
 
 
-POINTS = {"BINS": 7, "SAMPLES": 1, "RULE": 2, "LARGEST": True, "BLOCK": 512}
+POINTS = {"BINS": 7, "SAMPLES": 1, "RULE": 2, "MAX_SIZE": True, "BLOCK": 512}
 POOLED = POINTS | {"SIDE": 3, "WINDOW": 3, "STRIDE": 2}
 UNPOOLED = POINTS | {"SIDE": 7, "WINDOW": 1, "STRIDE": 1}
 

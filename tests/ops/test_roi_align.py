@@ -212,7 +212,7 @@ def test_kernels_make_a_broken_region_nan_and_learn_nothing_from_it(kernels, set
 
 
 GRID = {"BINS": 3, "SAMPLES": 2, "SIDE": 3, "WINDOW": 2, "STRIDE": 2, "BLOCK": 512}
-MIDPOINTS, INTERIOR = (GRID | {"RULE": rule, "LARGEST": rule == 1} for rule in (0, 1))
+MIDPOINTS, INTERIOR = (GRID | {"RULE": rule, "MAX_SIZE": rule == 1} for rule in (0, 1))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What makes MDNet and its descendants quick enough for a test."""
 
 SMALL = {
-    "trunk": "random",
+    "backbone": "random",
     "head": "random",
     "mode": "float32",
     "gain": 1.0,

@@ -1,4 +1,4 @@
-"""The plain detection tracker on a made-up trunk: geometry, updates, repeatability."""
+"""The plain detection tracker on a made-up backbone: geometry, updates, repeatability."""
 
 from dataclasses import replace
 
@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from trackerlib import boxes as B
+from trackerlib import weights
 from trackerlib.data.otb import read_otb
 from trackerlib.eval.metrics import score
-from trackerlib.nets import inference, weights
-from trackerlib.nets.trunk import Trunk, Window, convolution
+from trackerlib.nets.backbone import Backbone, Window, convolution
 from trackerlib.trackers import parse
 from trackerlib.trackers.detection import Config, Tracker
+from trackerlib.weights import inference
 
 FAST = Config(
     tap="conv",
@@ -20,7 +21,7 @@ FAST = Config(
     scene=5,
     first_negatives=500,
     first_iterations=30,
-    first_rate=0.02,
+    first_lr=0.02,
     iterations=5,
 )
 
@@ -28,7 +29,7 @@ FAST = Config(
 WINDOW = Window(11, stride=4)
 
 
-class Layer(Trunk):
+class Layer(Backbone):
     """One random convolution: enough for a texture."""
 
     def __init__(self, factor=1.0):
@@ -42,7 +43,7 @@ class Layer(Trunk):
         return torch.relu(self.layer(x))
 
 
-class Picture(Trunk):
+class Picture(Backbone):
     """The map is the image itself, at the centres of the units."""
 
     def __init__(self):
@@ -53,10 +54,10 @@ class Picture(Trunk):
 
 
 @pytest.fixture
-def trunk(monkeypatch):
-    def use(trunk):
-        trunk.dtype = torch.float32
-        monkeypatch.setattr(inference, "load", lambda *_, **__: trunk)
+def backbone(monkeypatch):
+    def use(backbone):
+        backbone.dtype = torch.float32
+        monkeypatch.setattr(inference, "load", lambda *_, **__: backbone)
 
     use(Layer().requires_grad_(False))
     return use
@@ -68,21 +69,21 @@ def track(frames, box, config=FAST, seed=0):
     return np.array([tracker.update(frame) for frame in frames[1:]])
 
 
-def test_it_follows_a_translating_texture(moving, trunk):
+def test_it_follows_a_translating_texture(moving, backbone):
     frames, truth = moving(40, 32)
     tracked = track(frames, truth[0])
     assert tracked.dtype == np.float64
-    assert B.overlap(tracked, truth[1:]).min() > 0.6
+    assert B.box_iou(tracked, truth[1:]).min() > 0.6
 
 
-def test_the_same_seed_gives_the_same_boxes(moving, trunk):
+def test_the_same_seed_gives_the_same_boxes(moving, backbone):
     frames, truth = moving(40, 32)
     first, again, other = (track(frames[:5], truth[0], seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0
 
 
-def test_a_second_init_starts_afresh(moving, trunk):
+def test_a_second_init_starts_afresh(moving, backbone):
     frames, truth = moving(40, 32)
     tracker, tracks = Tracker(FAST), []
     for _ in range(2):
@@ -91,17 +92,17 @@ def test_a_second_init_starts_afresh(moving, trunk):
     np.testing.assert_array_equal(*tracks)
 
 
-def test_the_scale_of_the_trunk_does_not_matter(moving, trunk):
+def test_the_scale_of_the_backbone_does_not_matter(moving, backbone):
     frames, truth = moving(40, 32)
     tracks = []
     for factor in (1.0, 1024.0):
-        trunk(Layer(factor).requires_grad_(False))
+        backbone(Layer(factor).requires_grad_(False))
         tracks.append(track(frames[:5], truth[0]))
     np.testing.assert_allclose(*tracks, atol=1e-3)
 
 
-def test_a_box_is_pooled_where_it_lies(trunk):
-    trunk(Picture())
+def test_a_box_is_pooled_where_it_lies(backbone):
+    backbone(Picture())
     y, x = np.mgrid[:240, :320]
     frame = np.stack((x / 2, y / 2, 0 * x), -1).astype(np.uint8)  # a pixel's place, halved
     tracker = Tracker(FAST)
@@ -119,7 +120,7 @@ def test_a_box_is_pooled_where_it_lies(trunk):
     [(1.0, 3, []), (1.0, 20, [10, 20]), (-1.0, 3, [1, 2, 3]), (0.0, 3, [])],
     ids=["success", "long-term", "short-term", "neither"],
 )
-def test_when_it_learns(moving, trunk, value, frames, rows):
+def test_when_it_learns(moving, backbone, value, frames, rows):
     (frame, *_), truth = moving(40, 32)
     tracker = Tracker(FAST)
     tracker.init(frame, truth[0])
@@ -132,7 +133,7 @@ def test_when_it_learns(moving, trunk, value, frames, rows):
     assert len(tracker.positives.counts) == kept + (frames if value > 0 else 0)
 
 
-def test_the_search_widens_while_the_target_is_lost(moving, trunk):
+def test_the_search_widens_while_the_target_is_lost(moving, backbone):
     (frame, *_), truth = moving(40, 32)
     tracker, widths = Tracker(FAST), []
     tracker.init(frame, truth[0])
@@ -149,22 +150,22 @@ def test_the_search_widens_while_the_target_is_lost(moving, trunk):
     [[300, 220, 60, 60], [-30, -30, 50, 50], [0, 0, 320, 240], [70, 60, 2, 2], [10, 0, 4, 240]],
     ids=["low corner", "high corner", "whole frame", "smallest", "a line"],
 )
-def test_awkward_boxes_are_no_error(moving, trunk, box):
+def test_awkward_boxes_are_no_error(moving, backbone, box):
     frames, _ = moving(40, 32)
     tracked = track(frames[:3], box)
     assert np.isfinite(tracked).all() and (tracked[:, 2:] >= 2).all()
-    inside = B.overlap(tracked, np.array([0.0, 0, 320, 240]))
+    inside = B.box_iou(tracked, np.array([0.0, 0, 320, 240]))
     assert (inside > 0).all()
 
 
 @pytest.mark.parametrize("box", [[10, 10, 1, 30], [400, 10, 20, 20], [10, 10, np.nan, 9]])
-def test_unusable_boxes_are_refused(moving, trunk, box):
+def test_unusable_boxes_are_refused(moving, backbone, box):
     frames, _ = moving(40, 32)
     with pytest.raises(ValueError, match="first_box: expected"):
         Tracker(FAST).init(frames[0], box)
 
 
-def test_the_answer_is_the_callers_own(moving, trunk):
+def test_the_answer_is_the_callers_own(moving, backbone):
     frames, truth = moving(40, 32)
     tracker = Tracker(FAST)
     tracker.init(frames[0], truth[0])
@@ -172,22 +173,22 @@ def test_the_answer_is_the_callers_own(moving, trunk):
     assert np.isfinite(tracker.update(frames[2])).all()
 
 
-def test_a_specification_names_trunk_and_tap():
-    config = parse("detection:trunk=squeezenet,tap=fire5,target_size=80").config
-    assert config == replace(Config(), trunk="squeezenet", tap="fire5", target_size=80)
+def test_a_specification_names_backbone_and_tap():
+    config = parse("detection:backbone=squeezenet,tap=fire5,target_size=80").config
+    assert config == replace(Config(), backbone="squeezenet", tap="fire5", target_size=80)
 
 
-def test_a_map_that_the_trunk_has_not_is_named():
+def test_a_map_that_the_backbone_has_not_is_named():
     with pytest.raises(ValueError, match=r"tap among conv1, conv2, conv3, .*random, got 'fire5'"):
-        Tracker(Config(trunk="random", tap="fire5", mode="float32"))
+        Tracker(Config(backbone="random", tap="fire5", mode="float32"))
 
 
-def test_a_random_trunk_is_the_seeds_and_leaves_other_random_numbers_alone():
+def test_a_random_backbone_is_the_seeds_and_leaves_other_random_numbers_alone():
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    config = Config(trunk="random", mode="float32")
-    networks = [Tracker(config, seed=seed).trunk.trunk for seed in (0, 0, 1)]
+    config = Config(backbone="random", mode="float32")
+    networks = [Tracker(config, seed=seed).backbone.backbone for seed in (0, 0, 1)]
     first, again, other = (network.conv1.weight for network in networks)
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert not torch.equal(first, other)
@@ -199,6 +200,6 @@ def test_it_tracks_on_real_video_with_squeezenet(shared, tmp_path, monkeypatch):
     weights.add(next((shared / "weights").glob("squeezenet*/*.safetensors")))
     (sequence,) = read_otb(shared / "otb", ["Crossing"])
     first, *others = [frame for frame, _ in zip(sequence.read(), range(21), strict=False)]
-    config = Config(trunk="squeezenet", tap="fire5", mode="float32")
+    config = Config(backbone="squeezenet", tap="fire5", mode="float32")
     tracked = track([first, *others], sequence.boxes[0], config)
     assert score(tracked, sequence.boxes[1:21]).auc > 0.6

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from trackerlib import boxes as B
+from trackerlib import weights
 from trackerlib.data.otb import read_otb
 from trackerlib.eval.metrics import score
-from trackerlib.nets import weights
 from trackerlib.trackers import parse
 from trackerlib.trackers.hcf import Config, Tracker, search_window
 
@@ -52,7 +52,7 @@ def test_maps_lie_where_the_window_is():
     frame = np.zeros((240, 320, 3), np.uint8)
     frame[:, 160:] = 200
     tracker = start([frame], [[140, 100, 40, 40]])  # the step is in the middle
-    for features in tracker._maps(frame):
+    for features in tracker.maps(frame):
         across = features.mean(1)  # (C, W)
         change = (across[:, 1:] - across[:, :-1]).abs().sum(0)
         middle = (change * torch.arange(1, len(change) + 1)).sum() / change.sum()
@@ -63,7 +63,7 @@ def test_one_frame_equals_an_independent_computation(moving):
     """Weights, fused response and box of the second frame, by FFTs of numpy in float64."""
     frames, truth = moving(40, 32)
     tracker = start(frames, truth)
-    learned, seen = ([m.double().numpy() for m in tracker._maps(f)] for f in frames[:2])
+    learned, seen = ([m.double().numpy() for m in tracker.maps(f)] for f in frames[:2])
     rows, columns = tracker.size
     hann = np.outer(np.hanning(rows), np.hanning(columns))
     sigma = 0.1 * np.sqrt(40 * 32) / 4
@@ -77,7 +77,7 @@ def test_one_frame_equals_an_independent_computation(moving):
         torch.testing.assert_close(tracker.alphaf[level], expected, rtol=1e-3, atol=1e-3)
         response = np.fft.ifft2(alphaf * (zf * xf.conj()).sum(0) / old.size).real
         fused, weight = fused + weight * response / response.max(), 2 * weight
-    ours = tracker._respond(tracker._spectra(tracker._maps(frames[1]))).double()
+    ours = tracker.respond(tracker.spectra(tracker.maps(frames[1]))).double()
     torch.testing.assert_close(ours, torch.from_numpy(fused), rtol=1e-3, atol=1e-3)
     row, column = np.unravel_index(fused.argmax(), fused.shape)
     shift = [(n + size // 2) % size - size // 2 for n, size in ((column, columns), (row, rows))]
@@ -118,8 +118,8 @@ def test_unusable_settings_and_boxes_are_refused(moving):
 
 
 def test_a_specification_names_levels():
-    config = parse("hcf:trunk=vgg19-conv3,levels=conv2_2+conv3_4").config
-    assert config == replace(Config(), trunk="vgg19-conv3", levels="conv2_2+conv3_4")
+    config = parse("hcf:backbone=vgg19-conv3,levels=conv2_2+conv3_4").config
+    assert config == replace(Config(), backbone="vgg19-conv3", levels="conv2_2+conv3_4")
 
 
 def test_it_tracks_on_real_video_with_vgg19(shared, tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_it_tracks_on_real_video_with_vgg19(shared, tmp_path, monkeypatch):
     weights.add(next((shared / "weights").glob("vgg19*/*.safetensors")))
     (sequence,) = read_otb(shared / "otb", ["Crossing"])
     frames = [frame for frame, _ in zip(sequence.read(), range(21), strict=False)]
-    config = replace(PLAIN, trunk="vgg19-conv3", levels="conv3_4")
+    config = replace(PLAIN, backbone="vgg19-conv3", levels="conv3_4")
     tracker = start(frames, sequence.boxes, config)
     assert tracker.border == 0
     tracked = np.array([tracker.update(frame) for frame in frames[1:]])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trackerlib import boxes as B
-from trackerlib.nets import weights
+from trackerlib import weights
 from trackerlib.trackers import hcf, parse
 from trackerlib.trackers.msdat import Config, Tracker
 
@@ -58,16 +58,16 @@ def test_a_second_pass_only_where_the_window_leaves_the_maps(moving, moved, pass
 
 
 def test_reused_maps_are_nearly_those_of_another_pass(moving):
-    """The trunk's units fall on other pixels: equal they are not."""
+    """The backbone's units fall on other pixels: equal they are not."""
     frames, truth = moving(40, 32)
     tracker = start(frames, truth)
-    maps = tracker._maps(frames[0])
-    reused = tracker._spectra(*tracker._again(frames[0], maps, (1, -1)))
+    maps = tracker.maps(frames[0])
+    reused = tracker.spectra(*tracker._again(frames[0], maps, (1, -1)))
     tracker.box[:2] += [-4, 4]
-    again = tracker._spectra(tracker._maps(frames[0]))
+    again = tracker.spectra(tracker.maps(frames[0]))
     for one, other in zip(reused, again, strict=True):
         assert (one - other).abs().square().sum() < 0.05 * other.abs().square().sum()
-    other = tracker._spectra(maps)
+    other = tracker.spectra(maps)
     assert (other[0] - again[0]).abs().square().sum() > 0.2 * again[0].abs().square().sum()
 
 
@@ -78,12 +78,12 @@ def test_adaptation_is_what_the_filters_see(moving):
     everything = start(frames, truth, replace(PLAIN, levels="conv3", adaptation="none"))
     layers = weights.load("vggm-msdat")
     inside = []
-    everything._reduced = lambda maps: inside.extend(maps) or maps
-    everything._maps(frames[0])
+    everything.reduce = lambda maps: inside.extend(maps) or maps
+    everything.maps(frames[0])
     expected = torch.nn.functional.interpolate(
         layers(inside[0], "conv3"), (24, 30), mode="bilinear", antialias=True
     )
-    torch.testing.assert_close(learned._maps(frames[0])[1], expected[0], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(learned.maps(frames[0])[1], expected[0], rtol=1e-3, atol=1e-3)
 
 
 def test_random_channels_are_drawn_by_seed(moving):
@@ -95,12 +95,12 @@ def test_random_channels_are_drawn_by_seed(moving):
     assert not torch.equal(first.xf[2], other.xf[2])
 
 
-def test_layers_of_another_trunk_or_level_are_refused(moving):
+def test_layers_of_another_backbone_or_level_are_refused(moving):
     told = (
         r"expected adaptation learned on conv3 of random, got vggm-msdat, learned on conv1.*vggm"
     )
     with pytest.raises(ValueError, match=told):
-        Tracker(replace(PLAIN, trunk="random", levels="conv3"))
+        Tracker(replace(PLAIN, backbone="random", levels="conv3"))
     with pytest.raises(ValueError, match="expected one of vggm"):
         Tracker(replace(PLAIN, adaptation="learned"))
 

@@ -45,7 +45,7 @@ def test_opencvs_own_trackers_follow_a_texture(moving, algorithm):
     tracker = Tracker(Config(algorithm), seed=3)
     tracker.init(frames[0], truth[0])
     tracked = np.array([tracker.update(frame) for frame in frames[1:6]])
-    assert B.overlap(tracked, truth[1:6]).min() > 0.5
+    assert B.box_iou(tracked, truth[1:6]).min() > 0.5
 
 
 def test_a_failed_update_keeps_the_last_box(scripted):

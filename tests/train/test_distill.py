@@ -153,7 +153,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, images):
     torch.testing.assert_close(again.student.state_dict(), whole.student.state_dict())
 
 
-def test_a_save_leaves_a_trunk_of_half_precision_and_the_curve(tmp_path, images):
+def test_a_save_leaves_a_backbone_of_half_precision_and_the_curve(tmp_path, images):
     from safetensors.torch import load_file
 
     made, team = course(tmp_path, images)

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trackerlib.boxes import centres, overlap
-from trackerlib.nets import head, weights
-from trackerlib.nets.candidates import reachable
+from trackerlib import weights
+from trackerlib.boxes import box_iou, centres
+from trackerlib.nets import head
+from trackerlib.trackers.mdnet.features import reachable
 from trackerlib.train import multidomain
 from trackerlib.train.multidomain import (
     Course,
@@ -55,8 +56,8 @@ def test_what_is_drawn_overlaps_as_it_should():
         target = torch.from_numpy(shown[1])
         frame, _, near, far = drawn(lambda _, shown=shown: shown, rng, generator)
         assert frame is shown[0] and len(near) == 4 and len(far) == 12
-        assert overlap(near, target).min() >= multidomain.LEAST
-        assert overlap(far, target).max() <= multidomain.MOST
+        assert box_iou(near, target).min() >= multidomain.LEAST
+        assert box_iou(far, target).max() <= multidomain.MOST
 
 
 def test_every_video_comes_once_a_round():
@@ -66,13 +67,13 @@ def test_every_video_comes_once_a_round():
 
 
 @pytest.mark.parametrize("network", ["mdnet", "fdn", "rtmdnet"])
-def test_two_videos_are_learned_and_the_fixed_trunk_is_not(run, network):
+def test_two_videos_are_learned_and_the_fixed_backbone_is_not(run, network):
     course = run(network)
-    before = course.trunk.conv3.weight.clone()
+    before = course.backbone.conv3.weight.clone()
     batches = {number: course.seen(frames) for number, frames in first(4, course.scene)}
     losses = [float(course.learn(n % 2, *batches[n % 2])) for n in range(60)]
     assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:4])
-    torch.testing.assert_close(course.trunk.conv3.weight, before, rtol=0, atol=0)
+    torch.testing.assert_close(course.backbone.conv3.weight, before, rtol=0, atol=0)
 
 
 def first(count, scene=False):
@@ -142,12 +143,12 @@ def test_weights_move_when_the_gradients_of_enough_steps_are_added(run):
     assert (course.head.fc5.weight - before).abs().max() > 0
 
 
-def test_the_trunk_learns_ten_times_slower_where_it_is_not_fixed(run):
+def test_the_backbone_learns_ten_times_slower_where_it_is_not_fixed(run):
     course = run(fixed=False)
-    before = course.trunk.conv3.weight.detach().clone()
+    before = course.backbone.conv3.weight.detach().clone()
     number, frames = first(1)[0]
     course.learn(number, *course.seen(frames))
-    assert (course.trunk.conv3.weight - before).abs().max() > 0
+    assert (course.backbone.conv3.weight - before).abs().max() > 0
     peaks = {group["peak"] for group in course.optimiser.param_groups}
     assert max(peaks) == pytest.approx(10 * min(peaks))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trackerlib.nets import weights
+from trackerlib import weights
 from trackerlib.nets.adaptation import Adaptation, Config
 from trackerlib.train import adaptation
 from trackerlib.train.adaptation import SIDE, Course, Shelf, begin, equalised, window
@@ -71,7 +71,7 @@ def test_in_the_end_all_mixtures_are_equally_loud():
 
 def course(folder, scenes):
     made = Course(folder, 100, CONFIG, mode="float32")
-    shelf = Shelf(made.trunk, ["conv2", "conv3"], cycle(scenes), seed=0)
+    shelf = Shelf(made.backbone, ["conv2", "conv3"], cycle(scenes), seed=0)
     torch.manual_seed(0)
     shelf.put(3)
     made.begin(shelf.take(range(3))[0])
@@ -90,14 +90,14 @@ def test_windows_teach_more_than_once(tmp_path, scenes):
     assert len(shelf.kept) == 6  # of 11 that were put
 
 
-def test_learning_helps_and_leaves_the_trunk_alone(tmp_path, scenes):
+def test_learning_helps_and_leaves_the_backbone_alone(tmp_path, scenes):
     made, shelf = course(tmp_path, scenes)
-    trunk = {name: t.clone() for name, t in made.trunk.trunk.state_dict().items()}
+    backbone = {name: t.clone() for name, t in made.backbone.backbone.state_dict().items()}
     batch = shelf.take(range(3))
     made.step = adaptation.WARM_UP
     missed = [made.learn(*batch) for _ in range(6)]
     assert (missed[-1] < missed[0]).all()
-    torch.testing.assert_close(made.trunk.trunk.state_dict(), trunk, rtol=0, atol=0)
+    torch.testing.assert_close(made.backbone.backbone.state_dict(), backbone, rtol=0, atol=0)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, scenes):
@@ -138,7 +138,7 @@ def test_a_run_leaves_layers_to_add_and_its_curve(tmp_path, scenes, monkeypatch,
     assert '"held_out"' in capsys.readouterr().out
     assert (tmp_path / "loss.png").stat().st_size > 5000
     file = tmp_path / "adaptation.safetensors"
-    says = {"trunk": "vggm", "levels": "conv2+conv3"}
+    says = {"backbone": "vggm", "levels": "conv2+conv3"}
     weights.add(file, "mine", "safetensors", "adaptation", says)
     assert weights.load("mine").config == CONFIG
 

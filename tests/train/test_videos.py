@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from trackerlib.data import embedded
+from trackerlib.data import synthetic
 from trackerlib.train import videos
 from trackerlib.train.videos import of_sequence, sources
 
 
 def test_a_sequences_box_has_an_area():
-    sequence = embedded.render("Harbour")
+    sequence = synthetic.render("Harbour")
     sequence.boxes[1:] = np.nan
     for seed in range(3):
         frame, box = of_sequence(sequence, np.random.default_rng(seed))

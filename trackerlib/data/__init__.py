@@ -73,9 +73,9 @@ def _read(kind, root, name):
 
 
 def _embedded() -> Path:
-    from trackerlib.data import embedded
+    from trackerlib.data import synthetic
 
-    return embedded.ensure()
+    return synthetic.ensure()
 
 
 def _names(split: str) -> list[str] | None:

@@ -16,9 +16,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from trackerlib.data.cache import shipped
 from trackerlib.data.rows import read_rows, runs
 from trackerlib.data.sequence import FrameError, read_image
+from trackerlib.paths import shipped
 
 BLOCK = 20  # ground-truth rows per short checksum
 SPLITS = ("OTB2013", "OTB50", "OTB100")

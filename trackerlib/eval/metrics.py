@@ -101,14 +101,14 @@ class Score:
     frames: int
 
 
-def overlaps(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def ious(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(T, 4), (T, 4) -> (T,) intersection over union, 0 to 1; with NaN or inf it is 0.
 
     Raises ValueError if the sizes differ.
     """
     predicted, truth = _paired("overlaps", predicted, truth)
     with np.errstate(invalid="ignore"):
-        return boxes.overlap(predicted, truth)
+        return boxes.box_iou(predicted, truth)
 
 
 def centre_errors(predicted: np.ndarray, truth: np.ndarray, centre: str = "pixel") -> np.ndarray:
@@ -176,7 +176,7 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
     def kept(measure):
         return np.where(valid, measure, -1.0)[counted]
 
-    overlap = kept(overlaps(predicted, truth))
+    overlap = kept(ious(predicted, truth))
     error = kept(centre_errors(predicted, truth, conventions.centre))
     normalised = kept(normalised_errors(predicted, truth))
     success, precision = success_curve(overlap, conventions), precision_curve(error)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from trackerlib.data.cache import shipped
+from trackerlib.paths import shipped
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Job:
     sequence: Sequence
     segment: Segment
     device: str
-    obstacle: StartError | None = None  # why the protocol cannot start: the job fails with it
+    start_error: StartError | None = None  # why the protocol cannot start: the job fails with it
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
     """Initialise on the segment's first frame, update on the others, one Step per frame.
 
     On a frame that cannot be used the tracker is not asked and the last box
-    stays. What a tracker has in its `remarks` becomes the step's warning. Raises
+    stays. What a tracker has in its `warnings` becomes the step's warning. Raises
     FrameError if the first frame is unusable, and ValueError if the first box is,
     or if the tracker answers anything but 4 numbers.
     """
@@ -94,8 +94,8 @@ def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
             box = _checked(answer, where)
             if not np.isfinite(box).all():
                 warning = f"{where}: the tracker answered {box}"
-        if seconds and not warning and getattr(tracker, "remarks", ()):
-            warning = f"{where}: {'; '.join(tracker.remarks)}"
+        if seconds and not warning and getattr(tracker, "warnings", ()):
+            warning = f"{where}: {'; '.join(tracker.warnings)}"
         yield Step(frame, box, seconds, warning)
 
 
@@ -135,9 +135,9 @@ def plan(
     """
     device = resolve_device(device)
     parts = [
-        (sequence, _contents(sequence), segment, obstacle)
+        (sequence, _contents(sequence), segment, start_error)
         for sequence in dataset.sequences
-        for segment, obstacle in _segments(sequence, protocol)
+        for segment, start_error in _segments(sequence, protocol)
     ]
     codes = [(spec, _code(spec)) for spec in specs]
     return [
@@ -161,11 +161,11 @@ def plan(
             sequence,
             segment,
             device,
-            obstacle,
+            start_error,
         )
         for spec, code in codes
         for seed in seeds
-        for sequence, contents, segment, obstacle in parts
+        for sequence, contents, segment, start_error in parts
     ]
 
 
@@ -203,7 +203,7 @@ def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None)
                 computed, environment = future.result()
                 store.write(unit, computed, {**environment, "workers": width})
             else:
-                store.write_failure(unit, _story(future))
+                store.write_failure(unit, _traceback(future))
                 failed += 1
     return failed
 
@@ -254,8 +254,8 @@ def _compute(job: Job) -> tuple[Track, dict]:
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
     sys.setswitchinterval(PATIENCE)
-    if job.obstacle:
-        raise job.obstacle
+    if job.start_error:
+        raise job.start_error
     if _code(job.spec) != job.unit.code:
         raise RuntimeError(
             f"run: {platform.node()} has another version of {job.unit.label} than the caller; "
@@ -341,7 +341,7 @@ def _checked(answer, where: str) -> np.ndarray:
     return box
 
 
-def _story(future) -> str:
+def _traceback(future) -> str:
     if future.status != "error":
         raise ConnectionError(
             "run: the dask scheduler went away; what was computed is kept, run again to go on"

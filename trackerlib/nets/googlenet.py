@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
-from trackerlib.nets.trunk import Trunk, Window, convolution, ended
+from trackerlib.nets.backbone import Backbone, Window, convolution, ended
 from trackerlib.nets.vggm import response_norm
 
 MEAN = (104.0, 117.0, 123.0)  # B, G, R
@@ -42,7 +42,7 @@ class Config:
         ended(list(CHANNELS), self.depth, "googlenet.Config")
 
 
-class GoogLeNet(Trunk):
+class GoogLeNet(Backbone):
     """inception_3b, 4e and 5b have 480, 832 and 1024 channels at strides 8, 16 and 32."""
 
     def __init__(self, config: Config | None = None):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
-UNITS = 512  # of fc4 and fc5
+WIDTH = 512  # of fc4 and fc5
 STD, BIAS = 0.01, 0.1  # of the first weights; biases of fc4 and fc5; authors' code
 
 
@@ -28,28 +28,28 @@ class Config:
             raise ValueError(f"head.Config: expected 2 or 3 layers, got {self.layers}")
 
 
-class Shared(nn.Module):
+class SharedLayers(nn.Module):
     """What all videos share: fc4 and fc5 [1], random numbers from a generator or PyTorch's own."""
 
     def __init__(self, config: Config | None = None, generator: torch.Generator | None = None):
         super().__init__()
         self.config = config or Config()
-        self.fc4 = layer(self.config.inputs, UNITS, BIAS, generator)
+        self.fc4 = layer(self.config.inputs, WIDTH, BIAS, generator)
         if self.config.layers == 3:
-            self.fc5 = layer(UNITS, UNITS, BIAS, generator)
+            self.fc5 = layer(WIDTH, WIDTH, BIAS, generator)
 
     def shared(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
-        """(K, inputs) -> (K, UNITS), see `Head.forward`."""
+        """(K, inputs) -> (K, WIDTH), see `Head.forward`."""
         x = dropped(relu(self.fc4(features)), dropout)
         return dropped(relu(self.fc5(x)), dropout) if self.config.layers == 3 else x
 
 
-class Head(Shared):
-    """The layers that track one target: `Shared` and a new fc6."""
+class Head(SharedLayers):
+    """The layers that track one target: `SharedLayers` and a new fc6."""
 
     def __init__(self, config: Config | None = None, generator: torch.Generator | None = None):
         super().__init__(config, generator)
-        self.fc6 = layer(UNITS, 2, 0.0, generator)
+        self.fc6 = layer(WIDTH, 2, 0.0, generator)
 
     def forward(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """(K, inputs) -> (K, 2): scores of the background and of the target.
@@ -59,12 +59,12 @@ class Head(Shared):
         return self.fc6(self.shared(features, dropout))
 
 
-class Branches(Shared):
-    """The layers that learn from many videos: `Shared`, and two rows of fc6 for each video [1]."""
+class DomainHead(SharedLayers):
+    """The layers that learn from many videos: `SharedLayers`, and two rows of fc6 for each video [1]."""
 
     def __init__(self, videos: int, config: Config | None = None):
         super().__init__(config)
-        self.fc6 = layer(UNITS, 2 * videos, 0.0)
+        self.fc6 = layer(WIDTH, 2 * videos, 0.0)
 
     def forward(
         self, features: Tensor, videos: Tensor, dropout: torch.Generator | None = None

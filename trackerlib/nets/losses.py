@@ -1,4 +1,4 @@
-"""Losses of the papers.
+"""Losses that networks are trained with before they track: MSDAT's, MDNet's, RT-MDNet's.
 
 [1] Wang, Li, Lu, Wang: Robust and real-time deep tracking via multi-scale domain
     adaptation. ICME 2017.
@@ -6,9 +6,6 @@
 [3] Nam, Han: Learning multi-domain convolutional neural networks for visual
     tracking. CVPR 2016, section 3.2.
 [4] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, section 3.3.
-[5] Yang, Liu, Zhang, Zhang: Deep location-specific tracking. ACM MM 2017, section 3.1.
-[6] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
-    robust visual tracking. TIP 2016, section II-D.
 """
 
 import torch
@@ -92,62 +89,3 @@ def embedding_loss(positives: Tensor, domain: int, count: int) -> Tensor:
     """
     own = torch.full((len(positives),), domain, device=positives.device)
     return cross_entropy(positives[..., 1], own, reduction="sum") / count
-
-
-def disc(centres: Tensor, size: int, radius: float) -> Tensor:
-    """Which cells of a map lie on the target: (N, size, size) bool.
-
-    centres  (N, 2) x, y of the targets, in cells; the first cell is at 0
-    radius   of what lies on the target, in cells
-
-    Source: [5] equation 1.
-    """
-    cells = torch.arange(size).to(centres)
-    x, y = (cells - centres[:, axis, None] for axis in (0, 1))  # (N, size)
-    return x[:, None].square() + y[:, :, None].square() <= radius**2
-
-
-def balanced_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Softmax loss of every cell; all that are targets count as much as all that are not.
-
-    scores  (..., 2) of background and target
-    labels  (...) bool, of both classes
-
-    Source: [5], after equation 1. Raises ValueError for other shapes.
-    """
-    if scores.shape != (*labels.shape, 2):
-        raise ValueError(
-            f"balanced_loss: expected scores {(*labels.shape, 2)} for labels "
-            f"{tuple(labels.shape)}, got {tuple(scores.shape)}"
-        )
-    target, background = (
-        cross_entropy(scores[where], labels[where].long()) for where in (labels, ~labels)
-    )
-    return (target + background) / 2
-
-
-def structure(overlaps: Tensor) -> tuple[Tensor, Tensor]:
-    """How much patches matter for learning, and whether they are the target.
-
-    overlaps  (N,) of the patches' boxes with the target's, 0 to 1
-    returns   importance (N,), 0 to 0.245; labels (N, 2): (1, 0) above one half, or (0, 1)
-
-    Source: [6] equations 5 and 6. What overlaps the target by half could be either, and
-    has no importance.
-    """
-    importance = (2 * torch.sigmoid(overlaps - 0.5) - 1).abs()
-    target = overlaps > 0.5
-    return importance, torch.stack((target, ~target), 1).to(overlaps.dtype)
-
-
-def truncated(errors: Tensor, labels: Tensor, threshold: float, finer: float) -> Tensor:
-    """Squared norms of errors (..., 2), 0 for those that are small enough -> (...).
-
-    labels     (..., 2), as `structure` returns them
-    threshold  beta, of background; of the target it is 1 + finer times smaller
-    finer      u, of 0 in the version before [6]
-
-    Source: [6] equations 8 and 9.
-    """
-    squares = errors.square().sum(-1)
-    return squares * (squares > threshold / (1 + finer * labels[..., 0]))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
-from trackerlib.nets.trunk import Trunk, Window, convolution, ended
+from trackerlib.nets.backbone import Backbone, Window, convolution, ended
 
 MEAN = (104.0, 117.0, 123.0)  # B, G, R
 SQUEEZED = {  # channels after the 1x1 convolution of each module; four times as many on each side
@@ -38,7 +38,7 @@ class Config:
         ended(list(CHANNELS), self.depth, "squeezenet.Config")
 
 
-class SqueezeNet(Trunk):
+class SqueezeNet(Backbone):
     """fire3, fire5 and fire9 have 128, 256 and 512 channels at strides 4, 8 and 16."""
 
     def __init__(self, config: Config | None = None):

@@ -1,4 +1,4 @@
-"""VGG-19, the trunk of HCF and MSDAT: sixteen 3x3 convolutions, four poolings between them.
+"""VGG-19, the backbone of HCF and MSDAT: sixteen 3x3 convolutions, four poolings between them.
 
 [1] Simonyan, Zisserman: Very deep convolutional networks for large-scale image
     recognition. ICLR 2015, table 1, column E.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import max_pool2d, relu
 
-from trackerlib.nets.trunk import Trunk, Window, convolution, ended
+from trackerlib.nets.backbone import Backbone, Window, convolution, ended
 
 BLOCKS = {1: (2, 64), 2: (2, 128), 3: (4, 256), 4: (4, 512), 5: (4, 512)}  # layers, channels
 CHANNELS = {
@@ -39,7 +39,7 @@ class Config:
             )
 
 
-class VGG19(Trunk):
+class VGG19(Backbone):
     """conv3_4, conv4_4 and conv5_4 have 256, 512 and 512 channels at strides 4, 8 and 16."""
 
     def __init__(self, config: Config | None = None):

@@ -1,4 +1,4 @@
-"""VGG-M, the trunk of MDNet and its descendants: three convolutions, five in an ablation of FDN.
+"""VGG-M, the backbone of MDNet and its descendants: three convolutions, five in an ablation of FDN.
 
 [1] Chatfield, Simonyan, Vedaldi, Zisserman: Return of the devil in the details.
     BMVC 2014, table 1: "CNN-M".
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, relu
 
-from trackerlib.nets.trunk import Trunk, Window, convolution
+from trackerlib.nets.backbone import Backbone, Window, convolution
 
 MEAN = 128.0  # of every channel; the trackers' authors subtract no other
 CHANNELS = {"conv1": 96, "conv2": 256, "conv3": 512, "conv4": 512, "conv5": 512}
@@ -48,7 +48,7 @@ class Config:
             )
 
 
-class VGGM(Trunk):
+class VGGM(Backbone):
     """107x107 pixels give 51x51x96 at conv1, 3x3x512 at conv3 [2]; dense, stride 8 [3]."""
 
     def __init__(self, config: Config | None = None):

@@ -62,7 +62,7 @@ def _adaptive_roi_align(
 ) -> torch.Tensor:
     regions.check_values("adaptive_roi_align", features, rois, spatial_scale)
     taps = _taps(features, rois, grid, spatial_scale)
-    pooled = bilinear.blend_largest(regions.as_addends(features), taps, window, stride)
+    pooled = bilinear.max_weighted_sum(regions.as_addends(features), taps, window, stride)
     return pooled.permute(0, 3, 1, 2).to(features.dtype)
 
 
@@ -84,7 +84,7 @@ def _adaptive_roi_align_backward(
     taps = _taps(features, rois, grid, spatial_scale)
     grad = grad.permute(0, 2, 3, 1).to(taps.weights.dtype)
     rows = regions.as_rows(regions.widened(features))
-    return regions.as_map(bilinear.spread_largest(grad, rows, taps, window, stride), features)
+    return regions.as_map(bilinear.scatter_add_max(grad, rows, taps, window, stride), features)
 
 
 @_adaptive_roi_align_backward.register_fake

@@ -83,7 +83,7 @@ def spread(grad: torch.Tensor, taps: Taps, count: int) -> torch.Tensor:
     )
 
 
-def blend_largest(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> torch.Tensor:
+def max_weighted_sum(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> torch.Tensor:
     """The largest of every window x window neighbouring bins -> (K, m, m, C)."""
     K, n, _, _ = taps.cells.shape
     side = (n - window) // stride + 1
@@ -94,10 +94,10 @@ def blend_largest(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> t
     return largest
 
 
-def spread_largest(
+def scatter_add_max(
     grad: torch.Tensor, rows: torch.Tensor, taps: Taps, window: int, stride: int
 ) -> torch.Tensor:
-    """Gradient of `blend_largest`: (K, m, m, C) -> like rows; the first of equals takes all."""
+    """Gradient of `max_weighted_sum`: (K, m, m, C) -> like rows; the first of equals takes all."""
     geometry = [window] * 2, [stride] * 2, [0, 0], [1, 1], False
     won = rows.new_empty(*taps.cells.shape[:3], rows.shape[1])
     for (part, share), some in _few(rows, taps, won, grad):

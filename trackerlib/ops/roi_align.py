@@ -78,7 +78,7 @@ def _roi_align(
     if reduce == "mean":
         pooled = bilinear.blend(rows, taps)
     else:
-        pooled = bilinear.blend_largest(rows, taps, window=samples, stride=samples)
+        pooled = bilinear.max_weighted_sum(rows, taps, window=samples, stride=samples)
     return pooled.permute(0, 3, 1, 2).to(features.dtype)
 
 
@@ -104,7 +104,7 @@ def _roi_align_backward(
         spread = bilinear.spread(grad, taps, features[:, 0].numel())
     else:
         rows = regions.as_rows(regions.widened(features))
-        spread = bilinear.spread_largest(grad, rows, taps, window=samples, stride=samples)
+        spread = bilinear.scatter_add_max(grad, rows, taps, window=samples, stride=samples)
     return regions.as_map(spread, features)
 
 

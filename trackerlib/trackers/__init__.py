@@ -1,7 +1,7 @@
 """Trackers by name, with their configuration.
 
-A tracker is a module of this package that holds a frozen dataclass `Config`
-and a class `Tracker(config, device, seed)` with two methods:
+A tracker is a module or a folder of this package with a frozen dataclass `Config`
+and a class `Tracker(config, device, seed)` that has two methods:
 
     init(frame, box)   frame (H, W, 3) uint8 RGB, box (4,) x, y, w, h
     update(frame)      -> box (4,) float64
@@ -14,36 +14,57 @@ import ast
 import dataclasses
 import hashlib
 import importlib
-import pkgutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
-import numpy as np
+from trackerlib.trackers.protocols import TrackerLike
+from trackerlib.weights.registry import registry
 
-from trackerlib.nets.registry import registry
+__all__ = ["TRACKERS", "Spec", "TrackerLike", "names", "parse"]
 
+TRACKERS = {  # name -> where its Config and Tracker are
+    "deeptrack": "trackerlib.trackers.deeptrack",
+    "detection": "trackerlib.trackers.detection",
+    "dlst": "trackerlib.trackers.dlst",
+    "fdn": "trackerlib.trackers.fdn",
+    "hcf": "trackerlib.trackers.hcf",
+    "identity": "trackerlib.trackers.identity",
+    "kcf": "trackerlib.trackers.kcf",
+    "mdnet": "trackerlib.trackers.mdnet",
+    "msdat": "trackerlib.trackers.msdat",
+    "opencv": "trackerlib.trackers.opencv",
+    "rtmdnet": "trackerlib.trackers.rtmdnet",
+}
 LIBRARY = Path(__file__).resolve().parents[1]
-WEIGHTS = "trunk", "adaptation", "head"  # fields of a Config that name weights in the registry
+WEIGHTS = "backbone", "adaptation", "head"  # fields of a Config that name weights in the registry
 
 
-class TrackerLike(Protocol):
-    """What evaluation knows of a tracker."""
-
-    def init(self, frame: np.ndarray, box: np.ndarray) -> None:
-        """Learn the target: frame (H, W, 3) uint8 RGB, box (4,) x, y, w, h.
-
-        Raises ValueError for a box that it cannot learn.
-        """
-
-    def update(self, frame: np.ndarray) -> np.ndarray:
-        """Find the target in the next frame (H, W, 3) -> box (4,) float64."""
+RENAMED = {  # fields of a Config: former name -> name
+    "finer": "positive_factor",
+    "first_negative_overlap": "first_negative_iou",
+    "first_rate": "first_lr",
+    "fusion_rate": "fusion_lr",
+    "gain": "feature_scale",
+    "gradient_limit": "max_grad_norm",
+    "layers": "fc_layers",
+    "near_scale": "hard_negative_scale",
+    "near_translation": "hard_negative_translation",
+    "negative_overlap": "negative_iou",
+    "pool": "mining_pool",
+    "positive_overlap": "positive_iou",
+    "rate": "lr",
+    "regressed_overlap": "regression_iou",
+    "shrunk": "min_scale",
+    "tap": "layer",
+    "trunk": "backbone",
+}
 
 
 def names() -> list[str]:
-    """The modules of this package: one tracker each. A subpackage holds what they share."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    """Return the names of all trackers."""
+    return sorted(TRACKERS)
 
 
 @dataclass(frozen=True)
@@ -55,42 +76,44 @@ class Spec:
     config: Any  # the module's Config
 
     def settings(self) -> dict:
-        """The whole configuration as plain values."""
+        """Return the whole configuration as plain values."""
         return {"tracker": self.module, **dataclasses.asdict(self.config)}
 
     def build(self, device: str = "cpu", seed: int = 0) -> TrackerLike:
-        """A fresh tracker."""
-        module = importlib.import_module(f"{__name__}.{self.module}")
+        """Return a fresh tracker."""
+        module = importlib.import_module(TRACKERS[self.module])
         return module.Tracker(self.config, device=device, seed=seed)
 
     def code(self) -> str:
-        """Hash of the library's code that the tracker runs, comments apart, and of its weights."""
-        code = _code_hash(f"trackerlib.trackers.{self.module}")
+        """Return a hash of the code that the tracker runs, comments apart, and of its weights."""
+        code = _code_hash(TRACKERS[self.module])
         known, settings = registry(), self.settings()
         entries = [known.get(settings.get(field)) for field in WEIGHTS]
         return "-".join([code, *((e.sha256 or e.git_blob)[:8] for e in entries if e)])
 
 
 def parse(text: str) -> Spec:
-    """`module` or `module:field=value,field=value` -> Spec.
+    """Return the Spec of `name` or `name:field=value,field=value`.
 
-    Raises ValueError for an unknown module, field or ill-typed value; the
-    message lists the known ones.
+    Raises ValueError for an unknown tracker, field or ill-typed value; the message
+    lists the known ones, or says what a former name is called now.
     """
     module, _, rest = text.partition(":")
-    if module not in names():
+    if module not in TRACKERS:
         raise ValueError(
             f"parse: expected a tracker among {', '.join(names())}, got {module!r} in {text!r}"
         )
-    config_class = importlib.import_module(f"{__name__}.{module}").Config
+    config_class = importlib.import_module(TRACKERS[module]).Config
     fields = {field.name: field.type for field in dataclasses.fields(config_class)}
     changes = {}
     for item in filter(None, rest.split(",")):
         name, equals, value = item.partition("=")
         if not equals or name not in fields:
+            renamed = RENAMED.get(name)
+            cure = f"; {name} is now called {renamed}" if renamed in fields else ""
             raise ValueError(
                 f"parse: expected field=value with a field among {', '.join(fields)}, "
-                f"got {item!r} in {text!r}"
+                f"got {item!r} in {text!r}{cure}"
             )
         changes[name] = _typed(value, fields[name], text)
     return Spec(text, module, config_class(**changes))

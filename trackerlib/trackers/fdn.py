@@ -1,14 +1,26 @@
 """FDN: MDNet with one pass per frame, boxes pooled from its map, and updates that end in time.
 
 [1] Cui, Lu, Jing, Shi: Fast dynamic convolutional neural networks for visual
-    tracking. ACML 2018.
+    tracking. ACML 2018, and the authors' code.
 """
 
 from dataclasses import dataclass
 
-from trackerlib.nets import head, weights
-from trackerlib.nets.candidates import BINS, Frame
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from trackerlib import weights
+from trackerlib.boxes import xywh_to_xyxy
+from trackerlib.nets import head
+from trackerlib.ops import crop_and_resize, roi_align, roi_pool
 from trackerlib.trackers import mdnet
+from trackerlib.trackers.mdnet.features import BINS, FEATURE_SCALE, FILL
+from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
+
+SHORT, LONG = 600, 1000  # pixels of a frame's sides: the short one, the long one at most, [1]
+POOLING = ("align", "pool")
 
 
 @dataclass(frozen=True)
@@ -17,38 +29,112 @@ class Config(mdnet.Config):
 
     pooling: str = "align"  # RoIAlign; "pool" for RoIPool, section 4.3
     samples: int = 2  # points per side of a bin: 1, 2 or 3, section 3.2
-    tap: str = "conv3"  # of VGG-M; conv5 has five convolutions, section 4.4
-    layers: int = 3  # fully connected ones; 2 in section 4.4
-    trunk: str = "vggm"  # a name in the registry of weights, or "random"
+    layer: str = "conv3"  # of VGG-M; conv5 has five convolutions, section 4.4
+    fc_layers: int = 3  # fully connected ones; 2 in section 4.4
+    backbone: str = "vggm"  # a name in the registry of weights, or "random"
     head: str = "vggm-fdn"  # "random": no training on videos, section 4.5
     best: int = 1  # section 3.4: the box of the highest score
     iterations: int = 10  # at most, section 3.4
     loss_threshold: float = 0.01  # l, section 3.4
     first_iterations: int = 30  # authors' code
-    rate: float = 1.5e-3  # section 3.4
+    lr: float = 1.5e-3  # section 3.4
     candidates: int = 512  # authors' code
 
 
+class FrameFeatures:
+    """The whole frame goes through the backbone once, and boxes are pooled from its map.
+
+    backbone       its map of the frame is what boxes are pooled from
+    layer          whose map it is
+    pooling        "align", the largest of samples x samples points in each of 3x3 bins, or
+                   "pool", the largest of the map cells in a bin that is rounded to whole cells
+    feature_scale  what features are multiplied by
+    device         where the backbone is
+
+    Raises ValueError for another pooling.
+    """
+
+    def __init__(
+        self,
+        backbone: BackboneLike,
+        layer: str,
+        pooling: str = "align",
+        samples: int = 2,
+        feature_scale: float = FEATURE_SCALE,
+        device: str = "cpu",
+    ):
+        if pooling not in POOLING:
+            raise ValueError(
+                f"FrameFeatures: expected pooling {' or '.join(POOLING)}, got {pooling!r}"
+            )
+        self.backbone = backbone
+        self.layer = layer
+        self.tap = backbone.taps[layer]
+        self.pooling = pooling
+        self.samples = samples
+        self.feature_scale = feature_scale
+        self.device = device
+        # Without padding no map position is at the frame's edge: the frame goes on beyond it.
+        # The first position of conv3, at stride 16, has its centre at 53.5: 48 pixels are added.
+        self.border = self.tap.centre // self.tap.stride * self.tap.stride
+
+    def set_frame(self, frame: np.ndarray, box: Tensor | None = None) -> None:
+        """Make the map of the frame (H, W, 3) uint8 RGB; where the target was does not matter."""
+        size = torch.tensor(frame.shape[:2], dtype=torch.float64)
+        self.zoom = float(min(SHORT / size.min(), LONG / size.max()))
+        around = 2 * self.border + self.tap.stride
+        height, width = (size * self.zoom + around).round().int().tolist()
+        border = self.border / self.zoom
+        window = [[-border, -border, width / self.zoom, height / self.zoom]]
+        image = crop_and_resize(
+            torch.from_numpy(frame).to(self.device),
+            torch.tensor(window, dtype=torch.float64, device=self.device),
+            (height, width),
+            fill=FILL,
+            antialias=True,
+        )
+        self.map = self.feature_scale * self.backbone(image, self.layer)[0]
+
+    def __call__(self, boxes: Tensor) -> Tensor:
+        """Return features (K, 3 * 3 * C), channel by channel, of boxes (K, 4) float64."""
+        rois = pad(self.boxes_on_map(boxes).float(), (1, 0)).to(self.device)  # (K, 5)
+        scale = 1 / self.tap.stride
+        if self.pooling == "pool":
+            return roi_pool(self.map, rois, BINS, scale).flatten(1)
+        pooled = roi_align(self.map, rois, BINS, scale, self.samples, "max", "interior")
+        return pooled.flatten(1)
+
+    def boxes_on_map(self, boxes: Tensor) -> Tensor:
+        """Return edges (K, 4) in pixels of the resized frame; the map's first position is at 0."""
+        return xywh_to_xyxy(boxes) * self.zoom + (self.border - self.tap.centre)
+
+
 class Tracker(mdnet.Tracker):
-    """FDN on any trunk and device."""
+    """FDN on any backbone and device."""
+
+    config: Config
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         super().__init__(config or Config(), device, seed)
 
-    def _features(self):
+    def _features(self) -> BoxFeatures:
         config = self.config
-        deep = config.tap in ("conv4", "conv5")
-        self.trunk = self._load(dense=False, depth=5 if deep else 3)
-        if config.tap not in self.trunk.taps:
-            raise ValueError(
-                f"fdn.Tracker: expected tap among {', '.join(self.trunk.taps)}, got {config.tap!r}"
-            )
-        tap = config.tap, self.trunk.taps[config.tap]
-        pooling = config.pooling, config.samples
-        return Frame(self.trunk, tap, *pooling, config.gain, self.device)
+        deep = config.layer in ("conv4", "conv5")
+        self.backbone = self._load(dense=False, depth=5 if deep else 3)
+        if config.layer not in self.backbone.taps:
+            known = ", ".join(self.backbone.taps)
+            raise ValueError(f"fdn.Tracker: expected layer among {known}, got {config.layer!r}")
+        return FrameFeatures(
+            self.backbone,
+            config.layer,
+            config.pooling,
+            config.samples,
+            config.feature_scale,
+            self.device,
+        )
 
-    def _head(self):
+    def _head(self) -> head.Head:
         config = self.config
-        inputs = BINS**2 * self.features.tap.channels
-        shape = head.Config(inputs, config.layers)
+        inputs = BINS**2 * self.backbone.taps[config.layer].channels
+        shape = head.Config(inputs, config.fc_layers)
         return weights.load_head(config.head, shape, self.generator)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackerlib.boxes import first_box
+from trackerlib.checks import initialised
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Config:
 
 
 class Tracker:
-    """Answers the first box for ever."""
+    """Predicts the first box for ever."""
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config = config or Config()
@@ -23,5 +24,6 @@ class Tracker:
         self.box = first_box(box, frame)
 
     def update(self, frame: np.ndarray) -> np.ndarray:
-        """The first box (4,)."""
+        """Return the first box (4,). Raises RuntimeError before `init`."""
+        initialised(self)
         return self.box.copy()

@@ -6,7 +6,6 @@
 A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,16 +13,17 @@ import torch
 from torch.nn.functional import interpolate
 
 from trackerlib.boxes import first_box
+from trackerlib.checks import among, in_range, initialised
 from trackerlib.data.crops import crop, grey
 from trackerlib.ops import correlation_filter as cf
-from trackerlib.ops.hog import hog
+from trackerlib.ops import hog
 
 PUBLISHED = {  # what depends on the features; [1] section 8, table of parameters
     "hog": {"cell": 4, "sigma": 0.5, "learning_rate": 0.02},
     "gray": {"cell": 1, "sigma": 0.2, "learning_rate": 0.075},
 }
 KERNELS = ("gaussian", "linear")
-RANGES = {  # least and greatest, inclusive
+RANGES = {  # smallest and largest value, inclusive
     "cell": (1, np.inf),
     "sigma": (1e-6, 1e6),
     "learning_rate": (0, 1),
@@ -32,7 +32,7 @@ RANGES = {  # least and greatest, inclusive
     "label_sigma": (1e-3, 10),
     "large": (0, np.inf),
 }
-LEAST_CELLS = 3  # per side of the search window: the Hann window is zero on the outer ones
+MIN_CELLS = 3  # per side of the search window: the Hann window is zero on the outer ones
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,11 @@ class Config:
     subcell: bool = False  # shifts between cells, by a parabola; not in [1]
 
     def __post_init__(self):
-        for field, known in (("features", tuple(PUBLISHED)), ("kernel", KERNELS)):
-            if getattr(self, field) not in known:
-                raise ValueError(
-                    f"kcf.Config: expected {field} among {', '.join(known)}, "
-                    f"got {getattr(self, field)!r}"
-                )
+        among(self, {"features": PUBLISHED, "kernel": KERNELS})
         in_range(self, RANGES)
 
     def filled(self) -> "Config":
-        """The same with numbers in place of None."""
+        """Return the same with numbers in place of None."""
         published = PUBLISHED[self.features].items()
         return replace(self, **{k: v for k, v in published if getattr(self, k) is None})
 
@@ -69,7 +64,8 @@ class Tracker:
     """KCF on any device. The size of the box stays what it was."""
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
-        self.config, self.device = (config or Config()).filled(), device
+        self.config = (config or Config()).filled()
+        self.device = device
 
     @torch.inference_mode()
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
@@ -79,11 +75,11 @@ class Tracker:
         box    (4,) x, y, w, h
 
         Raises ValueError for a bad box (see `first_box`), as is one whose
-        search window has fewer than LEAST_CELLS cells a side.
+        search window has fewer than MIN_CELLS cells a side.
         """
         config = self.config
-        least = LEAST_CELLS * config.cell / (1 + config.padding)
-        self.box = first_box(box, frame, least)
+        min_side = MIN_CELLS * config.cell / (1 + config.padding)
+        self.box = first_box(box, frame, min_side)
         target = self.box[2:]
         self.stride = 2 if np.sqrt(target.prod()) >= config.large else 1
         target = target // self.stride
@@ -98,7 +94,11 @@ class Tracker:
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> np.ndarray:
-        """Find the target in the next frame (H, W, 3), learn its new looks -> box (4,)."""
+        """Find the target in the next frame (H, W, 3), update the model -> box (4,) float64.
+
+        Raises RuntimeError before `init`.
+        """
+        initialised(self)
         zf = self._spectrum(frame)
         response = cf.respond(self.alphaf, self._kernel(zf, self.xf), self.size)
         rows, columns = (cf.subcell_peak if self.config.subcell else cf.peak)(response)
@@ -108,7 +108,7 @@ class Tracker:
         self.alphaf = cf.update(self.alphaf, self._train(xf), self.config.learning_rate)
         return self.box.copy()
 
-    def _spectrum(self, frame):
+    def _spectrum(self, frame: np.ndarray) -> torch.Tensor:
         """Features of the search window around the box -> (C, H, W // 2 + 1)."""
         # One pixel right and down of centred, as the authors' code has it.
         corner = (self.box[:2] + self.box[2:] // 2 + 1) // self.stride - self.window // 2
@@ -122,21 +122,10 @@ class Tracker:
             return cf.spectrum(hog(image, self.config.cell).mul_(self.hann))
         return cf.spectrum((image - image.mean())[None] * self.hann)
 
-    def _kernel(self, xf, zf):
+    def _kernel(self, xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
         if self.config.kernel == "linear":
             return cf.linear_correlation(xf, zf, self.size)
         return cf.gaussian_correlation(xf, zf, self.size, self.config.sigma)
 
-    def _train(self, xf):
+    def _train(self, xf: torch.Tensor) -> torch.Tensor:
         return cf.train(self._kernel(xf, xf), self.yf, self.config.regularisation)
-
-
-def in_range(config, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raise ValueError for a field of a Config that is neither None nor in its range."""
-    for field, (least, greatest) in ranges.items():
-        value = getattr(config, field)
-        if value is not None and not least <= value <= greatest:
-            raise ValueError(
-                f"{type(config).__module__.split('.')[-1]}.Config: expected {field} from "
-                f"{least:g} to {greatest:g}, got {value}"
-            )

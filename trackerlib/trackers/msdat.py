@@ -1,18 +1,21 @@
-"""MSDAT: HCF on an eighth of the channels, with hardly more than one look at a frame.
+"""MSDAT: HCF on an eighth of the channels, with hardly more than one pass per frame.
 
 [1] Wang, Li, Lu, Wang: Robust and real-time deep tracking via multi-scale domain
     adaptation. ICME 2017.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from trackerlib.nets import weights
+from trackerlib import weights
+from trackerlib.checks import in_range
 from trackerlib.trackers import hcf
-from trackerlib.trackers.kcf import in_range
 
-REDUCTION = 8  # channels of a level per channel of the filter's, [1] section 3.3
+REDUCTION = 8  # channels of a level per channel of its filter, [1] section 3.3
 
 
 @dataclass(frozen=True)
@@ -27,42 +30,72 @@ class Config(hcf.Config):
 
 
 class Tracker(hcf.Tracker):
-    """MSDAT on any trunk and device. The size of the box stays what it was."""
+    """MSDAT on any backbone and device. The size of the box stays what it was."""
+
+    config: Config
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         super().__init__(config or Config(), device, seed)
-        self._reduced = self._reduction(seed)
+        self.reduction = self._reduction(seed)
 
-    def _margin(self):
+    def _margin(self) -> tuple[int, int]:
         if not self.config.larger:
             return 0, 0
-        return tuple(max(1, round(cells * self.config.larger / 2)) for cells in self.size)
+        rows, columns = (max(1, round(cells * self.config.larger / 2)) for cells in self.size)
+        return rows, columns
 
-    def _again(self, frame, maps, shift):
+    def _maps_after(
+        self, frame: np.ndarray, maps: list[Tensor], shift: tuple[int, int]
+    ) -> tuple[list[Tensor], tuple[int, int]]:
         """Lazy feed-forward, [1] section 3.4.2: the same maps, if the moved window is on them."""
         inside = all(abs(s) <= m for s, m in zip(shift, self.margin, strict=True))
         if self.config.larger and inside:
             return maps, shift
-        return super()._again(frame, maps, shift)
+        return super()._maps_after(frame, maps, shift)
 
-    def _reduction(self, seed):
-        """What turns the maps (1, C, h, w) of all levels into those that the filters learn."""
+    def reduce(self, maps: list[Tensor]) -> list[Tensor]:
+        """The channels of the maps (1, C, h, w) that filters are trained on."""
+        pairs = zip(self.levels, maps, strict=True)
+        return [self.reduction(level, features) for level, features in pairs]
+
+    def _reduction(self, seed: int) -> Callable[[str, Tensor], Tensor]:
+        """What turns a level's map (1, C, h, w) into the one that its filter is trained on."""
         name = self.config.adaptation
         if name == "none":
-            return lambda maps: maps
+            return _all_channels
         if name == "random":
             generator = torch.Generator().manual_seed(seed)
-            counts = [tap.channels for tap in self.taps]
-            chosen = [torch.randperm(n, generator=generator)[: n // REDUCTION] for n in counts]
-            return lambda maps: [m[:, c] for m, c in zip(maps, chosen, strict=True)]
+            counts = {level: self.backbone.taps[level].channels for level in self.levels}
+            return RandomChannels(counts, generator)
         layers = weights.load(name)
         lacking = set(self.levels) - set(layers.config.levels.split("+"))
-        if layers.config.trunk != self.config.trunk or lacking:
+        if layers.config.backbone != self.config.backbone or lacking:
             raise ValueError(
-                f"msdat.Tracker: expected adaptation learned on {self.config.levels} of "
-                f"{self.config.trunk}, got {name}, learned on {layers.config.levels} of "
-                f"{layers.config.trunk}; train it with trackerlib.train.adaptation, "
+                f"msdat.Tracker: expected adaptation trained on {self.config.levels} of "
+                f"{self.config.backbone}, got {name}, trained on {layers.config.levels} of "
+                f"{layers.config.backbone}; train it with trackerlib.train.adaptation, "
                 "or take adaptation=random or none"
             )
-        layers.to(self.device, self.trunk.dtype, memory_format=torch.channels_last)
-        return lambda maps: [layers(m, level) for m, level in zip(maps, self.levels, strict=True)]
+        layers.to(self.device, self.backbone.dtype, memory_format=torch.channels_last)
+        return lambda level, features: layers(features, level)
+
+
+class RandomChannels:
+    """Keeps any eighth of a level's channels: what MSDAT's layers are measured against.
+
+    counts  level -> channels of its map
+    """
+
+    def __init__(self, counts: Mapping[str, int], generator: torch.Generator):
+        self.kept = {
+            level: torch.randperm(count, generator=generator)[: count // REDUCTION]
+            for level, count in counts.items()
+        }
+
+    def __call__(self, level: str, features: Tensor) -> Tensor:
+        """Return the map (1, C // 8, h, w) of a level's (1, C, h, w)."""
+        return features[:, self.kept[level]]
+
+
+def _all_channels(level: str, features: Tensor) -> Tensor:
+    return features

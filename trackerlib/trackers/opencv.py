@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from trackerlib.boxes import first_box, xywh_to_xyxy, xyxy_to_xywh
+from trackerlib.checks import initialised
 
-SMALLEST = 5  # pixels; smaller boxes keep some of OpenCV's samplers searching for ever
+MIN_SIDE = 5  # pixels; smaller boxes keep some of OpenCV's samplers searching for ever
 MODEL_FILES = ("backbone", "neckhead", "net", "model", "kernel_cls1", "kernel_r1")
 
 
@@ -28,7 +29,7 @@ class Config:
 
 
 def available() -> dict[str, Callable]:
-    """Name -> constructor of every tracker in the installed OpenCV.
+    """Return name -> constructor of every tracker in the installed OpenCV.
 
     A name that is also in `cv2.legacy` means the current implementation.
     """
@@ -44,7 +45,8 @@ class Tracker:
     """An OpenCV tracker; where it reports failure, the last box stands."""
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
-        self.config, self.seed = config or Config(), seed
+        self.config = config or Config()
+        self.seed = seed
         if self.config.algorithm not in available():
             raise ValueError(
                 f"opencv.Tracker: OpenCV {cv2.__version__} has no {self.config.algorithm!r}, "
@@ -52,7 +54,7 @@ class Tracker:
             )
 
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
-        """Learn the target. OpenCV sees the box in whole pixels, clipped to the frame.
+        """Learn the target. OpenCV takes the box in whole pixels, clipped to the frame.
 
         frame  (H, W, 3) uint8 RGB
         box    (4,) x, y, w, h
@@ -62,13 +64,17 @@ class Tracker:
         """
         self.box = first_box(box, frame)
         edges = xywh_to_xyxy(self.box).round().reshape(2, 2).clip(0, frame.shape[1::-1])
-        inside = first_box(xyxy_to_xywh(edges.ravel()), frame, SMALLEST).astype(int)
+        inside = first_box(xyxy_to_xywh(edges.ravel()), frame, MIN_SIDE).astype(int)
         self.tracker = _create(self.config)
         cv2.setRNGSeed(self.seed)
         self.tracker.init(_bgr(frame), inside.tolist())
 
     def update(self, frame: np.ndarray) -> np.ndarray:
-        """Follow the target into the next frame (H, W, 3) -> box (4,)."""
+        """Find the target in the next frame (H, W, 3) -> box (4,) float64.
+
+        Raises RuntimeError before `init`.
+        """
+        initialised(self)
         found, box = self.tracker.update(_bgr(frame))
         if found and min(box[2:]) > 0:
             self.box = np.array(box, dtype=np.float64)

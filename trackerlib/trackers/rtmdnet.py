@@ -1,13 +1,32 @@
 """RT-MDNet: MDNet in real time, by adaptive RoIAlign on a dense map of the scene.
 
-[1] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018.
+[1] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, and the authors' code.
 """
 
 from dataclasses import dataclass
 
-from trackerlib.nets.candidates import REACH, ZOOMS, Scene, reachable
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from trackerlib.boxes import centres
+from trackerlib.ops import adaptive_roi_align, crop_and_resize, roi_align, roi_pool
+from trackerlib.ops.adaptive_roi_align import STRIDE, WINDOW
 from trackerlib.trackers import mdnet
-from trackerlib.trackers.online import samplers
+from trackerlib.trackers.mdnet import samplers
+from trackerlib.trackers.mdnet.features import BINS, CROP_SIDE, FEATURE_SCALE, FILL
+from trackerlib.trackers.mdnet.tracker import MIN_SIDE
+from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
+
+GRID = 7  # points per side of a box, before they are max-pooled to BINS, [1] section 3.2
+ROI_PADDING = 1.6  # sides of a box that are pooled; [1]: 1.2, too little for what ships
+REACH = 1.0  # of boxes in a scene: centres from the target's, in its mean sides
+MAX_SCALE = 1.3  # of boxes in a scene, in sides of the target
+SIDE_MULTIPLE = 16  # pixels that a scene's sides are multiples of: few sizes are compiled
+ZOOMS = [1.1**power for power in (0, -2, -1, 1, 2)]  # of the first frame's scenes, authors' code
+SHIFT_STD, MAX_SHIFT = 2.0, 4.0  # of those scenes, pixels, authors' code
+POOLING = ("adaptive", "align", "pool")
 
 
 @dataclass(frozen=True)
@@ -25,28 +44,142 @@ class Config(mdnet.Config):
     growth: float = REACH / 0.6  # at once to its limit, authors' code
     translation_limit: float = REACH  # authors' code
     negative_translation: float = REACH  # authors' code: 2, for which the scene is too small
-    first_rate: float = 5e-4  # authors' code: 1e-4, too little for the bundled trunk
-    rate: float = 3e-4  # section 4.3
-    pool: int = 256  # section 4.2: 1024, whose scores would take most of the time on a CPU
+    first_lr: float = 5e-4  # authors' code: 1e-4, too little for the bundled backbone
+    lr: float = 3e-4  # section 4.3
+    mining_pool: int = 256  # section 4.2: 1024, whose scores take most of the time on a CPU
     regression_score: float = 0.5  # section 4.1
 
 
+def reachable_centres(box: Tensor, zoom: float = 1.0) -> Tensor:
+    """Return the range (2, 2) of the centres of boxes that lie in the scene around a box (4,).
+
+    zoom  of the scene
+    """
+    spare = ROI_PADDING * MAX_SCALE * box[2:]
+    reach = ((2 * REACH * box[2:].mean() + spare) / zoom - spare) / 2
+    centre = centres(box)
+    return torch.stack((centre - reach, centre + reach))
+
+
+class SceneFeatures:
+    """What surrounds the target is resized so that it is a square of 107 pixels.
+
+    A box is pooled with some context, from those positions of the map whose receptive
+    fields lie inside, and those beside them where a sampling point lies between.
+
+    backbone       without padding
+    layer          whose map boxes are pooled from
+    pooling        "adaptive", the paper's RoIAlign; "align", that of Mask R-CNN, whose points
+                   are max-pooled likewise; or "pool", the largest map cell of each of 3x3 bins
+    feature_scale  what features are multiplied by
+    device         where the backbone is
+    dtype          of the map and the features
+
+    Raises ValueError for another pooling.
+    """
+
+    def __init__(
+        self,
+        backbone: BackboneLike,
+        layer: str,
+        pooling: str = "adaptive",
+        feature_scale: float = FEATURE_SCALE,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        if pooling not in POOLING:
+            known = ", ".join(POOLING)
+            raise ValueError(f"SceneFeatures: expected pooling among {known}, got {pooling!r}")
+        self.backbone = backbone
+        self.layer = layer
+        self.tap = backbone.taps[layer]
+        self.pooling = pooling
+        self.feature_scale = feature_scale
+        self.device = device
+        self.dtype = dtype
+
+    def set_frame(self, frame: np.ndarray, box: Tensor) -> None:
+        """Make the map of the scene around a box (4,) of the frame (H, W, 3) uint8 RGB."""
+        zooms = torch.ones(1, 1, dtype=box.dtype)
+        shifts = torch.zeros(1, 2, dtype=box.dtype)
+        self._set_scenes(frame, box, zooms, shifts)
+
+    def set_first_frame(self, frame: np.ndarray, box: Tensor, generator: torch.Generator) -> None:
+        """Make several maps of the scene, at ZOOMS and shifted a little; boxes take turns."""
+        zooms = torch.tensor(ZOOMS, dtype=box.dtype)[:, None]
+        shifts = SHIFT_STD * torch.randn(len(ZOOMS), 2, generator=generator, dtype=box.dtype)
+        self._set_scenes(frame, box, zooms, shifts)
+
+    def _set_scenes(self, frame: np.ndarray, box: Tensor, zooms: Tensor, shifts: Tensor) -> None:
+        """Zooms (S, 1) of the target's 107 pixels, shifts (S, 2) in pixels of the scene."""
+        self.zooms = CROP_SIDE / box[2:] * zooms  # (S, 2): x and y
+        sides = CROP_SIDE * (2 * REACH * box[2:].mean() / box[2:] + ROI_PADDING * MAX_SCALE)
+        sides = (sides / SIDE_MULTIPLE).ceil() * SIDE_MULTIPLE
+        sizes = sides / self.zooms
+        shifts = shifts.clamp(-MAX_SHIFT, MAX_SHIFT) / self.zooms
+        self.corners = box[:2] + (box[2:] - sizes) / 2 + shifts
+        images = crop_and_resize(
+            torch.from_numpy(frame).to(self.device),
+            torch.cat((self.corners, sizes), 1).to(self.device),
+            [int(side) for side in sides.flip(0)],
+            fill=FILL,
+            antialias=True,
+        )
+        maps = [self.backbone(image[None], self.layer)[0] for image in images]
+        self.map = (self.feature_scale * torch.cat(maps)).to(self.dtype)
+
+    def __call__(self, boxes: Tensor) -> Tensor:
+        """Return features (K, 3 * 3 * C), channel by channel, of boxes (K, 4) float64."""
+        rois = self.rois(boxes).float().to(self.device)
+        scale = 1 / self.tap.stride
+        if self.pooling == "adaptive":
+            return adaptive_roi_align(self.map, rois, GRID, scale).flatten(1)
+        if self.pooling == "align":
+            points = roi_align(self.map, rois, GRID, scale)
+            return max_pool2d(points, WINDOW, STRIDE).flatten(1)
+        return roi_pool(self.map, rois, BINS, scale).flatten(1)
+
+    def rois(self, boxes: Tensor) -> Tensor:
+        """Return which map, and edges on it in pixels of the scene (K, 5); position 0 is at 0.
+
+        Boxes take the maps in turn. A box 80 pixels wide, padded to 128, keeps 128 - 75 = 53:
+        positions whose receptive field of 75 pixels lies inside it.
+        """
+        which = torch.arange(len(boxes)) % len(self.zooms)
+        size = ROI_PADDING * boxes[:, 2:]
+        start = boxes[:, :2] + (boxes[:, 2:] - size) / 2 - self.corners[which]
+        start, size = start * self.zooms[which], size * self.zooms[which]
+        end = start + (size - self.tap.receptive_field).clamp(min=1)
+        return torch.cat((which[:, None], start, end), 1)
+
+
 class Tracker(mdnet.Tracker):
-    """RT-MDNet on any trunk and device."""
+    """RT-MDNet on any backbone and device."""
+
+    config: Config
+    features: SceneFeatures
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         super().__init__(config or Config(), device, seed)
 
-    def _features(self):
+    def _features(self) -> BoxFeatures:
         config = self.config
-        self.trunk = self._load(dense=config.dense)
-        tap = "conv3", self.trunk.taps["conv3"]
-        how = config.pooling, config.gain, self.device, self.trunk.dtype
-        return Scene(self.trunk, tap, *how)
+        self.backbone = self._load(dense=config.dense)
+        return SceneFeatures(
+            self.backbone,
+            "conv3",
+            config.pooling,
+            config.feature_scale,
+            self.device,
+            self.backbone.dtype,
+        )
 
-    def _look(self, frame):
+    def _set_frame(self, frame: np.ndarray) -> None:
         """Make the map of the scene around the box; boxes are drawn inside it."""
-        first = self.config.augment and self.frames == 0
-        self.features.look(frame, self.box, self.generator if first else None)
-        region = reachable(self.box, max(ZOOMS) if first else 1)
-        self.sampler = samplers.over(frame, mdnet.SMALLEST, self.generator, region)
+        if self.config.augment and self.frame_index == 0:
+            self.features.set_first_frame(frame, self.box, self.generator)
+            region = reachable_centres(self.box, max(ZOOMS))
+        else:
+            self.features.set_frame(frame, self.box)
+            region = reachable_centres(self.box)
+        self.sampler = samplers.over(frame, MIN_SIDE, self.generator, region)

@@ -1,9 +1,9 @@
-"""Learn MSDAT's adaptation layers: which mixtures of a trunk's channels tell where a target is.
+"""Learn MSDAT's adaptation layers: which mixtures of a backbone's channels tell where a target is.
 
-    python -m trackerlib.train.adaptation --trunk vggm --levels conv1+conv2+conv3 \\
+    python -m trackerlib.train.adaptation --backbone vggm --levels conv1+conv2+conv3 \\
         --photos FOLDER --out FOLDER --minutes 20
 
-The trunk stays as it is. On each level a branch of its own learns, under a head that is
+The backbone stays as it is. On each level a branch of its own learns, under a head that is
 thrown away afterwards, to say for every place of a search window whether the target is
 there and how far from it [1]. It begins as the projection onto the level's principal
 components, which keeps the most of what a linear correlation filter sees. In the end all
@@ -11,13 +11,13 @@ mixtures are made equally loud, so that the filter listens to each.
 
 Windows are cut out of films of the renderer's scenes that are not in the embedded
 benchmark, and, with --photos, out of collages: photographs of these folders into which
-those with a transparent ground are pasted. The trunk takes most of the time, so its maps
+those with a transparent ground are pasted. The backbone takes most of the time, so its maps
 stay on a shelf and teach several times. The curve is in <out>/loss.png; a run that was
 stopped goes on from <out>/checkpoint.pt, and the layers are written to
 <out>/adaptation.safetensors:
 
     python -m trackerlib weights add <out>/adaptation.safetensors --name my-msdat \\
-        --format safetensors --network adaptation --config trunk=vggm levels=conv1+conv2+conv3
+        --format safetensors --network adaptation --config backbone=vggm levels=conv1+conv2+conv3
 
 [1] Wang, Li, Lu, Wang: Robust and real-time deep tracking via multi-scale domain
     adaptation. ICME 2017, sections 3.2 and 3.3.
@@ -39,14 +39,14 @@ from torch import Tensor, nn
 
 from trackerlib.boxes import centres
 from trackerlib.data.crops import crop
-from trackerlib.data.embedded.store import SHOTS
-from trackerlib.nets import inference
+from trackerlib.data.synthetic.dataset import SHOTS
 from trackerlib.nets.adaptation import KERNELS, Adaptation, Config
+from trackerlib.nets.backbone import border, tiling
 from trackerlib.nets.losses import default_boxes, msdat_loss
-from trackerlib.nets.trunk import border, tiling
-from trackerlib.train import course, pictures
+from trackerlib.train import images, trainer
+from trackerlib.weights import inference, store
 
-SIDE = 224  # what the trunk sees of a search window, pixels; as the tracker's
+SIDE = 224  # what the backbone sees of a search window, pixels; as the tracker's
 PADDING = 1.8  # of the search window, in targets; as the tracker's
 REACH = 0.3  # how far from the middle a target stands at most, in windows
 HELD_OUT = ("Carton", "Ride")  # scenes that measure, never teach
@@ -64,7 +64,7 @@ REPORT = 50  # steps between two points of the curve
 
 
 class Window(NamedTuple):
-    """A search window as the trunk sees it, and where in it the target is."""
+    """A search window as the backbone sees it, and where in it the target is."""
 
     image: np.ndarray  # (seen, seen, 3) float32 RGB, 0 to 255
     centre: np.ndarray  # (2,) x, y of the target, in windows from the upper left corner
@@ -73,7 +73,7 @@ class Window(NamedTuple):
 def window(rng: np.random.Generator, frame: np.ndarray, box: np.ndarray, around: int) -> Window:
     """Cut a search window out of a frame, the target anywhere up to REACH from its middle.
 
-    around  pixels that the trunk needs beside the SIDE of the window
+    around  pixels that the backbone needs beside the SIDE of the window
     """
     size = box[2:] * (1 + PADDING)
     offset = rng.uniform(-REACH, REACH, 2)
@@ -87,18 +87,18 @@ def window(rng: np.random.Generator, frame: np.ndarray, box: np.ndarray, around:
     centre = (exact - 0.5) * (seen / SIDE) + 0.5
     if rng.random() < 0.5:
         image, centre[0] = image[:, ::-1], 1 - centre[0]
-    return Window(pictures.developed(rng, image), centre)
+    return Window(images.developed(rng, image), centre)
 
 
 class Shelf:
-    """Windows as the trunk sees them; their maps are kept as long as there is room.
+    """Windows as the backbone sees them; their maps are kept as long as there is room.
 
     targets  endless frames with boxes
     """
 
-    def __init__(self, trunk: inference.Inference, levels: list[str], targets, seed: int):
-        self.trunk, self.levels, self.targets = trunk, levels, targets
-        self.taps = [trunk.taps[level] for level in levels]
+    def __init__(self, backbone: inference.Inference, levels: list[str], targets, seed: int):
+        self.backbone, self.levels, self.targets = backbone, levels, targets
+        self.taps = [backbone.taps[level] for level in levels]
         self.around = border(self.taps, SIDE)
         self.rng = np.random.default_rng(seed)
         self.kept = deque(maxlen=SHELF)
@@ -107,7 +107,7 @@ class Shelf:
         """Look at so many new windows."""
         for _ in range(count):
             image, centre = window(self.rng, *next(self.targets), self.around)
-            maps = self.trunk(torch.from_numpy(image).permute(2, 0, 1)[None], *self.levels)
+            maps = self.backbone(torch.from_numpy(image).permute(2, 0, 1)[None], *self.levels)
             tiles = [
                 tiling(m, tap, SIDE, self.around)[0].half()
                 for m, tap in zip(maps, self.taps, strict=True)
@@ -177,17 +177,20 @@ def head(layers: Adaptation, level: str, units: int) -> nn.Conv2d:
     return layer
 
 
-class Course(course.Course):
-    """The layers' and their heads'; the trunk does not learn."""
+class Course(trainer.Course):
+    """The layers' and their heads'; the backbone does not learn."""
 
     parts, warm_up = ("layers", "heads", "optimiser"), WARM_UP
 
     def __init__(self, out: Path, seconds: float, config: Config, mode: str = "auto"):
         super().__init__(out, seconds, **asdict(config))
-        self.trunk = inference.load(config.trunk, "cpu", mode)
+        self.backbone = inference.load(config.backbone, "cpu", mode)
         self.layers = Adaptation(config).to(memory_format=torch.channels_last)
         self.heads = nn.ModuleDict(
-            {level: head(self.layers, level, self.units(level)) for level in config.channels()}
+            {
+                level: head(self.layers, level, self.units(level))
+                for level in config.channels(store.backbone_channels(config.backbone))
+            }
         )
         rates = {self.layers: RATE, self.heads: HEAD_RATE}
         self.optimiser = torch.optim.Adam(
@@ -198,7 +201,7 @@ class Course(course.Course):
 
     def units(self, level: str) -> int:
         """Per side of a search window."""
-        return SIDE // self.trunk.taps[level].stride
+        return SIDE // self.backbone.taps[level].stride
 
     def begin(self, maps: dict[str, Tensor]) -> None:
         """Every branch becomes a projection; rates in proportion to its weights."""
@@ -240,17 +243,17 @@ def learn(config: Config, folders: list[Path], out: Path, minutes: float) -> Non
     run = Course(out, 60 * minutes, config)
     levels = config.levels.split("+")
     taught, apart = sources(folders)
-    known = Shelf(run.trunk, levels, pictures.targets(0, *apart), seed=0)
+    known = Shelf(run.backbone, levels, images.targets(0, *apart), seed=0)
     known.put(MEASURED_ON)
     if run.checkpoint.exists():
         run.resume()
     else:
-        first = Shelf(run.trunk, levels, pictures.targets(1, *taught), seed=1)
+        first = Shelf(run.backbone, levels, images.targets(1, *taught), seed=1)
         first.put(SOLVED_ON)
         run.begin(first.sample())
         run.report([torch.tensor(measured(run, first))], measured(run, known))
     seed = 2 + run.step
-    shelf = Shelf(run.trunk, levels, pictures.targets(seed, *taught), seed)
+    shelf = Shelf(run.backbone, levels, images.targets(seed, *taught), seed)
     recent = []
     while run.spent < run.seconds:
         started = time.monotonic()
@@ -265,10 +268,10 @@ def learn(config: Config, folders: list[Path], out: Path, minutes: float) -> Non
 
 def sources(folders: list[Path]) -> tuple[tuple, tuple]:
     """What teaches, and what is held out: films, photographs and cut-outs of either."""
-    photos, things = pictures.photographs(folders), pictures.cutouts(folders)
-    apart = pictures.filmed(HELD_OUT), photos[::HOLD_OUT], things[::HOLD_OUT]
+    photos, things = images.photographs(folders), images.cutouts(folders)
+    apart = images.filmed(HELD_OUT), photos[::HOLD_OUT], things[::HOLD_OUT]
     del photos[::HOLD_OUT], things[::HOLD_OUT]
-    films = pictures.filmed([name for name in sorted(SHOTS) if name not in HELD_OUT])
+    films = images.filmed([name for name in sorted(SHOTS) if name not in HELD_OUT])
     return (films, photos, things), apart
 
 
@@ -301,13 +304,13 @@ def draw(curve: list[dict], levels: list[str], path: Path) -> None:
 def main() -> None:
     """Read the command line and learn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
+    parser.add_argument("--backbone", default="vggm", metavar="NAME", help="of the registry")
     parser.add_argument("--levels", default="conv1+conv2+conv3", help="its taps, joined by +")
     parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=20.0)
     arguments = parser.parse_args()
-    config = Config(arguments.trunk, arguments.levels)
+    config = Config(arguments.backbone, arguments.levels)
     learn(config, arguments.photos, arguments.out, arguments.minutes)
 
 

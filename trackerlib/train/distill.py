@@ -1,4 +1,4 @@
-"""Teach VGG-M what GoogLeNet and SqueezeNet see: the recipe of the trunk that ships with the book.
+"""Teach VGG-M what GoogLeNet and SqueezeNet see: the recipe of the backbone that ships with the book.
 
     python -m trackerlib.train.distill --photos FOLDER --out FOLDER --minutes 120
 
@@ -9,7 +9,7 @@ are to be GoogLeNet's inception_3a, half SqueezeNet's fire5, unit by unit. Then 
 and conv3 learn together, in the dense and in the pooled form at once.
 
 The curve is in <out>/loss.png; a run that was stopped goes on from
-<out>/checkpoint.pt, and the trunk is written to <out>/vggm.safetensors. Convolutions
+<out>/checkpoint.pt, and the backbone is written to <out>/vggm.safetensors. Convolutions
 run in bfloat16 on a GPU, and on a CPU that multiplies matrices of it (AMX).
 
 [1] Hinton, Vinyals, Dean: Distilling the knowledge in a neural network. 2015.
@@ -28,9 +28,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, pad, unfold
 
-from trackerlib.nets import vggm, weights
-from trackerlib.nets.trunk import Trunk
-from trackerlib.train import course, pictures
+from trackerlib import weights
+from trackerlib.nets import vggm
+from trackerlib.nets.backbone import Backbone
+from trackerlib.train import images, trainer
 
 LEVELS = {  # layer of the student -> teacher -> (its tap, whether it is pooled first, channels)
     "conv2": {"googlenet": ("conv2", True, 192), "squeezenet": ("fire3", True, 64)},
@@ -51,7 +52,7 @@ REPORT = 100  # steps between two points of the curve
 class Target:
     """What one layer of the student is to give: a part of a teacher, seen at the same places."""
 
-    teacher: Trunk
+    teacher: Backbone
     tap: str
     pooled: bool
     channels: Tensor  # which of the tap's
@@ -185,7 +186,7 @@ def losses(student: vggm.VGGM, team: list[Target], images: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-class Course(course.Course):
+class Course(trainer.Course):
     """The student's."""
 
     parts, warm_up = ("student", "optimiser"), WARM_UP
@@ -220,7 +221,7 @@ class Course(course.Course):
         return missed.detach()
 
     def save(self) -> None:
-        """Write the checkpoint whole or not at all, the curve, and the trunk as it is now."""
+        """Write the checkpoint whole or not at all, the curve, and the backbone as it is now."""
         from safetensors.torch import save_file
 
         self.write()
@@ -239,12 +240,12 @@ def distill(photos: list[Path], out: Path, minutes: float, device: str = "cpu") 
     """Teach for so many minutes, all runs of this folder together; print and draw the curve."""
     out.mkdir(parents=True, exist_ok=True)
     run = Course(out, 60 * minutes, device)
-    sources = pictures.photographs(photos), pictures.rendered()
-    known = as_batch(islice(pictures.stream(0, SIDE, *sources), HELD_OUT)).to(run.device)
+    sources = images.photographs(photos), images.rendered()
+    known = as_batch(islice(images.stream(0, SIDE, *sources), HELD_OUT)).to(run.device)
     if run.checkpoint.exists():
         run.resume()
     else:
-        run.begin(as_batch(islice(pictures.stream(1, SIDE, *sources), SOLVED_ON)))
+        run.begin(as_batch(islice(images.stream(1, SIDE, *sources), SOLVED_ON)))
     team = targets(run.student, "conv3", known)
     batches = Batches(sources, seed=2 + run.step)
     loader = iter(torch.utils.data.DataLoader(batches, batch_size=None, num_workers=1))
@@ -274,7 +275,7 @@ class Batches(torch.utils.data.IterableDataset):
         self.sources, self.seed = sources, seed
 
     def __iter__(self):
-        stream = pictures.stream(self.seed, SIDE, *self.sources)
+        stream = images.stream(self.seed, SIDE, *self.sources)
         while True:
             yield as_batch(islice(stream, BATCH))
 

@@ -12,14 +12,14 @@ four times as many, as the head scores them then: look-alikes, where there are a
 The videos are films of the renderer's scenes that are not in the embedded benchmark; with
 --photos, things with a transparent ground that move over photographs of these folders;
 and with --data the sequences of a data set in OTB's format, of --split. One must not
-measure on what taught. With --fixed-trunk, only fc4, fc5 and the branches learn; features
+measure on what taught. With --fixed-backbone, only fc4, fc5 and the branches learn; features
 are then kept and teach several times, which suits a CPU.
 
 The curve is in <out>/loss.png; a run that was stopped goes on from <out>/checkpoint.pt.
 What is shared is written to <out>/multidomain.safetensors:
 
     python -m trackerlib weights add <out>/multidomain.safetensors --name my-mdnet \\
-        --format safetensors --network vggm          (--network head if the trunk was fixed)
+        --format safetensors --network vggm          (--network head if the backbone was fixed)
 
 [1] Nam, Han: Learning multi-domain convolutional neural networks for visual
     tracking. CVPR 2016, sections 3.2 and 4.2, and the authors' code.
@@ -44,24 +44,27 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader, IterableDataset
 
-from trackerlib.nets import inference, weights
-from trackerlib.nets.candidates import BINS, Crops, Frame, Scene, reachable
-from trackerlib.nets.head import Branches, Config
+from trackerlib import weights
+from trackerlib.nets.head import Config, DomainHead
 from trackerlib.nets.losses import binary_loss, embedding_loss
-from trackerlib.trackers.online.samplers import over, overlapping
-from trackerlib.train import course
-from trackerlib.train.videos import FILMS, MOVING, SMALLEST, Video, sources
+from trackerlib.trackers.fdn import FrameFeatures
+from trackerlib.trackers.mdnet.features import BINS, CropFeatures
+from trackerlib.trackers.mdnet.samplers import over, with_iou
+from trackerlib.trackers.rtmdnet import SceneFeatures, reachable_centres
+from trackerlib.train import trainer
+from trackerlib.train.videos import FILMS, MIN_SIDE, MOVING, Video, sources
+from trackerlib.weights import inference
 
 NETWORKS = ("mdnet", "fdn", "rtmdnet")
 FRAMES = 8  # of a video per step
 POSITIVES, NEGATIVES = 32, 96  # boxes per step
 LEAST, MOST = 0.7, 0.5  # overlap of a positive and of a negative, [2] section 3.3
 POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale; authors' code
-TRUNK_RATE, RATE = 1e-4, 1e-3  # greatest learning rates of the convolutions and of the others
+BACKBONE_RATE, RATE = 1e-4, 1e-3  # greatest learning rates of the convolutions and of the others
 MOMENTUM, DECAY, GRADIENT_LIMIT = 0.9, 5e-4, 10.0
 WARM_UP = 20  # steps
 OTHERS = 100  # videos at most that a step sets its own apart from, [3]
-KEPT = 3  # batches of a video whose features are kept, if the trunk is fixed
+KEPT = 3  # batches of a video whose features are kept, if the backbone is fixed
 AGAIN = 15  # steps on such ones for one that is new
 REPORT = 100  # new batches between two points of the curve
 RIDGE = 1.0  # of the judge that measures
@@ -109,13 +112,13 @@ def drawn(
     """
     frame, box = video(rng)
     target = torch.from_numpy(box)
-    sampler = over(frame, SMALLEST, generator, reachable(target) if scene else None)
+    sampler = over(frame, MIN_SIDE, generator, reachable_centres(target) if scene else None)
     near = partial(sampler.gaussian, target, *POSITIVE_RANGE)
     around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
     everywhere = partial(sampler.everywhere, target, NEGATIVE_RANGE[1])
     half = negatives // FRAMES // 2
-    positives = overlapping(near, target, POSITIVES // FRAMES, least=LEAST)
-    far = [overlapping(draw, target, half, most=MOST) for draw in (around, everywhere)]
+    positives = with_iou(near, target, POSITIVES // FRAMES, min_iou=LEAST)
+    far = [with_iou(draw, target, half, max_iou=MOST) for draw in (around, everywhere)]
     return Drawn(frame, target, positives, torch.cat(far))
 
 
@@ -124,7 +127,7 @@ class Settings:
     """What is learned, on which features."""
 
     network: str  # of NETWORKS
-    trunk: str  # a name in the registry of weights
+    backbone: str  # a name in the registry of weights
     videos: int
     fixed: bool  # whether its convolutions do not learn
     pooling: str | None = None  # of boxes from the map; None: the network's own
@@ -134,33 +137,33 @@ class Settings:
     mined: int = 1  # negatives for each that is learned, which is the hardest of them
 
 
-class Course(course.Course):
+class Course(trainer.Course):
     """Of the shared layers and the branches."""
 
-    parts, warm_up = ("trunk", "head", "optimiser"), WARM_UP
+    parts, warm_up = ("backbone", "head", "optimiser"), WARM_UP
 
     def __init__(self, out: Path, seconds: float, chosen: Settings):
         super().__init__(out, seconds, **asdict(chosen))
         self.chosen, self.scene = chosen, chosen.network == "rtmdnet"
         form = {"dense": self.scene and not chosen.sparse}
-        self.trunk = weights.load(chosen.trunk, **form)
-        geometry = self.trunk.taps["conv3"]
-        self.head = Branches(chosen.videos, Config(BINS**2 * geometry.channels))
+        self.backbone = weights.load(chosen.backbone, **form)
+        geometry = self.backbone.taps["conv3"]
+        self.head = DomainHead(chosen.videos, Config(BINS**2 * geometry.channels))
         if chosen.fixed:
-            run = inference.load(chosen.trunk, "cpu", **form)
+            run = inference.load(chosen.backbone, "cpu", **form)
         else:
-            self.trunk.requires_grad_(True).to(memory_format=torch.channels_last)
-            run = self.trunk
+            self.backbone.requires_grad_(True).to(memory_format=torch.channels_last)
+            run = self.backbone
         self.dtype = torch.bfloat16 if inference.best_mode() == "bfloat16" else torch.float32
         if chosen.network == "mdnet":
-            self.features = Crops(run)
+            self.features = CropFeatures(run)
         else:
-            kind = Scene if self.scene else Frame
+            kind = SceneFeatures if self.scene else FrameFeatures
             pooling = [chosen.pooling] if chosen.pooling else []
-            self.features = kind(run, ("conv3", geometry), *pooling)
+            self.features = kind(run, "conv3", *pooling)
         learning = {self.head: RATE}
         if not chosen.fixed:
-            learning = {self.trunk: TRUNK_RATE} | learning
+            learning = {self.backbone: BACKBONE_RATE} | learning
         self.optimiser = torch.optim.SGD(
             [
                 {"params": [parameter], "peak": rate}
@@ -179,7 +182,7 @@ class Course(course.Course):
         near, far = [], []
         for frame, target, positives, negatives in frames:
             with self.precision():
-                self.features.look(*((frame, target) if self.scene else (frame,)))
+                self.features.set_frame(frame, target)
                 features = self.features(torch.cat((positives, negatives)))
             near.append(features[: len(positives)])
             far.append(features[len(positives) :])
@@ -250,7 +253,7 @@ class Course(course.Course):
         return [float(torch.stack(wrong).mean())]
 
     def judged(self, frames: list) -> tuple[Tensor, Tensor]:
-        """The shared layers' output (n, UNITS) and what it is (n,): positives 3, negatives -1."""
+        """The shared layers' output (n, WIDTH) and what it is (n,): positives 3, negatives -1."""
         near, far = self.seen(frames)
         balance = NEGATIVES / POSITIVES
         labels = torch.cat((torch.full((len(near),), balance), -torch.ones(len(far))))
@@ -263,7 +266,7 @@ class Course(course.Course):
         self.write()
         shared = {name: t for name, t in self.head.state_dict().items() if "fc6" not in name}
         if not self.chosen.fixed:
-            shared |= self.trunk.state_dict()
+            shared |= self.backbone.state_dict()
         half = {name: tensor.half().contiguous() for name, tensor in shared.items()}
         save_file(half, self.out / "multidomain.safetensors")
         draw(self.curve, self.out / "loss.png")
@@ -338,8 +341,10 @@ def main() -> None:
     )
     parser.add_argument("--films", type=int, default=FILMS, help="of every scene")
     parser.add_argument("--things", type=int, default=MOVING, help="that move over photographs")
-    parser.add_argument("--trunk", default="vggm", metavar="NAME", help="of the registry")
-    parser.add_argument("--fixed-trunk", action="store_true", help="its convolutions do not learn")
+    parser.add_argument("--backbone", default="vggm", metavar="NAME", help="of the registry")
+    parser.add_argument(
+        "--fixed-backbone", action="store_true", help="its convolutions do not learn"
+    )
     parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
     parser.add_argument("--data", help="data set in OTB's folder format, to learn from")
     parser.add_argument("--split", default="all", help="of it, or names of sequences")
@@ -356,7 +361,7 @@ def main() -> None:
             parser.error(f"expected {name} of at least {least}, got {count}")
     taught, apart = sources(given.photos, given.data, given.split, given.films, given.things)
     seconds = 60 * given.minutes
-    what = given.network, given.trunk, len(taught), given.fixed_trunk
+    what = given.network, given.backbone, len(taught), given.fixed_backbone
     how = given.pooling, given.sparse, given.embedding, given.accumulate, given.mine
     run = Course(given.out, seconds, Settings(*what, *how))
     learn(run, taught, apart)

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from trackerlib.data import open_dataset
-from trackerlib.data.embedded.store import SHOTS
 from trackerlib.data.sequence import Sequence
-from trackerlib.train import pictures
+from trackerlib.data.synthetic.dataset import SHOTS
+from trackerlib.train import images
 
 HELD_OUT = ("Carton", "Ride")  # scenes
 FILMS = 3  # of every scene
 MOVING, APART = 100, 10  # videos made of photographs: to learn from, and held out
-SMALLEST = 8.0  # least side of a box, pixels
+MIN_SIDE = 8.0  # least side of a box, pixels
 
 Video = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a random frame, its box
 
@@ -33,7 +33,7 @@ def sources(
     """
     scenes = [name for name in sorted(SHOTS) if name not in HELD_OUT]
     taught, apart = filmed(scenes, films), filmed(HELD_OUT, FILMS)
-    photos, cutouts = pictures.photographs(folders), pictures.cutouts(folders)
+    photos, cutouts = images.photographs(folders), images.cutouts(folders)
     if cutouts:
         known = [thing for place, thing in enumerate(cutouts) if place % 10]
         taught += moving(things, 0, photos, known)
@@ -45,14 +45,14 @@ def sources(
 
 def filmed(names: Iterable[str], films: int) -> list[Video]:
     """Films of scenes that show their target."""
-    made = (pictures.film(name, number, 24) for number, name in product(range(films), names))
+    made = (images.film(name, number, 24) for number, name in product(range(films), names))
     return [partial(anywhere, frames) for frames in made if frames]
 
 
 def moving(count: int, seed: int, photos: list, things: list) -> list[Video]:
     """Videos in which one of the things moves over a photograph."""
     rng = np.random.default_rng(seed)
-    return [pictures.moving(rng, photos, things) for _ in range(count)]
+    return [images.moving(rng, photos, things) for _ in range(count)]
 
 
 def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +62,6 @@ def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
 
 def of_sequence(sequence: Sequence, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One of a sequence's frames with its box, which has an area."""
-    known = np.flatnonzero((sequence.boxes[:, 2:] >= SMALLEST).all(1))
+    known = np.flatnonzero((sequence.boxes[:, 2:] >= MIN_SIDE).all(1))
     index = int(rng.choice(known))
     return sequence.frames[index], sequence.boxes[index]

@@ -110,7 +110,7 @@ def blend(rows, cells, weights, C, channels, mask):
 def forward_kernel(
     rows, rois, pooled, scale, images, H, W, C,
     BINS: tl.constexpr, SAMPLES: tl.constexpr, SIDE: tl.constexpr, WINDOW: tl.constexpr,
-    STRIDE: tl.constexpr, RULE: tl.constexpr, LARGEST: tl.constexpr, BLOCK: tl.constexpr,
+    STRIDE: tl.constexpr, RULE: tl.constexpr, MAX_SIZE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """rows (N * H * W, C), rois (K, 5) -> pooled (K, SIDE, SIDE, C)."""
     bin = tl.program_id(0).to(tl.int64)
@@ -118,13 +118,13 @@ def forward_kernel(
     mask = channels < C
     good, image, x1, y1, x2, y2 = region(rois, bin // (SIDE * SIDE), scale, images)
     rows += image * H * W * C
-    result = tl.full((BLOCK,), -float("inf") if LARGEST else 0.0, rois.dtype.element_ty)
+    result = tl.full((BLOCK,), -float("inf") if MAX_SIZE else 0.0, rois.dtype.element_ty)
     for point in tl.static_range(WINDOW * WINDOW):
         y = bin // SIDE % SIDE * STRIDE + point // WINDOW
         x = bin % SIDE * STRIDE + point % WINDOW
         cells, weights = around(x1, y1, x2, y2, y, x, H, W, BINS, SAMPLES, RULE)
         value = blend(rows, cells, weights, C, channels, mask)
-        if LARGEST:
+        if MAX_SIZE:
             result = tl.maximum(result, value, propagate_nan=tl.PropagateNan.ALL)
         else:
             result += value / (WINDOW * WINDOW)
@@ -136,7 +136,7 @@ def forward_kernel(
 def backward_kernel(
     grad, rows, rois, spread, scale, images, H, W, C,
     BINS: tl.constexpr, SAMPLES: tl.constexpr, SIDE: tl.constexpr, WINDOW: tl.constexpr,
-    STRIDE: tl.constexpr, RULE: tl.constexpr, LARGEST: tl.constexpr, BLOCK: tl.constexpr,
+    STRIDE: tl.constexpr, RULE: tl.constexpr, MAX_SIZE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """grad (K, SIDE, SIDE, C) is added to spread (N * H * W, C); the first of equals takes it."""
     bin = tl.program_id(0).to(tl.int64)
@@ -147,7 +147,7 @@ def backward_kernel(
     spread += image * H * W * C
     share = tl.load(grad + bin * C + channels, mask, other=0.0).to(rois.dtype.element_ty)
     share = tl.where(good, share, 0.0)
-    if LARGEST:
+    if MAX_SIZE:
         best = tl.full((BLOCK,), -float("inf"), rois.dtype.element_ty)
         winner = tl.zeros((BLOCK,), tl.int32)
         for point in tl.static_range(WINDOW * WINDOW):
@@ -163,7 +163,7 @@ def backward_kernel(
         y = bin // SIDE % SIDE * STRIDE + point // WINDOW
         x = bin % SIDE * STRIDE + point % WINDOW
         cells, weights = around(x1, y1, x2, y2, y, x, H, W, BINS, SAMPLES, RULE)
-        takes = mask & (winner == point) if LARGEST else mask
+        takes = mask & (winner == point) if MAX_SIZE else mask
         for corner in tl.static_range(4):
             place = spread + cells[corner] * C + channels
             tl.atomic_add(place, share * weights[corner], takes)

@@ -1,0 +1,122 @@
+"""DLST against its direct form: every crop through PyTorch's own layers by itself, in float32.
+
+    python -m benchmarks.dlst --data FOLDER --split DragonBaby [--frames 12]
+
+Both follow the target with the same seed. How much time does a frame take, and how far apart
+are the boxes, in pixels of their edges?
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import local_response_norm
+
+from benchmarks.msdat import keep
+from trackerlib import weights
+from trackerlib.boxes import xywh_to_xyxy
+from trackerlib.data import open_dataset
+from trackerlib.nets import vggm
+from trackerlib.trackers import dlst, parse
+from trackerlib.trackers.mdnet.features import CropFeatures
+
+ABOUT = "benchmarks/dlst.py, on targets of OTB"
+
+
+class Alone:
+    """What `Inference` does, without any of its means: a network of PyTorch's own layers."""
+
+    dtype = torch.float32
+
+    def __init__(self):
+        self.backbone = weights.load("vggm", dense=False)
+        self.taps = self.backbone.taps
+
+    @torch.no_grad()
+    def __call__(self, images, *taps):
+        kept, vggm.response_norm = vggm.response_norm, own_norm
+        try:
+            each = [self.backbone(image[None].contiguous(), *taps) for image in images]
+        finally:
+            vggm.response_norm = kept
+        return tuple(torch.cat(maps) for maps in zip(*each, strict=True))
+
+
+def own_norm(x, size, alpha, k):
+    """`vggm.response_norm` as PyTorch computes it."""
+    return local_response_norm(x, size, alpha * size, 0.75, k)
+
+
+class Direct(dlst.Tracker):
+    """DLST that cuts out and convolves one box after the other."""
+
+    def _features(self):
+        self.backbone = Alone()
+        crops = CropFeatures(self.backbone, feature_scale=self.config.feature_scale)
+        return OneByOne(crops)
+
+
+class OneByOne:
+    """`CropFeatures`, a box at a time."""
+
+    def __init__(self, crops):
+        self.crops, self.look = crops, crops.look
+
+    def __call__(self, boxes):
+        return torch.cat([self.crops(box) for box in boxes.split(1)])
+
+    @property
+    def pixels(self):
+        return self.crops.pixels
+
+
+def followed(tracker, sequence, frames: int) -> tuple[np.ndarray, float]:
+    """Boxes of so many frames, and mean milliseconds of one after what is compiled."""
+    tracker.init(sequence.frames[0], sequence.boxes[0])
+    boxes = [tracker.update(sequence.frames[1])]
+    images = [sequence.frames[index] for index in range(2, frames)]
+    began = time.perf_counter()
+    boxes += [tracker.update(image) for image in images]
+    return np.array(boxes), 1e3 * (time.perf_counter() - began) / len(images)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="data set in OTB's folder format")
+    parser.add_argument("--split", default="DragonBaby", help="of the data set, or a sequence")
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--json", type=Path, help="write the row there")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    (sequence,) = open_dataset(given.data, given.split).sequences
+    trackers = {
+        "direct": Direct(),
+        "float32": parse("dlst:mode=float32").build(),
+        "compiled": parse("dlst:mode=compiled").build(),
+        "default": parse("dlst").build(),
+    }
+    tracked = {name: followed(t, sequence, given.frames) for name, t in trackers.items()}
+    rows, (direct, slow) = [], tracked["direct"]
+    for name, (boxes, spent) in tracked.items():
+        apart = np.abs(xywh_to_xyxy(boxes) - xywh_to_xyxy(direct)).max(1)
+        rows.append(
+            {
+                "row": f"{name}, {sequence.name}",
+                "mean": round(spent, 1),
+                "faster": round(slow / spent, 2),
+                "apart": {
+                    "median": round(float(np.median(apart)), 2),
+                    "greatest": round(float(apart.max()), 2),
+                },
+            }
+        )
+        print(rows[-1], flush=True)
+    keep(given.json, ABOUT, direct=rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Boxes around a box: their range, their limits, their overlaps."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from trackerlib import boxes as B
+from trackerlib.trackers.mdnet import samplers
+from trackerlib.trackers.mdnet.config import Config
+from trackerlib.trackers.mdnet.samplers import Sampler, with_iou
+
+BOX = torch.tensor([100.0, 80.0, 40.0, 20.0], dtype=torch.float64)  # mean side 30
+FRAME = torch.tensor([[0.0, 0.0], [320.0, 240.0]], dtype=torch.float64)
+SIZES = torch.tensor([[2.0, 2.0], [320.0, 240.0]], dtype=torch.float64)
+
+
+@pytest.fixture
+def sampler():
+    return Sampler(FRAME, SIZES, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("kind", "deviation"), [("gaussian", 0.5), ("uniform", 3**-0.5)])
+def test_offsets_and_scales_fill_their_range(sampler, kind, deviation):
+    drawn = getattr(sampler, kind)(BOX, 0.6, 1.5, 20000)
+    offset = (B.centres(drawn) - B.centres(BOX)) / (0.6 * 30)
+    scale = (drawn[:, 2:] / BOX[2:]).log() / math.log(1.5)
+    torch.testing.assert_close(scale[:, 0], scale[:, 1])
+    for values in (offset[:, 0], offset[:, 1], scale[:, 0]):
+        assert values.abs().max() < 1.00001 and values.abs().max() > 0.99
+        assert values.mean().abs() < 0.02
+        assert abs(values.std() - deviation) < 0.05  # cutting takes 0.04 off the gaussian's
+
+
+def test_everywhere_fills_the_region(sampler):
+    centre = B.centres(sampler.everywhere(BOX, 1.6, 4000))
+    torch.testing.assert_close(centre.amin(0), FRAME[0], rtol=0, atol=2)
+    torch.testing.assert_close(centre.amax(0), FRAME[1], rtol=0, atol=2)
+    torch.testing.assert_close(centre.mean(0), FRAME.mean(0), rtol=0, atol=5)
+
+
+def test_centres_stay_in_the_region_and_sizes_within_their_limits():
+    sizes = torch.tensor([[30.0, 15.0], [50.0, 25.0]], dtype=torch.float64)
+    region = torch.tensor([[110.0, 0.0], [130.0, 240.0]], dtype=torch.float64)
+    drawn = Sampler(region, sizes, torch.Generator().manual_seed(0)).uniform(BOX, 2, 3, 1000)
+    assert (drawn[:, 2:] >= sizes[0]).all() and (drawn[:, 2:] <= sizes[1]).all()
+    x = B.centres(drawn)[:, 0]
+    assert x.min() == 110 and x.max() == 130
+
+
+def test_only_boxes_that_overlap_as_asked_are_kept(sampler):
+    drawn = with_iou(partial(sampler.uniform, BOX, 1.0, 1.6), BOX, 300, 0.2, 0.4)
+    shared = B.box_iou(drawn, BOX)
+    assert len(drawn) == 300 and shared.min() >= 0.2 and shared.max() <= 0.4
+
+
+def test_what_cannot_be_drawn_is_left_out(sampler):
+    assert with_iou(partial(sampler.uniform, BOX, 0.01, 1.0), BOX, 10, 0, 0.5).shape == (0, 4)
+
+
+def test_the_named_draws_keep_their_constants(sampler):
+    config = Config()
+    near = samplers.positives(sampler, BOX, 50, config)
+    assert len(near) == 50 and B.box_iou(near, BOX).min() >= 0.7
+    first = samplers.first_negatives(sampler, BOX, config)
+    assert len(first) == 5000 and B.box_iou(first, BOX).max() <= 0.5
+    distance = B.centre_distance(first, BOX)
+    assert distance[:2500].max() <= 30 * 2**0.5 < distance[2500:].median()
+    later = samplers.negatives(sampler, BOX, 0.3, config)
+    assert len(later) == 200 and B.box_iou(later, BOX).max() <= 0.3
+    assert B.centre_distance(later, BOX).max() <= 60 * 2**0.5
+
+
+def test_the_generator_decides_the_boxes():
+    first, again, other = (
+        Sampler(FRAME, SIZES, torch.Generator().manual_seed(seed)).gaussian(BOX, 0.6, 1.05, 9)
+        for seed in (0, 0, 1)
+    )
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert not torch.equal(first, other)

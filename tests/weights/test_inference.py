@@ -1,0 +1,57 @@
+"""Whatever the mode, the features are the backbone's."""
+
+import pytest
+import torch
+
+from trackerlib import weights
+from trackerlib.weights import inference
+from trackerlib.weights.inference import Inference
+
+TOLERANCE = {"float32": 1e-5, "compiled": 1e-4, "bfloat16": 2e-2}  # of the norm of a map
+
+
+def images(count=1):
+    """Smooth, as images are, in 0 to 255."""
+    coarse = torch.rand(count, 3, 14, 14, generator=torch.Generator().manual_seed(0))
+    return 255 * torch.nn.functional.interpolate(coarse, (107, 107), mode="bicubic").clamp(0, 1)
+
+
+@pytest.mark.parametrize("mode", inference.MODES)
+def test_the_features_stay_what_they_are(mode):
+    expected = weights.load("vggm", dense=True)(images(), "conv1", "conv3")
+    run = Inference(weights.load("vggm", dense=True), mode=mode)
+    for found, true in zip(run(images(), "conv1", "conv3"), expected, strict=True):
+        assert found.dtype == torch.float32
+        assert (found - true).norm() <= TOLERANCE[mode] * true.norm()
+
+
+def test_a_large_batch_is_its_parts():
+    run = Inference(weights.load("vggm"), mode="float32")
+    batch = images(inference.CHUNK + 3)
+    (found,) = run(batch, "conv3")
+    torch.testing.assert_close(found[-1:], run(batch[-1:], "conv3")[0], rtol=1e-3, atol=1e-4)
+    assert found.shape == (inference.CHUNK + 3, 512, 3, 3)
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(inference.shutil, "which", lambda name: None)
+    assert Inference(weights.load("vggm")).mode == "float32"
+
+
+@pytest.mark.parametrize(("amx", "mode"), [(True, "bfloat16"), (False, "compiled")])
+def test_the_processor_decides_the_precision(monkeypatch, amx, mode):
+    monkeypatch.setattr(inference.shutil, "which", lambda name: name)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert inference.best_mode() == mode
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="float16"):
+        Inference(weights.load("vggm"), mode="float16")
+
+
+def test_a_backbone_is_loaded_once_whatever_the_seed_but_a_random_one_is_not():
+    first, again = (inference.load("vggm", "cpu", "float32", seed) for seed in (1, 2))
+    assert first is again
+    one, other = (inference.load("random", "cpu", "float32", seed) for seed in (1, 2))
+    assert not torch.equal(one.backbone.conv1.weight, other.backbone.conv1.weight)

@@ -1,0 +1,216 @@
+"""The renderer: a shot and a moment -> light; a shot and a frame -> a JPEG and its box.
+
+A frame is the mean of the light over the shutter's opening, taken before gamma
+and noise, so that motion blur is the true one.
+"""
+
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from trackerlib.data.synthetic.motion import apply, scale, shift
+from trackerlib.data.synthetic.scene import Actor, Shadow, Shot
+from trackerlib.data.synthetic.textures import GAMMA
+
+STEP = 2.0  # pixels that anything may move between two samples of the shutter
+MAX_SAMPLES = 12
+HALF_PIXEL = shift(-0.5, -0.5), shift(0.5, 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """rgba (h, w, 4), premultiplied; its top left pixel is x, y of the frame, inside or not."""
+
+    rgba: np.ndarray
+    x: int
+    y: int
+
+    @property
+    def alpha(self) -> np.ndarray:
+        return self.rgba[..., 3]
+
+
+def layer(shot: Shot, actor: Actor, f: float) -> Layer:
+    """An actor as the camera sees it at moment f, complete even where it leaves the frame."""
+    place = shot.camera.matrix(f, shot.size, actor.depth) @ actor.matrix(f)
+    placed = [(p.texture, p.gain, place @ p.matrix) for p in actor.model.patches(f)]
+    corners = np.vstack([apply(m, _corners(t.rgba)) for t, _, m in placed])
+    low = np.floor(corners.min(0)).astype(int) - 1
+    high = np.ceil(corners.max(0)).astype(int) + 1
+    window = np.zeros((*(high - low)[::-1], 4), np.float32)
+    for texture, gain, matrix in placed:
+        _lay(window, _warped(texture, shift(*-low) @ matrix, window.shape), gain)
+    return Layer(window, *low.tolist())
+
+
+def _corners(image: np.ndarray) -> np.ndarray:
+    h, w = image.shape[:2]
+    return np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=float)
+
+
+def _warped(texture, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The texture in a window; its halving nearest above the size it is seen at is used."""
+    shrunk = np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) / matrix[2, 2]
+    level = int(np.clip(np.log2(0.8 / max(shrunk, 1e-6)), 0, len(texture.levels) - 1))
+    image = texture.levels[level]
+    whole = np.array(texture.rgba.shape[1::-1]) / image.shape[1::-1]
+    return _warp(image, matrix @ scale(*whole), shape, cv2.BORDER_CONSTANT)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...], border: int):
+    matrix = HALF_PIXEL[0] @ matrix @ HALF_PIXEL[1]
+    if np.allclose(matrix[2], (0, 0, matrix[2, 2])):
+        return cv2.warpAffine(
+            image,
+            matrix[:2] / matrix[2, 2],
+            shape[1::-1],
+            flags=cv2.INTER_LINEAR,
+            borderMode=border,
+        )
+    return cv2.warpPerspective(
+        image, matrix, shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=border
+    )
+
+
+def _lay(below: np.ndarray, above: np.ndarray, gain: float = 1.0) -> None:
+    """Blend premultiplied `above` over `below`, which is changed."""
+    below *= 1 - above[..., 3:]
+    below[..., :3] += above[..., :3] * np.float32(gain)
+    if below.shape[2] == 4:
+        below[..., 3] += above[..., 3]
+
+
+def _overlap(layer_: Layer, size: tuple[int, int]) -> tuple[tuple[slice, slice], ...] | None:
+    """Slices of the frame and of the layer where they meet; None where they do not."""
+    h, w = layer_.alpha.shape
+    x0, x1 = max(layer_.x, 0), min(layer_.x + w, size[0])
+    y0, y1 = max(layer_.y, 0), min(layer_.y + h, size[1])
+    if x0 >= x1 or y0 >= y1:
+        return None
+    inside = slice(y0 - layer_.y, y1 - layer_.y), slice(x0 - layer_.x, x1 - layer_.x)
+    return (slice(y0, y1), slice(x0, x1)), inside
+
+
+def light(shot: Shot, f: float) -> np.ndarray:
+    """The scene at moment f, (H, W, 3) linear."""
+    canvas = _backdrop(shot, f)
+    for actor in (*shot.behind, shot.target, *shot.front):
+        seen = layer(shot, actor, f)
+        if actor.shadow:
+            _darken(canvas, seen, actor.shadow, shot, actor, f)
+        if meeting := _overlap(seen, shot.size):
+            frame_part, layer_part = meeting
+            _lay(canvas[frame_part], seen.rgba[layer_part])
+    if shot.lights:
+        canvas *= _gain(shot, f)
+    return canvas
+
+
+def _backdrop(shot: Shot, f: float) -> np.ndarray:
+    x, y = shot.backdrop.origin
+    matrix = shot.camera.matrix(f, shot.size, shot.backdrop.depth) @ shift(-x, -y)
+    return _warp(shot.backdrop.image, matrix, shot.size[::-1], cv2.BORDER_REFLECT)
+
+
+def _darken(canvas, seen: Layer, shadow: Shadow, shot: Shot, actor: Actor, f: float) -> None:
+    """Let the actor's outline take light from what is below it."""
+    place = shot.camera.matrix(f, shot.size, actor.depth) @ actor.matrix(f)
+    fall = shadow.matrix(*apply(place, np.zeros((1, 2)))[0])
+    blur = shadow.blur
+    corners = apply(fall @ shift(seen.x, seen.y), _corners(seen.alpha))
+    low = np.floor(corners.min(0) - 3 * blur).astype(int)
+    high = np.ceil(corners.max(0) + 3 * blur).astype(int)
+    to_window = shift(*-low) @ fall @ shift(seen.x, seen.y)
+    alpha = _warp(seen.alpha, to_window, tuple((high - low)[::-1]), cv2.BORDER_CONSTANT)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
+    if meeting := _overlap(Layer(alpha[..., None].repeat(4, 2), *low.tolist()), shot.size):
+        canvas[meeting[0]] *= 1 - shadow.strength * alpha[meeting[1]][..., None]
+
+
+def _gain(shot: Shot, f: float) -> np.ndarray:
+    """The lights' pattern is smooth: computed at a quarter of the size."""
+    width, height = shot.size
+    y, x = np.mgrid[: height // 4, : width // 4] * 4.0
+    gain = np.asarray(shot.lights(f, x / width, y / height), dtype=np.float32)
+    gain = cv2.resize(gain, shot.size, interpolation=cv2.INTER_LINEAR)
+    return gain if gain.ndim == 3 else gain[..., None]
+
+
+def exposed(shot: Shot, index: int) -> np.ndarray:
+    """Mean light over the shutter's opening around frame `index`, (H, W, 3) linear."""
+    moments = (index + shot.sensor.shutter * _samples(shot, index)).tolist()
+    total = light(shot, moments[0])
+    for f in moments[1:]:
+        total += light(shot, f)
+    return total / np.float32(len(moments))
+
+
+def _samples(shot: Shot, index: int) -> np.ndarray:
+    """Moments in -0.5 to 0.5, more of them the more the picture moves."""
+    ends = index + shot.sensor.shutter * np.array([-0.5, 0.5])
+    square = np.array([[0, 0], [shot.size[0], 0], [0, shot.size[1]]], dtype=float)
+    reach = np.array([[-30, -30], [30, 30], [30, -30]], dtype=float)
+    motion = 0.0
+    for depth, place, points in ((1.0, None, square), (shot.target.depth, shot.target, reach)):
+        seen = [
+            apply(
+                shot.camera.matrix(f, shot.size, depth)
+                @ (place.matrix(f) if place else np.eye(3)),
+                points,
+            )
+            for f in ends
+        ]
+        motion = max(motion, np.abs(seen[1] - seen[0]).max())
+    count = int(np.clip(np.ceil(motion / STEP), 1, MAX_SAMPLES))
+    return (np.arange(count) + 0.5) / count - 0.5
+
+
+def jpeg(shot: Shot, index: int) -> bytes:
+    """Frame `index` as the sensor stores it."""
+    linear = exposed(shot, index) * _vignette(shot.size, shot.sensor.vignette)
+    levels = 255 * np.clip(linear, 0, 1) ** np.float32(1 / GAMMA)
+    random = np.random.default_rng((zlib.crc32(shot.name.encode()), index))
+    levels += shot.sensor.noise * random.standard_normal(levels.shape, dtype=np.float32)
+    if shot.sensor.grey:
+        levels = levels @ np.float32([0.299, 0.587, 0.114])
+    image = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
+    image = image if image.ndim == 2 else image[..., ::-1]
+    quality = (cv2.IMWRITE_JPEG_QUALITY, shot.sensor.quality)
+    return cv2.imencode(".jpg", image, quality)[1].tobytes()
+
+
+@lru_cache(maxsize=4)
+def _vignette(size: tuple[int, int], loss: float) -> np.ndarray:
+    x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in size)
+    return (1 - loss * (x[None, :] ** 2 + y[:, None] ** 2) / 2)[..., None]
+
+
+def outline(shot: Shot, index: int) -> tuple[np.ndarray, float]:
+    """Box (4,) x, y, w, h of the complete target and its visible fraction in frame `index`.
+
+    The box bounds the pixels that the target covers by more than half at the
+    middle of the shutter's opening, before anything hides them or the frame
+    ends: its numbers are integers, and may lie outside the frame.
+    """
+    target = layer(shot, shot.target, index)
+    covered = target.alpha > 0.5
+    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
+    x, y = columns[0], rows[0]
+    box = (target.x + x, target.y + y, columns[-1] + 1 - x, rows[-1] + 1 - y)
+    return np.array(box, dtype=np.float64), _visible(shot, target, covered, index)
+
+
+def _visible(shot: Shot, target: Layer, covered: np.ndarray, index: int) -> float:
+    meeting = _overlap(target, shot.size)
+    if meeting is None:
+        return 0.0
+    clear = np.zeros(shot.size[::-1], np.float32)
+    clear[meeting[0]] = covered[meeting[1]]
+    for actor in shot.front:
+        hiding = layer(shot, actor, index)
+        if part := _overlap(hiding, shot.size):
+            clear[part[0]] *= 1 - hiding.alpha[part[1]]
+    return float(clear.sum() / covered.sum())

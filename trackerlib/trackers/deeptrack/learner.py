@@ -1,0 +1,159 @@
+"""Iterative stochastic gradient descent, and the lazy update: train only when it must.
+
+[1] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
+    robust visual tracking. TIP 2016, sections II-D and III.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from trackerlib.trackers.deeptrack.cues import CUES
+from trackerlib.trackers.deeptrack.losses import truncated_l2
+from trackerlib.trackers.deeptrack.network import DeepTrack
+from trackerlib.trackers.deeptrack.pool import SamplePool
+
+if TYPE_CHECKING:
+    from trackerlib.trackers.deeptrack.tracker import Config
+
+MAX_SHARE = 0.5  # of patches with a loss, up to which a second forward pass is faster
+
+
+class Learner:
+    """Scores patches; is trained on those of two pools.
+
+    network    on its device
+    generator  of the mirrored positives
+
+    kept  share of the cues' patches that have a loss, in every step of the latest training
+    """
+
+    def __init__(self, network: DeepTrack, config: "Config", generator: torch.Generator):
+        self.network = network
+        self.config = config
+        self.generator = generator
+        self.kept: list[float] = []
+
+    @torch.no_grad()
+    def scores(self, patches: Tensor) -> Tensor:
+        """Return scores of target and background (N, 2) of patches (N, CUES, 32, 32)."""
+        return self.network(patches)
+
+    @torch.no_grad()
+    def scan(self, scene: Tensor, boxes: Tensor) -> Tensor:
+        """Return the same for boxes (K, 4) of a scene (CUES, H, W), see `DeepTrack.scan`."""
+        return self.network.scan(scene, boxes)
+
+    def losses(self, errors: Tensor, labels: Tensor, importance: Tensor) -> Tensor:
+        """Return the truncated norms of errors (..., 2), by importance (...), [1] equation 10."""
+        config = self.config
+        return importance * truncated_l2(errors, labels, config.truncation, config.positive_factor)
+
+    def initialise(self, positives: SamplePool, negatives: SamplePool) -> list[float]:
+        """Train on the first frame, by Adam -> the loss before every step.
+
+        All steps are taken: what a network knows well by then, it need not learn later.
+        The fusion layer is in use afterwards.
+        """
+        config, network = self.config, self.network
+        optimizer = torch.optim.Adam(network.cues.parameters(), config.first_lr, fused=True)
+        losses = self._descend(optimizer, (positives, negatives), [0.0] * config.first_steps)
+        if config.fusion:
+            network.fuse()
+        return losses
+
+    def fine_tune(self, positives: SamplePool, negatives: SamplePool) -> list[float]:
+        """Iterative stochastic gradient descent, [1] algorithm 1 -> the loss before every step.
+
+        It does not begin unless the loss is above 2 epsilon, and ends below epsilon or
+        after so many steps.
+        """
+        config, network = self.config, self.network
+        groups = (
+            {"params": network.cues.parameters(), "lr": config.lr},
+            {"params": network.fusion.parameters(), "lr": config.fusion_lr},
+        )
+        limits = [2 * config.tolerance * config.lazy] + [config.tolerance] * (config.steps - 1)
+        return self._descend(torch.optim.SGD(groups, fused=True), (positives, negatives), limits)
+
+    @torch.enable_grad()
+    def _descend(
+        self,
+        optimizer: torch.optim.Optimizer,
+        pools: tuple[SamplePool, SamplePool],
+        limits: list[float],
+    ) -> list[float]:
+        """Steps, as many as there are limits, until a loss is below its own -> the losses.
+
+        A step moves the network of each cue by the loss of its own scores, and the fusion
+        layer by the loss of the fused ones: of all at once, where [1] takes one after the
+        other. Raises FloatingPointError for a loss that is infinite or no number.
+        """
+        network, losses, self.kept = self.network, [], []
+        for limit in limits:
+            patches, importance, labels = self._batch(*pools)
+            neurons = network.cues.neurons(patches)
+            errors = network.combined(neurons.detach()) - labels
+            fused = self.losses(errors, labels, importance).mean()
+            losses.append(float(fused.detach()))
+            if not math.isfinite(losses[-1]):
+                raise FloatingPointError(
+                    f"DeepTrack diverged after {len(losses) - 1} training steps: its loss is "
+                    f"{losses[-1]}; lower `lr`, `fusion_lr` or `first_lr` of its Config"
+                )
+            if losses[-1] < limit:
+                break
+            loss = self._own_loss(neurons, patches, importance, labels)
+            (loss + fused if network.fused else loss).backward()
+            self._clip_gradients()
+            optimizer.step()
+            optimizer.zero_grad()
+        return losses
+
+    def _batch(
+        self, positives: SamplePool, negatives: SamplePool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Patches, their importance and their labels; half of the positives are mirrored."""
+        config = self.config
+        positive, positive_importance = positives.draw(config.batch_positives)
+        negative, negative_importance = negatives.draw(config.batch_negatives)
+        mirrored = torch.rand(len(positive), generator=self.generator) < 0.5
+        positive = torch.where(
+            mirrored[:, None, None, None].to(positive.device), positive.flip(-1), positive
+        )
+        labels = positive.new_zeros(len(positive) + len(negative), 2)
+        labels[: len(positive), 0] = labels[len(positive) :, 1] = 1
+        return (
+            torch.cat((positive, negative)),
+            torch.cat((positive_importance, negative_importance)),
+            labels,
+        )
+
+    def _own_loss(
+        self, neurons: Tensor, patches: Tensor, importance: Tensor, labels: Tensor
+    ) -> Tensor:
+        """The loss of the cues' own scores.
+
+        Patches whose losses are all cut to 0 add nothing to the gradient. Where most are so,
+        the others go through the network again, and only they back-propagate.
+        """
+        network, labels, importance = self.network.cues, labels[:, None], importance[:, None]
+        losses = self.losses(network.scores(neurons) - labels, labels, importance)
+        self.kept.append(float(losses.ne(0).float().mean()))
+        rows, count = losses.any(1), len(losses)
+        if 0 < rows.sum() < MAX_SHARE * count:
+            labels = labels[rows]
+            losses = self.losses(network(patches[rows]) - labels, labels, importance[rows])
+        return losses.sum() / count
+
+    def _clip_gradients(self) -> None:
+        """Clip the gradient of each cue's network, and that of the fusion layer, by its norm."""
+        limit, network = self.config.max_grad_norm, self.network
+        slopes = [p.grad.view(CUES, -1) for p in network.cues.parameters()]  # (CUES, weights)
+        scale = (limit / torch.cat(slopes, 1).norm(dim=1, keepdim=True)).clamp(max=1)
+        for slope in slopes:
+            slope *= scale
+        clip_grad_norm_(network.fusion.parameters(), limit)

@@ -1,0 +1,250 @@
+"""DeepTrack's loop: particles are scored, the best are the target, the network is updated.
+
+Three versions were published, [1] section III-C. That of BMVC 2014 [2] holds a pool of
+networks. That of ACCV 2014 [3] holds one, truncates the loss at the same error for both
+classes (`positive_factor=0`) and takes uncertain boxes as a bag of positives. That of [1],
+here, is stricter with positives, and draws frames by their quality in place of bags.
+
+[1] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
+    robust visual tracking. TIP 2016.
+[2] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations by
+    convolutional neural networks for visual tracking. BMVC 2014.
+[3] Li, Li, Porikli: Robust online visual tracking with a single convolutional neural
+    network. ACCV 2014.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackerlib.boxes import box_iou, centres, first_box
+from trackerlib.checks import initialised
+from trackerlib.trackers.deeptrack.cues import PatchFeatures
+from trackerlib.trackers.deeptrack.learner import Learner
+from trackerlib.trackers.deeptrack.losses import structural_weights
+from trackerlib.trackers.deeptrack.network import DeepTrack, score
+from trackerlib.trackers.deeptrack.pool import SamplePool
+from trackerlib.trackers.mdnet import samplers
+from trackerlib.weights import inference
+
+MIN_SIDE = 2.0  # of a box, pixels
+POSITIVE_IOU = 0.5  # that divides target from background, [1] equation 6
+COUNTS = (  # of which there must be one
+    "particles",
+    "averaged",
+    "positives",
+    "negatives",
+    "first_positives",
+    "first_negatives",
+    "steps",
+    "batch_positives",
+    "batch_negatives",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Constants of [1] where no other source is given; h is the target's height.
+
+    The first five switch a mechanism off.
+    """
+
+    structural: bool = True  # importance by IoU, equation 5; false: all matter alike
+    temporal: bool = True  # positives of all frames, equation 11; false: of the latest
+    noise: bool = True  # frames drawn by their quality, equation 14
+    fusion: bool = True  # a layer fuses the cues; false: the mean of their scores
+    lazy: bool = True  # update above 2 epsilon only; false: in every frame
+    truncation: float = 0.0025  # beta, equation 9; 0 truncates nothing
+    positive_factor: float = 3.0  # u, equation 9
+
+    particles: int = 1500  # boxes per frame, section II-C
+    translation: float = 10.0  # their deviation, pixels, or 0.5 h if that is less
+    scale: float = 0.01  # their deviation, in h
+    averaged: int = 5  # of the highest scores, whose mean is the box; [1]: 1
+    saturated: bool = True  # no score counts beyond its label; not in [1]
+    dense: bool = True  # one convolution for all particles; false: each is cut out, as in [1]
+    mode: str = "auto"  # of weights.inference.MODES: bfloat16, or not; nothing is compiled
+    min_scale: float = 0.2  # smallest size, in those of the first box; not in [1]
+
+    positives: int = 10  # boxes per frame; section III-A: 1
+    negatives: int = 150  # boxes per frame, section III-A
+    first_positives: int = (
+        50  # boxes of the first frame; not in [1], as down to hard_negative_scale
+    )
+    first_negatives: int = 500
+    positive_iou: float = 0.8  # at least, of a positive with the target
+    positive_translation: float = 0.1  # in mean sides
+    positive_scale: float = 1.05
+    negative_translation: float = 2.0  # of half of the negatives
+    negative_scale: float = 1.3
+    hard_negative_translation: float = 0.5  # of the other half, hard to tell from the target
+    hard_negative_scale: float = 1.2
+    positives_kept: int = 1000  # N+
+    negatives_kept: int = 500  # N-, whole frames
+    decay: float = 10.0  # sigma, equation 12
+    ambiguity: float = 0.75  # v, equation 16
+
+    lr: float = 5e-2  # r, section III-B
+    fusion_lr: float = 5e-3  # of the fusion layer after the first frame
+    tolerance: float = 5e-3  # epsilon
+    first_lr: float = 2e-3  # of Adam; not in [1], as all that follow
+    first_steps: int = 500
+    steps: int = 10  # at most, per frame
+    batch_positives: int = 8
+    batch_negatives: int = 24
+    max_grad_norm: float = 0.3  # that a cue's gradient is clipped to
+
+    def __post_init__(self):
+        for count in COUNTS:
+            if (got := getattr(self, count)) < 1:
+                raise ValueError(f"deeptrack.Config: expected {count} of at least 1, got {got}")
+        for kept, count in (("positives_kept", "positives"), ("negatives_kept", "negatives")):
+            needed, got = getattr(self, count), getattr(self, kept)
+            if got < needed:
+                raise ValueError(
+                    f"deeptrack.Config: expected {kept} of at least {needed}, {count} of one "
+                    f"frame, got {got}"
+                )
+
+
+class Tracker:
+    """DeepTrack on any device.
+
+    score    of the latest frame's box, equation 1
+    quality  Q of the latest frame, equation 15
+    losses   before every training step in the latest frame; one alone if it was small enough
+    """
+
+    def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
+        self.config = config or Config()
+        self.device = device
+        self.seed = seed
+        self.dtype = inference.number_type(self.config.mode, device)
+
+    @torch.no_grad()
+    def init(self, frame: np.ndarray, box: np.ndarray) -> None:
+        """Learn the target.
+
+        frame  (H, W, 3) uint8 RGB; a grey video has three equal channels
+        box    (4,) x, y, w, h
+
+        Raises ValueError for a bad box (see `first_box`).
+        """
+        config = self.config
+        self.box = torch.from_numpy(first_box(box, frame, MIN_SIDE))
+        self.min_size = (config.min_scale * self.box[2:]).clamp(min=MIN_SIDE)
+        self.generator = torch.Generator().manual_seed(self.seed)
+        self.features = PatchFeatures(self.device)
+        network = DeepTrack(self.generator, self.dtype).to(self.device)
+        self.classifier = Learner(network, config, self.generator)
+        self.positives = SamplePool(
+            config.positives_kept // config.positives,
+            max(config.first_positives, config.positives),
+            0.0 if config.temporal else config.decay,
+            self.generator,
+            self.device,
+        )
+        self.negatives = SamplePool(
+            config.negatives_kept // config.negatives,
+            max(config.first_negatives, config.negatives),
+            config.decay,
+            self.generator,
+            self.device,
+        )
+        self.score, self.quality = 0.0, 1.0
+        self.set_frame(frame)
+        self.collect_samples(config.first_positives, config.first_negatives)
+        self.losses = self.classifier.initialise(self.positives, self.negatives)
+
+    @torch.no_grad()
+    def update(self, frame: np.ndarray) -> np.ndarray:
+        """Find the target in the next frame (H, W, 3), update the model -> box (4,) float64.
+
+        Raises RuntimeError before `init`.
+        """
+        initialised(self)
+        self.set_frame(frame)
+        particles = self.draw_particles()
+        if self.config.dense:
+            scores = self.classifier.scan(*self.features.scene(particles))
+        else:
+            scores = self.classifier.scores(self.features(particles))
+        self.choose(particles, scores)
+        self.collect_samples(self.config.positives, self.config.negatives)
+        self.losses = self.classifier.fine_tune(self.positives, self.negatives)
+        return self.box.numpy().copy()
+
+    def set_frame(self, frame: np.ndarray) -> None:
+        self.sampler = samplers.over(frame, MIN_SIDE, self.generator)
+        self.features.set_frame(frame, self.box)
+
+    def draw_particles(self) -> Tensor:
+        """Boxes around the last one: its centre and its size, with normal noise."""
+        config = self.config
+        height = float(self.box[3])
+        draws = (config.particles, 3)
+        noise = torch.randn(draws, generator=self.generator, dtype=torch.float64)
+        move = min(config.translation, height / 2) * noise[:, :2]
+        size = (self.box[2:] * (1 + config.scale * noise[:, 2:])).maximum(self.min_size)
+        centre = (centres(self.box) + move).clamp(*self.sampler.region)
+        return torch.cat((centre - size / 2, size), 1)
+
+    def choose(self, particles: Tensor, scores: Tensor) -> None:
+        """Move the box to the mean of the best particles; how many others could be it?"""
+        config, fused = self.config, score(scores, self.config.saturated)
+        highest, best = fused.topk(min(config.averaged, len(fused)))
+        self.box, self.score = particles[best.cpu()].mean(0), float(highest[0])
+        rivals = fused > config.ambiguity * self.score
+        rivals[best[0]] = True
+        importance, labels = self._structure(particles[rivals.cpu()])
+        errors = scores[rivals] - labels
+        self.quality = 1 - float(self.classifier.losses(errors, labels, importance).mean())
+
+    def collect_samples(self, positives: int, negatives: int) -> None:
+        """Remember so many boxes of the target and of the background around it."""
+        quality = self.quality if self.config.noise else 1.0
+        targets, background = self._draw_positives(positives), self._draw_negatives(negatives)
+        boxes = torch.cat((targets, background))
+        counts = len(targets), len(background)
+        samples = zip(
+            (self.positives, self.negatives),
+            self.features(boxes).split(counts),
+            self._structure(boxes)[0].split(counts),
+            strict=True,
+        )
+        for pool, patches, importance in samples:
+            if len(patches):
+                pool.add(patches, importance, quality)
+
+    def _draw_positives(self, count: int) -> Tensor:
+        """The target and boxes (n, 4) that overlap it enough."""
+        config = self.config
+        draw = partial(
+            self.sampler.gaussian, self.box, config.positive_translation, config.positive_scale
+        )
+        drawn = samplers.with_iou(draw, self.box, count - 1, min_iou=config.positive_iou)
+        return torch.cat((self.box[None], drawn))
+
+    def _draw_negatives(self, count: int) -> Tensor:
+        """Boxes (n, 4) that overlap the target by half at most; half of them are hard."""
+        config, hard = self.config, count // 2
+        ranges = (
+            (config.negative_translation, config.negative_scale, count - hard),
+            (config.hard_negative_translation, config.hard_negative_scale, hard),
+        )
+        drawn = []
+        for translation, scale, share in ranges:
+            draw = partial(self.sampler.uniform, self.box, translation, scale)
+            drawn.append(samplers.with_iou(draw, self.box, share, max_iou=POSITIVE_IOU))
+        return torch.cat(drawn)
+
+    def _structure(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Importance (n,) and labels (n, 2) of boxes, on the device."""
+        iou = box_iou(boxes, self.box)
+        importance, labels = structural_weights(iou)
+        if not self.config.structural:
+            importance = structural_weights(torch.ones_like(iou))[0]
+        return importance.float().to(self.device), labels.float().to(self.device)

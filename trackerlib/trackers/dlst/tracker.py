@@ -1,0 +1,103 @@
+"""DLST's loop: locate the target first, then choose among boxes around both places.
+
+[1] Yang, Liu, Zhang, Zhang: Deep location-specific tracking. ACM MM 2017.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trackerlib.checks import among
+from trackerlib.nets import head
+from trackerlib.trackers import mdnet
+from trackerlib.trackers.dlst.localizer import Localizer
+from trackerlib.trackers.dlst.networks import Classification
+from trackerlib.trackers.mdnet.features import BINS, CropFeatures
+
+SEARCHES = ("both", "located", "previous")
+CLASSIFIERS = ("pooled", "connected")
+
+
+@dataclass(frozen=True)
+class Config(mdnet.Config):
+    """What [1] changes; the rows of its table 1 are other values of the first two."""
+
+    search: str = "both"  # S_comb; "located" is DLST-sloc, "previous" DLST-nloc
+    classifier: str = "pooled"  # 1x1 convolutions, averaged; "connected" is DLST-fc
+    head: str = "random"  # section 4.2: no training on videos; otherwise for "connected" alone
+    best: int = 1  # section 3.2: the box of the highest score
+    growth: float = 1.0  # section 4.1: the deviation stays
+    first_iterations: int = 30  # section 4.1, as the next four
+    iterations: int = 10
+    first_lr: float = 3e-3
+    lr: float = 3e-3
+    radius: float = 8.0  # R, of the disc that is target, in map cells
+    region: float = 4.0  # that is searched, in sides of the target; section 3.1
+    first_regions: int = 50  # to learn to locate from, in the first frame; section 4.1
+    regions: int = 5  # later, per frame
+    batch_regions: int = 8  # per mini-batch; section 4.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        among(self, {"search": SEARCHES, "classifier": CLASSIFIERS})
+
+
+class Tracker(mdnet.Tracker):
+    """DLST on any backbone and device.
+
+    located  the box that the localization found in the latest frame, None if none
+    """
+
+    config: Config
+    features: CropFeatures
+    localizer: Localizer | None
+    located: Tensor | None
+
+    def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
+        super().__init__(config or Config(), device, seed)
+
+    def _head(self) -> nn.Module:
+        if self.config.classifier == "connected":
+            return super()._head()
+        channels = self.backbone.taps["conv3"].channels
+        return Classification(head.Config(BINS**2 * channels), self.generator)
+
+    def _candidates(self) -> Tensor:
+        """Draw boxes around where the target was, and around where it seems to be: S_comb."""
+        config = self.config
+        self.located = None
+        if self.localizer:
+            box, response = self.localizer.locate(self.features.pixels, self.box)
+            self.located = box if response > 0 else None
+        located = self.box if self.located is None else self.located
+        places = {"both": [self.box, located], "located": [located], "previous": [self.box]}
+        around = places[config.search]
+        count = config.candidates // len(around)
+        drawn = [
+            self.sampler.gaussian(box, config.translation, config.scale, count) for box in around
+        ]
+        return torch.cat(drawn)
+
+    def _initialise(self) -> None:
+        config, self.localizer, self.located = self.config, None, None
+        if config.search != "previous":
+            self.localizer = Localizer(self.backbone, config, self.generator, self.device)
+        super()._initialise()
+        if self.localizer:
+            self.localizer.fine_tune(1, config.first_lr, config.first_iterations)
+
+    def _collect_samples(self, count: int, max_iou: float) -> Tensor:
+        positives = super()._collect_samples(count, max_iou)
+        if self.localizer:
+            config = self.config
+            wanted = config.regions if self.frame_index else config.first_regions
+            # Evenly spaced among the positives: of 50, every tenth for 5 regions.
+            around = positives[:: max(1, len(positives) // wanted)][:wanted]
+            self.localizer.remember(self.features.pixels, around, self.box)
+        return positives
+
+    def _fine_tune(self, max_frames: int) -> None:
+        super()._fine_tune(max_frames)
+        if self.localizer:
+            self.localizer.fine_tune(max_frames, self.config.lr, self.config.iterations)

@@ -1,0 +1,95 @@
+"""Target or background: a head that is fine-tuned while tracking, on hard negatives.
+
+[1] Nam, Han: Learning multi-domain convolutional neural networks for visual
+    tracking. CVPR 2016, sections 3.3 (online updates) and 4.3 (hard mini-batches).
+[2] Cui, Lu, Jing, Shi: Fast dynamic convolutional neural networks for visual
+    tracking. ACML 2018.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from trackerlib.nets.losses import binary_loss
+from trackerlib.trackers.mdnet.config import OnlineConfig
+from trackerlib.trackers.mdnet.memory import Samples
+
+
+class Classifier:
+    """Scores features; is fine-tuned on samples.
+
+    head       scores of features, (K, D) -> (K, 2), such as nets.head.Head; on its device
+    generator  of the mini-batches and the dropout
+    dtype      of the products; weights stay float32
+    """
+
+    def __init__(
+        self,
+        head: nn.Module,
+        config: OnlineConfig,
+        generator: torch.Generator,
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.head = head
+        self.config = config
+        self.generator = generator
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def scores(self, features: Tensor) -> Tensor:
+        """Return the target's score (K,) of features (K, D): above 0 for what looks like it."""
+        return self._head(features)[:, 1]
+
+    @torch.enable_grad()
+    def fine_tune(
+        self,
+        positives: Samples,
+        negatives: Samples,
+        lr: float,
+        iterations: int,
+        loss_threshold: float = 0.0,
+    ) -> list[float]:
+        """Descend with fresh momentum -> the loss of every iteration.
+
+        Hard negative mining: the negatives of a mini-batch are those with the highest
+        scores of a pool, by the head as it is then, without dropout [1], section 4.3.
+        It ends early when a loss is below the threshold [2], section 3.4.
+        """
+        config, losses = self.config, []
+        optimizer = make_optimizer(self.head, lr, config)
+        batches = positives.batches(iterations, config.batch_positives, self.generator)
+        pools = negatives.batches(iterations, config.mining_pool, self.generator)
+        for positive, pool in zip(batches, pools, strict=True):
+            hard = self.scores(pool).topk(config.batch_negatives).indices
+            scores = self._head(torch.cat((positive, pool[hard])), self.generator)
+            loss = binary_loss(scores[: len(positive)], scores[len(positive) :])
+            losses.append(loss.item())
+            if losses[-1] < loss_threshold:
+                break
+            optimizer.zero_grad()
+            loss.backward()
+            clip_grad_norm_(self.head.parameters(), config.max_grad_norm)
+            optimizer.step()
+        return losses
+
+    def _head(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        with autocast(features.device, self.dtype):
+            return self.head(features, dropout).float()
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return a context in which products are of numbers of this type; float32 changes nothing."""
+    return torch.autocast(device.type, dtype, dtype != torch.float32)
+
+
+def make_optimizer(network: nn.Module, lr: float, config: OnlineConfig) -> torch.optim.SGD:
+    """Return SGD whose last layer has `fc6_factor` times the learning rate."""
+    *inner, weight, bias = network.parameters()
+    last = {"params": [weight, bias], "lr": lr * config.fc6_factor}
+    return torch.optim.SGD(
+        [{"params": inner}, last],
+        lr=lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )

@@ -1,0 +1,136 @@
+"""Which weights there are: the table data/weights.json, and what a user has added to it.
+
+The table says of every file where it comes from, what it may be used for, what it was
+trained on, and by which hash it is known. The user's own table has the same form and
+lies beside the files, in `folder()`.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from trackerlib.paths import cache_dir, shipped
+
+HASHES = {"sha256": r"[0-9a-f]{8,64}", "git_blob": r"[0-9a-f]{40}"}
+FILE = r"[\w-][\w.-]*"  # stays inside its folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of weights.
+
+    name            what `load` takes
+    file            its name on disk
+    network         which, of weights.NETWORKS: vggm, head, ...
+    format          how the file is laid out, of `formats.FORMATS`
+    config          fields of the network's Config that the weights ask for
+    origin          page or citation
+    licence         as its authors state it
+    trained_on      which images or videos
+    benchmark_seen  whether sequences of a tracking benchmark are among them
+    url             where to download it; None: it is added by hand
+    sha256          of the file, or as much of its beginning as is known
+    git_blob        its id in the authors' git repository, where that is what is known
+    size            bytes, if known
+    bundled         ships in the project's data/ folder
+    """
+
+    name: str
+    file: str
+    network: str
+    format: str
+    config: dict[str, Any]
+    origin: str
+    licence: str
+    trained_on: str
+    benchmark_seen: str
+    url: str | None = None
+    sha256: str | None = None
+    git_blob: str | None = None
+    size: int | None = None
+    bundled: bool = False
+
+    def __post_init__(self):
+        hashes = {kind: getattr(self, kind) for kind in HASHES if getattr(self, kind) is not None}
+        if not hashes or any(not re.fullmatch(HASHES[kind], hashes[kind]) for kind in hashes):
+            raise ValueError(
+                f"registry: expected a hash for {self.name!r}, sha256 or git_blob in lower-case "
+                f"hexadecimal digits, got {hashes or 'none'}; without one nothing is loaded"
+            )
+        if not re.fullmatch(FILE, self.file):
+            raise ValueError(
+                f"registry: expected the bare name of a file for {self.name!r}, got {self.file!r}"
+            )
+
+    def problem(self, path: Path) -> str | None:
+        """What is wrong with a file that should be this one; None if it is."""
+        size = path.stat().st_size
+        if self.size not in (None, size):
+            return f"expected {self.size:,} bytes, got {size:,}"
+        for kind in HASHES:
+            expected = getattr(self, kind)
+            if expected and not digest(path, kind).startswith(expected):
+                return f"expected {kind} {expected}, got {digest(path, kind)}"
+        return None
+
+
+def folder() -> Path:
+    """Where downloaded and added weights lie: $TRACKERLIB_WEIGHTS, or in the cache."""
+    return Path(os.environ.get("TRACKERLIB_WEIGHTS") or cache_dir() / "weights")
+
+
+def locate(entry: Entry) -> Path:
+    """Where the file of an entry lies, or would."""
+    return shipped(f"weights/{entry.file}") if entry.bundled else folder() / entry.file
+
+
+def registry() -> dict[str, Entry]:
+    """All entries by name: those that ship, then those that the user has added.
+
+    A name that ships means what ships, whatever the user's table says.
+    Raises ValueError for an ill-formed table or an entry without a hash.
+    """
+    ships, added = _entries(shipped("weights.json")), _entries(folder() / "weights.json")
+    return ships | added | ships
+
+
+def record(entry: Entry) -> None:
+    """Add an entry to the user's table."""
+    path = folder() / "weights.json"
+    entries = _entries(path) | {entry.name: entry}
+    table = {"weights": [dataclasses.asdict(entry) for entry in entries.values()]}
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.write_text(json.dumps(table, indent=2))
+    unfinished.replace(path)
+
+
+def _entries(path: Path) -> dict[str, Entry]:
+    if not path.is_file():
+        return {}
+    try:
+        entries = [Entry(**fields) for fields in json.loads(path.read_text())["weights"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"registry: {path} cannot be used: {error}") from error
+    return {entry.name: entry for entry in entries}
+
+
+def digest(path: Path, kind: str) -> str:
+    """sha256 of a file, or the id (git_blob) that git gives it, in hexadecimal digits.
+
+    Read once per process, and again when the file has changed.
+    """
+    status = path.stat()
+    return _digest(path, kind, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache
+def _digest(path, kind, size, _changed):
+    start = hashlib.sha1(b"blob %d\0" % size) if kind == "git_blob" else hashlib.sha256()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: start).hexdigest()

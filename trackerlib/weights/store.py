@@ -1,0 +1,311 @@
+"""Pretrained weights: fetched or added by hand, verified, and loaded into their networks.
+
+A file is verified before it takes its place, and again before it is loaded. It is
+written beside its place and renamed, so that what was there stays until what comes
+has been found good.
+"""
+
+import dataclasses
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from trackerlib.data.fetch import LIMIT, download
+from trackerlib.nets import adaptation, googlenet, head, squeezenet, vgg19, vggm
+from trackerlib.weights import formats
+from trackerlib.weights.registry import Entry, digest, locate, record, registry
+
+COMMAND = "python -m trackerlib weights"
+
+
+class Network(NamedTuple):
+    """A backbone or what is grafted onto it, its configuration, all layers of the whole network."""
+
+    module: type[nn.Module]
+    config: type
+    layers: set[str]
+
+
+NETWORKS = {
+    "vggm": Network(vggm.VGGM, vggm.Config, {*vggm.CHANNELS, "fc4", "fc5", "fc6", "fc7", "fc8"}),
+    "vgg19": Network(vgg19.VGG19, vgg19.Config, {*vgg19.CHANNELS, "fc6", "fc7", "fc8"}),
+    "squeezenet": Network(
+        squeezenet.SqueezeNet, squeezenet.Config, {*squeezenet.CHANNELS, "conv10"}
+    ),
+    "googlenet": Network(googlenet.GoogLeNet, googlenet.Config, {*googlenet.CHANNELS, "loss3"}),
+    "adaptation": Network(adaptation.Adaptation, adaptation.Config, set()),
+    "head": Network(head.SharedLayers, head.Config, {"fc6"}),
+}
+CHANNELS = {  # of every layer's map, by network
+    "vggm": vggm.CHANNELS,
+    "vgg19": vgg19.CHANNELS,
+    "squeezenet": squeezenet.CHANNELS,
+    "googlenet": googlenet.CHANNELS,
+}
+
+
+def load(name: str, **config) -> nn.Module:
+    """A backbone, or adaptation layers: float32 on the CPU, in eval mode, without gradients.
+
+    name    of an entry of the registry
+    config  fields of the network's Config in place of those that the entry gives:
+            load("vggm", dense=True), load("vgg19", depth="conv4_4")
+
+    Layers beyond the backbone's depth are left out. Raises ValueError for an unknown name
+    or field, a file that fails its hash, and a file of another network;
+    FileNotFoundError, with how to get it, if the file is not there.
+    """
+    entry = _entry(name)
+    network = _built(entry, config)
+    _fill(network, read(name), entry)
+    return network.eval().requires_grad_(False)
+
+
+def load_head(name: str, config: head.Config, generator: torch.Generator) -> head.Head:
+    """MDNet's head with a new fc6, and fc4 and fc5 of a file, or all new if it is "random".
+
+    name       of an entry that holds fc4 and fc5: a head's, or a whole MDNet's
+    generator  of what is new
+
+    Raises what `read` does, and ValueError for a file with other layers, or without.
+    """
+    new = head.Head(config, generator)
+    if name == "random":
+        return new
+    found = read(name)
+    wanted = {key: value for key, value in new.state_dict().items() if "fc6" not in key}
+    wrong = [
+        f"{key} {tuple(found[key].shape) if key in found else 'missing'} for {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key not in found or found[key].shape != value.shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"load_head: {name} does not hold a head with {config}: {'; '.join(wrong)}. "
+            "Take one that was trained on such features, or head=random"
+        )
+    new.load_state_dict(new.state_dict() | {key: found[key] for key in wanted})
+    return new
+
+
+def read(name: str) -> dict[str, Tensor]:
+    """All tensors of a file, those beyond a backbone too: fc4 to fc6 of MDNet. See `formats`.
+
+    Raises what `load` does for a name, and for a file.
+    """
+    entry = _entry(name)
+    path = locate(entry)
+    if not path.is_file():
+        raise FileNotFoundError(f"load: {path} is not there; {_cure(entry)}")
+    problem = entry.problem(path)
+    if problem:
+        raise ValueError(f"load: {path} is not {name}: {problem}; {_cure(entry)}")
+    return formats.read(path, _of(formats.FORMATS, entry.format, "format"))
+
+
+def fetch(name: str) -> Path:
+    """Download the weights of that name, unless they are there whole; return their place.
+
+    Raises ConnectionError, with what to do by hand, if they cannot be downloaded
+    (an interrupted download is resumed by the next call); FileNotFoundError if they
+    have no address; ValueError if what came is not what it should be, and is gone
+    again; OSError if the disk is full.
+    """
+    entry = _entry(name)
+    path = locate(entry)
+    if path.is_file() and not entry.problem(path):
+        return path
+    if not entry.url:
+        raise FileNotFoundError(f"fetch: {name} has no address to download from; {_cure(entry)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrived = path.with_name(path.name + ".new")
+    download(entry.url, arrived, entry.size or LIMIT, _by_hand(entry))
+    problem = entry.problem(arrived)
+    if problem:
+        arrived.unlink()
+        raise ValueError(
+            f"fetch: {entry.url} is not {name}: {problem}; it was removed. Fetch again, "
+            f"or {_by_hand(entry)}"
+        )
+    arrived.replace(path)
+    return path
+
+
+def add(
+    path: str | Path,
+    name: str | None = None,
+    format: str | None = None,
+    network: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Copy a file into the folder of weights, and return its entry.
+
+    path     a file of the registry, known by its hash; then nothing else is said
+    name     of a file of one's own, for `load`
+    format   of `formats.FORMATS`
+    network  of NETWORKS, where the format does not say
+    config   fields of the network's Config in place of those that the format gives
+
+    One's own file is loaded once before it is copied; its hash is recorded. Raises
+    ValueError for a file that is neither known nor named, a name that is taken, and
+    what `load` refuses; OSError if the disk is full.
+    """
+    path = Path(path)
+    if name is None and format is None:
+        if network or config:
+            raise ValueError("add: expected a name and a format with network and config")
+        entry = _recognised(path)
+        _place(path, entry)
+        return entry
+    entry = _described(path, name, format, network, config or {})
+    _fill(_built(entry, {}), formats.read(path, entry.format), entry)
+    _place(path, entry)
+    record(entry)
+    return entry
+
+
+def backbone_channels(name: str) -> dict[str, int]:
+    """Return the channels of every layer's map of a backbone in the registry.
+
+    Raises ValueError for another name.
+    """
+    entry = registry().get(name)
+    if not entry or entry.network not in CHANNELS:
+        raise ValueError(f"weights: expected a backbone of the registry, got {name!r}")
+    return CHANNELS[entry.network]
+
+
+def verify() -> list[str]:
+    """What is wrong with the files that are there, one line each."""
+    problems = []
+    for entry in registry().values():
+        path = locate(entry)
+        if path.is_file():
+            problem = entry.problem(path)
+        else:
+            problem = "it ships with the project, and is not there" if entry.bundled else None
+        if problem:
+            problems.append(f"{entry.name}: {path}: {problem}; {_cure(entry)}")
+    return problems
+
+
+def _entry(name: str) -> Entry:
+    entries = registry()
+    if name not in entries:
+        raise ValueError(f"weights: expected one of {', '.join(entries)}, got {name!r}")
+    return entries[name]
+
+
+def _cure(entry):
+    if entry.bundled:
+        return "install the project again"
+    if entry.url:
+        return f"get it with `{COMMAND} fetch {entry.name}`"
+    return _by_hand(entry)
+
+
+def _by_hand(entry):
+    return (
+        f"get {entry.file} elsewhere ({entry.origin}) and add it with `{COMMAND} add FILE`, "
+        f"which verifies it and copies it to {locate(entry)}"
+    )
+
+
+def _of(table, key, what):
+    if key not in table:
+        raise ValueError(f"weights: expected a {what} among {', '.join(table)}, got {key!r}")
+    return key
+
+
+def _recognised(path):
+    for entry in registry().values():
+        if not entry.problem(path):
+            return entry
+    raise ValueError(
+        f"add: no entry of the registry has the hash of {path} (sha256 {digest(path, 'sha256')}): "
+        "it is cut short, altered, or one's own; give one's own file a name and a format"
+    )
+
+
+def _described(path, name, format, network, config) -> Entry:
+    """The entry of a user's own file."""
+    if not name or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ValueError(f"add: expected a name of a-z, 0-9, '.', '_' and '-', got {name!r}")
+    says = formats.FORMATS[_of(formats.FORMATS, format, "format")]
+    networks = [says.network] if says.network else NETWORKS
+    entry = Entry(
+        name=name,
+        file=f"{name}.{format}",
+        network=_of(networks, network or says.network, "network"),
+        format=format,
+        config={**says.config, **config},
+        origin=f"added by hand from {path.name}",
+        licence="not known",
+        trained_on="not known",
+        benchmark_seen="not known",
+        sha256=digest(path, "sha256"),
+        size=path.stat().st_size,
+    )
+    for known in registry().values():
+        if name == known.name or entry.file == known.file:
+            raise ValueError(f"add: {name!r} is taken; choose another name")
+        if not known.problem(path):
+            raise ValueError(
+                f"add: {path} is known as {known.name}, {known.format} with {known.config}; "
+                "add it without a name"
+            )
+    return entry
+
+
+def _place(path, entry):
+    final = locate(entry)
+    if final.is_file() and not entry.problem(final):
+        return
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".add-") as staging:
+        copy = Path(shutil.copyfile(path, Path(staging, final.name)))
+        problem = entry.problem(copy)
+        if problem:
+            raise ValueError(f"add: {path} changed while it was copied: {problem}")
+        copy.replace(final)
+
+
+def _built(entry, config) -> nn.Module:
+    network = NETWORKS[_of(NETWORKS, entry.network, "network")]
+    config = {**entry.config, **config}
+    kinds = {field.name: field.type for field in dataclasses.fields(network.config)}
+    for name, value in config.items():
+        kind = kinds[_of(kinds, name, "field")]
+        if type(value) is not kind:
+            raise ValueError(f"weights: expected {name} of type {kind.__name__}, got {value!r}")
+    made = network.config(**config)
+    with torch.random.fork_rng(devices=[]):  # weights that are replaced take no random numbers
+        if isinstance(made, adaptation.Config):
+            return network.module(made, backbone_channels(made.backbone))
+        return network.module(made)
+
+
+def _fill(network, tensors, entry):
+    wanted = network.state_dict()
+    beyond = NETWORKS[entry.network].layers - {name.split(".")[0] for name in wanted}
+    lacks = [name for name in wanted if name not in tensors]
+    foreign = [name for name in tensors.keys() - wanted if name.split(".")[0] not in beyond]
+    shapes = [
+        f"{name} {tuple(tensors[name].shape)} for {tuple(wanted[name].shape)}"
+        for name in wanted.keys() & tensors.keys()
+        if tensors[name].shape != wanted[name].shape
+    ]
+    found = {"it lacks": lacks, "it has also": foreign, "it has": shapes}
+    if any(found.values()):
+        told = "; ".join(f"{what} {', '.join(sorted(it)[:4])}" for what, it in found.items() if it)
+        raise ValueError(
+            f"load: {entry.file} does not hold {entry.network} with {network.config}: {told}. "
+            "It is a file of another network, or of less of this one"
+        )
+    network.load_state_dict({name: tensors[name] for name in wanted})
