@@ -151,4 +151,4 @@ def test_nothing_is_both_taught_and_held_out(monkeypatch):
     taught, apart = adaptation.sources([])
     for kind, (one, other) in enumerate(zip(taught, apart, strict=True)):
         assert one and other and not set(one) & set(other)
-        assert len(one) + len(other) == (len(adaptation.SHOTS), 25, 31)[kind]
+        assert len(one) + len(other) == (len(adaptation.SCENES), 25, 31)[kind]

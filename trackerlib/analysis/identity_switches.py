@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from trackerlib.boxes import box_iou
-from trackerlib.data.synthetic.dataset import SHOTS
+from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.data.synthetic.renderer import outline
 
 LOOK_ALIKES = ("Coins", "Garden", "Shells", "Twins")  # sequences of the embedded benchmark
@@ -25,7 +25,7 @@ def actors(name: str, severity: float = 1.0) -> np.ndarray:
         raise ValueError(
             f"actors: expected a sequence among {', '.join(LOOK_ALIKES)}, got {name!r}"
         )
-    shot = SHOTS[name](severity)
+    shot = SCENES[name](severity)
     alone = [replace(shot, target=a) for a in (shot.target, *shot.behind, *shot.front)]
     return np.array([[outline(one, t)[0] for t in range(shot.frames)] for one in alone])
 

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from trackerlib.boxes import centres
 from trackerlib.data.crops import crop
-from trackerlib.data.synthetic.dataset import SHOTS
+from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.nets.adaptation import KERNELS, Adaptation, Config
 from trackerlib.nets.backbone import border, tiling
 from trackerlib.nets.losses import default_boxes, msdat_loss
@@ -271,7 +271,7 @@ def sources(folders: list[Path]) -> tuple[tuple, tuple]:
     photos, things = images.photographs(folders), images.cutouts(folders)
     apart = images.filmed(HELD_OUT), photos[::HOLD_OUT], things[::HOLD_OUT]
     del photos[::HOLD_OUT], things[::HOLD_OUT]
-    films = images.filmed([name for name in sorted(SHOTS) if name not in HELD_OUT])
+    films = images.filmed([name for name in sorted(SCENES) if name not in HELD_OUT])
     return (films, photos, things), apart
 
 

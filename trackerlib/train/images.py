@@ -19,10 +19,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trackerlib.data.synthetic.dataset import SHOTS
+from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.data.synthetic.motion import through
 from trackerlib.data.synthetic.renderer import jpeg, outline
-from trackerlib.data.synthetic.scene import Camera, Shot
+from trackerlib.data.synthetic.scene import Camera, Scene
 from trackerlib.data.synthetic.textures import GAMMA, photo
 
 LONGEST = 1024  # pixels; larger photographs are shrunk
@@ -88,7 +88,7 @@ def _shrunk(image):
 def rendered(step: int = 40) -> list[np.ndarray]:
     """Every `step`-th frame of the renderer's scenes, each filmed from `elsewhere`."""
     rng, frames = np.random.default_rng(0), []
-    for name in sorted(SHOTS):
+    for name in sorted(SCENES):
         shot = elsewhere(name, rng)
         frames += [_filmed(shot, index) for index in range(0, shot.frames, step)]
     return frames
@@ -111,7 +111,7 @@ def film(name: str, number: int, frames: int) -> list[tuple[np.ndarray, np.ndarr
 
     Those that show less than half of the target are left out.
     """
-    rng, seen = np.random.default_rng((number, sorted(SHOTS).index(name))), []
+    rng, seen = np.random.default_rng((number, sorted(SCENES).index(name))), []
     shot = elsewhere(name, rng)
     for index in rng.integers(shot.frames, size=frames).tolist():
         box, visible = outline(shot, index)
@@ -210,12 +210,12 @@ def targets(seed: int, films: list, photos: list[np.ndarray], things: list[np.nd
             yield films[rng.integers(len(films))]
 
 
-def elsewhere(name: str, rng: np.random.Generator) -> Shot:
+def elsewhere(name: str, rng: np.random.Generator) -> Scene:
     """A scene of the embedded benchmark in a film that is not.
 
     The camera stands still, turned by 20 to 40 degrees: no frame is one of the benchmark's.
     """
-    shot = SHOTS[name](severity=rng.uniform(0.2, 1.8))
+    shot = SCENES[name](severity=rng.uniform(0.2, 1.8))
     x, y, zoom = *rng.uniform(-40, 40, 2), 2 ** rng.uniform(-0.6, 0.8)
     roll = rng.choice([-1, 1]) * rng.uniform(20, 40)
     return replace(shot, camera=Camera(through((0, x, y, zoom, roll))))

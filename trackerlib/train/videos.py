@@ -12,7 +12,7 @@ import numpy as np
 
 from trackerlib.data import open_dataset
 from trackerlib.data.sequence import Sequence
-from trackerlib.data.synthetic.dataset import SHOTS
+from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.train import images
 
 HELD_OUT = ("Carton", "Ride")  # scenes
@@ -31,7 +31,7 @@ def sources(
     films   of every scene that teaches
     things  that move over photographs and teach
     """
-    scenes = [name for name in sorted(SHOTS) if name not in HELD_OUT]
+    scenes = [name for name in sorted(SCENES) if name not in HELD_OUT]
     taught, apart = filmed(scenes, films), filmed(HELD_OUT, FILMS)
     photos, cutouts = images.photographs(folders), images.cutouts(folders)
     if cutouts:

@@ -18,12 +18,12 @@ import numpy as np
 from trackerlib.boxes import xywh_to_otb
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.synthetic.renderer import jpeg, outline
-from trackerlib.data.synthetic.scene import Shot
+from trackerlib.data.synthetic.scene import Scene
 from trackerlib.data.synthetic.sequences_by_attribute import BY_ATTRIBUTE
 from trackerlib.data.synthetic.sequences_mixed import MIXTURES
 from trackerlib.paths import cache_dir
 
-SHOTS = {make.__name__.capitalize(): make for make in (*BY_ATTRIBUTE.values(), *MIXTURES)}
+SCENES = {make.__name__.capitalize(): make for make in (*BY_ATTRIBUTE.values(), *MIXTURES)}
 DIFFICULTIES = {code: make.__name__.capitalize() for code, make in BY_ATTRIBUTE.items()}
 MAX_SEVERITY = 2.0
 HOUR = 3600  # seconds; far more than a rendering takes
@@ -37,24 +37,24 @@ class Rendered:
     severity: float
 
     @cached_property
-    def shot(self) -> Shot:
-        return SHOTS[self.name](self.severity)
+    def scene(self) -> Scene:
+        return SCENES[self.name](self.severity)
 
     def __reduce__(self):
         return Rendered, (self.name, self.severity)
 
     def __len__(self) -> int:
-        return self.shot.frames
+        return self.scene.frames
 
     def __getitem__(self, index: int) -> np.ndarray:
         index = range(len(self))[index]
-        encoded = np.frombuffer(jpeg(self.shot, index), np.uint8)
+        encoded = np.frombuffer(jpeg(self.scene, index), np.uint8)
         return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def names() -> list[str]:
     """The sequences, in alphabetical order."""
-    return sorted(SHOTS)
+    return sorted(SCENES)
 
 
 def render(name: str, severity: float = 1.0) -> Sequence:
@@ -63,12 +63,12 @@ def render(name: str, severity: float = 1.0) -> Sequence:
     Boxes (T, 4) and visibility (T,) are exact: see `film.outline`.
     Raises ValueError for an unknown name or a severity out of range.
     """
-    if name not in SHOTS:
+    if name not in SCENES:
         raise ValueError(f"render: expected a name among {', '.join(names())}, got {name!r}")
     if not 0 <= severity <= MAX_SEVERITY:
         raise ValueError(f"render: expected a severity from 0 to {MAX_SEVERITY}, got {severity}")
     frames = Rendered(name, severity)
-    outlines = [outline(frames.shot, index) for index in range(len(frames))]
+    outlines = [outline(frames.scene, index) for index in range(len(frames))]
     boxes, visibility = zip(*outlines, strict=True)
     return Sequence(
         name,
@@ -76,7 +76,7 @@ def render(name: str, severity: float = 1.0) -> Sequence:
         np.array(boxes),
         np.arange(1, len(frames) + 1),
         visibility=np.array(visibility),
-        attributes=frames.shot.attributes,
+        attributes=frames.scene.attributes,
     )
 
 
@@ -123,8 +123,8 @@ def _render_all(folder: Path) -> None:
     from tqdm import tqdm
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        written = pool.map(write, names(), [folder] * len(SHOTS))
-        list(tqdm(written, "rendering the embedded benchmark", len(SHOTS), file=sys.stderr))
+        written = pool.map(write, names(), [folder] * len(SCENES))
+        list(tqdm(written, "rendering the embedded benchmark", len(SCENES), file=sys.stderr))
 
 
 def write(name: str, folder: Path) -> None:
@@ -136,7 +136,7 @@ def write(name: str, folder: Path) -> None:
     images = folder / name / "img"
     images.mkdir(parents=True)
     for index in range(len(sequence)):
-        (images / f"{index + 1:04d}.jpg").write_bytes(jpeg(sequence.frames.shot, index))
+        (images / f"{index + 1:04d}.jpg").write_bytes(jpeg(sequence.frames.scene, index))
     np.savetxt(folder / name / "groundtruth_rect.txt", xywh_to_otb(sequence.boxes), "%.2f", ",")
     np.savetxt(folder / name / "visibility.txt", sequence.visibility, "%.4f")
     (folder / name / "attrs.txt").write_text(",".join(sequence.attributes) + "\n")

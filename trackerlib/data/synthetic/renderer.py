@@ -1,4 +1,4 @@
-"""The renderer: a shot and a moment -> light; a shot and a frame -> a JPEG and its box.
+"""The renderer: a scene and a moment give light, a scene and a frame a JPEG and its box.
 
 A frame is the mean of the light over the shutter's opening, taken before gamma
 and noise, so that motion blur is the true one.
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from trackerlib.data.synthetic.motion import apply, scale, shift
-from trackerlib.data.synthetic.scene import Actor, Shadow, Shot
+from trackerlib.data.synthetic.scene import Actor, Shadow, Scene
 from trackerlib.data.synthetic.textures import GAMMA
 
 STEP = 2.0  # pixels that anything may move between two samples of the shutter
@@ -33,9 +33,9 @@ class Layer:
         return self.rgba[..., 3]
 
 
-def layer(shot: Shot, actor: Actor, f: float) -> Layer:
+def layer(scene: Scene, actor: Actor, f: float) -> Layer:
     """An actor as the camera sees it at moment f, complete even where it leaves the frame."""
-    place = shot.camera.matrix(f, shot.size, actor.depth) @ actor.matrix(f)
+    place = scene.camera.matrix(f, scene.size, actor.depth) @ actor.matrix(f)
     placed = [(p.texture, p.gain, place @ p.matrix) for p in actor.model.patches(f)]
     corners = np.vstack([apply(m, _corners(t.rgba)) for t, _, m in placed])
     low = np.floor(corners.min(0)).astype(int) - 1
@@ -94,30 +94,30 @@ def _overlap(layer_: Layer, size: tuple[int, int]) -> tuple[tuple[slice, slice],
     return (slice(y0, y1), slice(x0, x1)), inside
 
 
-def light(shot: Shot, f: float) -> np.ndarray:
-    """The scene at moment f, (H, W, 3) linear."""
-    canvas = _backdrop(shot, f)
-    for actor in (*shot.behind, shot.target, *shot.front):
-        seen = layer(shot, actor, f)
+def light(scene: Scene, f: float) -> np.ndarray:
+    """Return the light of the scene at moment f, (H, W, 3) linear."""
+    canvas = _backdrop(scene, f)
+    for actor in (*scene.behind, scene.target, *scene.front):
+        seen = layer(scene, actor, f)
         if actor.shadow:
-            _darken(canvas, seen, actor.shadow, shot, actor, f)
-        if meeting := _overlap(seen, shot.size):
+            _darken(canvas, seen, actor.shadow, scene, actor, f)
+        if meeting := _overlap(seen, scene.size):
             frame_part, layer_part = meeting
             _lay(canvas[frame_part], seen.rgba[layer_part])
-    if shot.lights:
-        canvas *= _gain(shot, f)
+    if scene.lights:
+        canvas *= _gain(scene, f)
     return canvas
 
 
-def _backdrop(shot: Shot, f: float) -> np.ndarray:
-    x, y = shot.backdrop.origin
-    matrix = shot.camera.matrix(f, shot.size, shot.backdrop.depth) @ shift(-x, -y)
-    return _warp(shot.backdrop.image, matrix, shot.size[::-1], cv2.BORDER_REFLECT)
+def _backdrop(scene: Scene, f: float) -> np.ndarray:
+    x, y = scene.backdrop.origin
+    matrix = scene.camera.matrix(f, scene.size, scene.backdrop.depth) @ shift(-x, -y)
+    return _warp(scene.backdrop.image, matrix, scene.size[::-1], cv2.BORDER_REFLECT)
 
 
-def _darken(canvas, seen: Layer, shadow: Shadow, shot: Shot, actor: Actor, f: float) -> None:
+def _darken(canvas, seen: Layer, shadow: Shadow, scene: Scene, actor: Actor, f: float) -> None:
     """Let the actor's outline take light from what is below it."""
-    place = shot.camera.matrix(f, shot.size, actor.depth) @ actor.matrix(f)
+    place = scene.camera.matrix(f, scene.size, actor.depth) @ actor.matrix(f)
     fall = shadow.matrix(*apply(place, np.zeros((1, 2)))[0])
     blur = shadow.blur
     corners = apply(fall @ shift(seen.x, seen.y), _corners(seen.alpha))
@@ -126,38 +126,38 @@ def _darken(canvas, seen: Layer, shadow: Shadow, shot: Shot, actor: Actor, f: fl
     to_window = shift(*-low) @ fall @ shift(seen.x, seen.y)
     alpha = _warp(seen.alpha, to_window, tuple((high - low)[::-1]), cv2.BORDER_CONSTANT)
     alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
-    if meeting := _overlap(Layer(alpha[..., None].repeat(4, 2), *low.tolist()), shot.size):
+    if meeting := _overlap(Layer(alpha[..., None].repeat(4, 2), *low.tolist()), scene.size):
         canvas[meeting[0]] *= 1 - shadow.strength * alpha[meeting[1]][..., None]
 
 
-def _gain(shot: Shot, f: float) -> np.ndarray:
+def _gain(scene: Scene, f: float) -> np.ndarray:
     """The lights' pattern is smooth: computed at a quarter of the size."""
-    width, height = shot.size
+    width, height = scene.size
     y, x = np.mgrid[: height // 4, : width // 4] * 4.0
-    gain = np.asarray(shot.lights(f, x / width, y / height), dtype=np.float32)
-    gain = cv2.resize(gain, shot.size, interpolation=cv2.INTER_LINEAR)
+    gain = np.asarray(scene.lights(f, x / width, y / height), dtype=np.float32)
+    gain = cv2.resize(gain, scene.size, interpolation=cv2.INTER_LINEAR)
     return gain if gain.ndim == 3 else gain[..., None]
 
 
-def exposed(shot: Shot, index: int) -> np.ndarray:
+def exposed(scene: Scene, index: int) -> np.ndarray:
     """Mean light over the shutter's opening around frame `index`, (H, W, 3) linear."""
-    moments = (index + shot.sensor.shutter * _samples(shot, index)).tolist()
-    total = light(shot, moments[0])
+    moments = (index + scene.sensor.shutter * _samples(scene, index)).tolist()
+    total = light(scene, moments[0])
     for f in moments[1:]:
-        total += light(shot, f)
+        total += light(scene, f)
     return total / np.float32(len(moments))
 
 
-def _samples(shot: Shot, index: int) -> np.ndarray:
+def _samples(scene: Scene, index: int) -> np.ndarray:
     """Moments in -0.5 to 0.5, more of them the more the picture moves."""
-    ends = index + shot.sensor.shutter * np.array([-0.5, 0.5])
-    square = np.array([[0, 0], [shot.size[0], 0], [0, shot.size[1]]], dtype=float)
+    ends = index + scene.sensor.shutter * np.array([-0.5, 0.5])
+    square = np.array([[0, 0], [scene.size[0], 0], [0, scene.size[1]]], dtype=float)
     reach = np.array([[-30, -30], [30, 30], [30, -30]], dtype=float)
     motion = 0.0
-    for depth, place, points in ((1.0, None, square), (shot.target.depth, shot.target, reach)):
+    for depth, place, points in ((1.0, None, square), (scene.target.depth, scene.target, reach)):
         seen = [
             apply(
-                shot.camera.matrix(f, shot.size, depth)
+                scene.camera.matrix(f, scene.size, depth)
                 @ (place.matrix(f) if place else np.eye(3)),
                 points,
             )
@@ -168,17 +168,17 @@ def _samples(shot: Shot, index: int) -> np.ndarray:
     return (np.arange(count) + 0.5) / count - 0.5
 
 
-def jpeg(shot: Shot, index: int) -> bytes:
+def jpeg(scene: Scene, index: int) -> bytes:
     """Frame `index` as the sensor stores it."""
-    linear = exposed(shot, index) * _vignette(shot.size, shot.sensor.vignette)
+    linear = exposed(scene, index) * _vignette(scene.size, scene.sensor.vignette)
     levels = 255 * np.clip(linear, 0, 1) ** np.float32(1 / GAMMA)
-    random = np.random.default_rng((zlib.crc32(shot.name.encode()), index))
-    levels += shot.sensor.noise * random.standard_normal(levels.shape, dtype=np.float32)
-    if shot.sensor.grey:
+    random = np.random.default_rng((zlib.crc32(scene.name.encode()), index))
+    levels += scene.sensor.noise * random.standard_normal(levels.shape, dtype=np.float32)
+    if scene.sensor.grey:
         levels = levels @ np.float32([0.299, 0.587, 0.114])
     image = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
     image = image if image.ndim == 2 else image[..., ::-1]
-    quality = (cv2.IMWRITE_JPEG_QUALITY, shot.sensor.quality)
+    quality = (cv2.IMWRITE_JPEG_QUALITY, scene.sensor.quality)
     return cv2.imencode(".jpg", image, quality)[1].tobytes()
 
 
@@ -188,29 +188,29 @@ def _vignette(size: tuple[int, int], loss: float) -> np.ndarray:
     return (1 - loss * (x[None, :] ** 2 + y[:, None] ** 2) / 2)[..., None]
 
 
-def outline(shot: Shot, index: int) -> tuple[np.ndarray, float]:
+def outline(scene: Scene, index: int) -> tuple[np.ndarray, float]:
     """Box (4,) x, y, w, h of the complete target and its visible fraction in frame `index`.
 
     The box bounds the pixels that the target covers by more than half at the
     middle of the shutter's opening, before anything hides them or the frame
     ends: its numbers are integers, and may lie outside the frame.
     """
-    target = layer(shot, shot.target, index)
+    target = layer(scene, scene.target, index)
     covered = target.alpha > 0.5
     rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     x, y = columns[0], rows[0]
     box = (target.x + x, target.y + y, columns[-1] + 1 - x, rows[-1] + 1 - y)
-    return np.array(box, dtype=np.float64), _visible(shot, target, covered, index)
+    return np.array(box, dtype=np.float64), _visible(scene, target, covered, index)
 
 
-def _visible(shot: Shot, target: Layer, covered: np.ndarray, index: int) -> float:
-    meeting = _overlap(target, shot.size)
+def _visible(scene: Scene, target: Layer, covered: np.ndarray, index: int) -> float:
+    meeting = _overlap(target, scene.size)
     if meeting is None:
         return 0.0
-    clear = np.zeros(shot.size[::-1], np.float32)
+    clear = np.zeros(scene.size[::-1], np.float32)
     clear[meeting[0]] = covered[meeting[1]]
-    for actor in shot.front:
-        hiding = layer(shot, actor, index)
-        if part := _overlap(hiding, shot.size):
+    for actor in scene.front:
+        hiding = layer(scene, actor, index)
+        if part := _overlap(hiding, scene.size):
             clear[part[0]] *= 1 - hiding.alpha[part[1]]
     return float(clear.sum() / covered.sum())

@@ -1,4 +1,4 @@
-"""What is filmed and how: a shot is a description, `film` turns it into frames."""
+"""What is filmed and how: a scene is a description, `film` turns it into frames."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,7 +116,7 @@ Lights = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Shot:
+class Scene:
     """One sequence, ready to be filmed.
 
     size    width, height of a frame

@@ -8,7 +8,7 @@ import numpy as np
 
 from trackerlib.data.synthetic.actors import Ball, Carton, Flat, card, walking
 from trackerlib.data.synthetic.motion import eased, path, sway, through
-from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Sensor, Shadow, Shot
+from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Sensor, Shadow, Scene
 from trackerlib.data.synthetic.scenery import (
     ASPHALT,
     GROUND_SHADOW,
@@ -29,7 +29,7 @@ from trackerlib.data.synthetic.scenery import (
 from trackerlib.data.synthetic.textures import crop, cutout, photo, portrait
 
 
-def spotlight(severity: float) -> Shot:
+def spotlight(severity: float) -> Scene:
     """A speaker under lights that flare, sweep across the stage and twice almost go out."""
     head, bust = portrait("hopper_head", "hopper", 92)
     stroll = path(
@@ -46,7 +46,7 @@ def spotlight(severity: float) -> Shot:
         beam = np.exp(-((x - 0.5 - 0.4 * np.sin(f / 11)) ** 2 + (y - 0.5) ** 2) / 0.05)
         return np.exp2(severity * (swell - 1.2 + 1.4 * blinds + 2.5 * beam))
 
-    return Shot(
+    return Scene(
         name="Spotlight",
         size=SMALL,
         frames=90,
@@ -60,7 +60,7 @@ def spotlight(severity: float) -> Shot:
     )
 
 
-def ride(severity: float) -> Shot:
+def ride(severity: float) -> Scene:
     """A space shuttle that rolls from its launch pad right up to the camera."""
     journey = path(
         (0, 90, 178, 0.64), (35, 160, 190, 0.9), (60, 230, 228, 1.35, 1), (99, 250, 322, 2.12, -2)
@@ -70,7 +70,7 @@ def ride(severity: float) -> Shot:
         x, y, size, lean = journey(f)
         return np.array([x, y, size**severity, lean])
 
-    return Shot(
+    return Scene(
         name="Ride",
         size=LARGE,
         frames=100,
@@ -81,7 +81,7 @@ def ride(severity: float) -> Shot:
     )
 
 
-def columns(severity: float) -> Shot:
+def columns(severity: float) -> Scene:
     """A walker who passes behind pillars as wide as she is, and wider."""
     width = round(50 * severity)
     pillars = (
@@ -89,7 +89,7 @@ def columns(severity: float) -> Shot:
         for x in (165, 262, 380)
         if width
     )
-    return Shot(
+    return Scene(
         name="Columns",
         size=LARGE,
         frames=120,
@@ -103,7 +103,7 @@ def columns(severity: float) -> Shot:
     )
 
 
-def gymnast(severity: float) -> Shot:
+def gymnast(severity: float) -> Scene:
     """Someone exercising: bends, lunges and swinging arms, hardly two frames alike."""
 
     def pose(f):
@@ -115,7 +115,7 @@ def gymnast(severity: float) -> Shot:
         return severity * np.array([hips[0], knees[0], hips[1], knees[1], *arms, lean])
 
     drift = path((0, 80, 206), (25, 210, 198), (48, 110, 212), (70, 235, 200), (89, 150, 208))
-    return Shot(
+    return Scene(
         name="Gymnast",
         size=SMALL,
         frames=90,
@@ -126,14 +126,14 @@ def gymnast(severity: float) -> Shot:
     )
 
 
-def handheld(severity: float) -> Shot:
+def handheld(severity: float) -> Scene:
     """A cup on a table filmed on the run: the camera jerks and the shutter stays open."""
     jolt = sway(7, 15, (50, 38, 0.02, 3))
 
     def jerks(f):
         return np.array([0, 0, 1, 0]) + jolt(f) * (0.55 - 0.45 * np.cos(f / 11))
 
-    return Shot(
+    return Scene(
         name="Handheld",
         size=LARGE,
         frames=90,
@@ -145,7 +145,7 @@ def handheld(severity: float) -> Shot:
     )
 
 
-def ball(severity: float) -> Shot:
+def ball(severity: float) -> Scene:
     """A ball that is thrown about the yard faster and faster."""
 
     def flight(f):
@@ -155,7 +155,7 @@ def ball(severity: float) -> Shot:
 
     rest = np.array([240, 290, 1, 0])
     spin = eased(lambda f: np.array([40 + 200 * np.sin(f / 5.5), 12]), severity)
-    return Shot(
+    return Scene(
         name="Ball",
         size=LARGE,
         frames=90,
@@ -171,7 +171,7 @@ def ball(severity: float) -> Shot:
     )
 
 
-def saucer(severity: float) -> Shot:
+def saucer(severity: float) -> Scene:
     """A cup turned about on the table, seen from above."""
     slide = path(
         (0, 110, 110),
@@ -180,7 +180,7 @@ def saucer(severity: float) -> Shot:
         (75, 140, 135, 1, 150),
         (89, 120, 110, 1, 200),
     )
-    return Shot(
+    return Scene(
         name="Saucer",
         size=SMALL,
         frames=90,
@@ -193,7 +193,7 @@ def saucer(severity: float) -> Shot:
     )
 
 
-def carton(severity: float) -> Shot:
+def carton(severity: float) -> Scene:
     """A box with a picture on every side, turning on the table."""
     pictures = (
         crop("chelsea", 40, 0, 320, 300),
@@ -209,7 +209,7 @@ def carton(severity: float) -> Shot:
         lambda f: severity * turning(f) + np.array([8, -16]),
     )
     journey = path((0, 150, 235), (35, 250, 215), (70, 330, 232), (99, 250, 240))
-    return Shot(
+    return Scene(
         name="Carton",
         size=LARGE,
         frames=100,
@@ -222,7 +222,7 @@ def carton(severity: float) -> Shot:
     )
 
 
-def visitor(severity: float) -> Shot:
+def visitor(severity: float) -> Scene:
     """A face that leaves the picture on one side and comes back from the other."""
     head, bust = portrait("astronaut_head", "astronaut", 74)
     trip = path(
@@ -236,7 +236,7 @@ def visitor(severity: float) -> Shot:
         (99, 140, 100),
     )
     walk = eased(trip, severity, np.array([150, 100, 1, 0]))
-    return Shot(
+    return Scene(
         name="Visitor",
         size=SMALL,
         frames=100,
@@ -248,7 +248,7 @@ def visitor(severity: float) -> Shot:
     )
 
 
-def coins(severity: float) -> Shot:
+def coins(severity: float) -> Scene:
     """A coin pushed about among coins; others of its kind take over its course."""
     coin, shadow = Flat(cutout("coin", 46)), Shadow(3, 4, strength=0.6, blur=2.5)
     rivals = (
@@ -257,7 +257,7 @@ def coins(severity: float) -> Shot:
         path((0, 420, 300), (70, 300, 190), (89, 150, 130)),
     )
     push = path((0, 90, 100), (22, 196, 176), (46, 180, 250), (56, 262, 172), (89, 360, 240))
-    return Shot(
+    return Scene(
         name="Coins",
         size=LARGE,
         frames=90,
@@ -269,14 +269,14 @@ def coins(severity: float) -> Shot:
     )
 
 
-def harbour(severity: float) -> Shot:
+def harbour(severity: float) -> Scene:
     """A passer-by far away, a dozen pixels wide."""
     size = 1 / (1 + 1.78 * severity)
 
     def stroll(f):
         return np.array([160 + (f - 40) * 1.6 * size, 190 - 6 * severity, size, 0])
 
-    return Shot(
+    return Scene(
         name="Harbour",
         size=SMALL,
         frames=80,

@@ -4,7 +4,7 @@ import numpy as np
 
 from trackerlib.data.synthetic.actors import Flat, Soft, walking
 from trackerlib.data.synthetic.motion import eased, path, sway, through
-from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Sensor, Shot
+from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Sensor, Scene
 from trackerlib.data.synthetic.scenery import (
     ASPHALT,
     GROUND_SHADOW,
@@ -23,7 +23,7 @@ from trackerlib.data.synthetic.scenery import (
 from trackerlib.data.synthetic.textures import Texture, cutout, opaque, photo, portrait
 
 
-def twins(severity: float) -> Shot:
+def twins(severity: float) -> Scene:
     """A walker among others in the same suit who cross her way; severity adds walkers."""
 
     def walker(phase, *rows):
@@ -35,7 +35,7 @@ def twins(severity: float) -> Shot:
         walker(0.1, (0, 300, 254), (89, 60, 258)),
         walker(0.8, (0, 460, 240), (89, 200, 242)),
     )[: round(2 * severity)]
-    return Shot(
+    return Scene(
         name="Twins",
         size=LARGE,
         frames=90,
@@ -48,7 +48,7 @@ def twins(severity: float) -> Shot:
     )
 
 
-def shells(severity: float) -> Shot:
+def shells(severity: float) -> Scene:
     """Three cups that change places on the table; severity adds cups."""
     swaps = ((0, 1), (1, 2), (0, 2), (0, 1), (1, 2), (0, 2))
     beat, slots = 15, (130, 240, 350)
@@ -71,7 +71,7 @@ def shells(severity: float) -> Shot:
     model = Flat(cutout("cup", 76))
     first, target, last = (Actor(model, course(cup), TABLE_SHADOW) for cup in (0, 1, 2))
     others = round(2 * severity)
-    return Shot(
+    return Scene(
         name="Shells",
         size=LARGE,
         frames=beat * len(swaps),
@@ -84,7 +84,7 @@ def shells(severity: float) -> Shot:
     )
 
 
-def garden(severity: float) -> Shot:
+def garden(severity: float) -> Scene:
     """Dahlias in the wind: they sway, bend and brush past each other."""
     leaves = photo("flower")[:, 460:]
 
@@ -93,7 +93,7 @@ def garden(severity: float) -> Shot:
         model = Soft(cutout("flower", size), 0.035 * severity, 31)
         return Actor(model, path((0, x, y), swaying=wind), WALL_SHADOW)
 
-    return Shot(
+    return Scene(
         name="Garden",
         size=LARGE,
         frames=100,
@@ -106,7 +106,7 @@ def garden(severity: float) -> Shot:
     )
 
 
-def peekaboo(severity: float) -> Shot:
+def peekaboo(severity: float) -> Scene:
     """A cat that looks over a board, tilts its head and hides."""
     board = np.hstack([wood(), wood()])[:200] * np.float32(0.55)
     board[:5] *= 2.2  # its edge catches the light
@@ -121,7 +121,7 @@ def peekaboo(severity: float) -> Shot:
         (80, 120, 170, 1.05, -6),
         (99, 150, 108, 1.1),
     )
-    return Shot(
+    return Scene(
         name="Peekaboo",
         size=SMALL,
         frames=100,
@@ -136,7 +136,7 @@ def peekaboo(severity: float) -> Shot:
     )
 
 
-def newsreel(severity: float) -> Shot:
+def newsreel(severity: float) -> Scene:
     """Grey film of a cameraman at work: zoom, passing clouds, people walking by close up."""
     head, bust = portrait("cameraman_head", "cameraman", 58)
     lean = path(
@@ -150,7 +150,7 @@ def newsreel(severity: float) -> Shot:
         np.array([0, 0, 1, 0]),
     )
     passer = astronaut(300, walking(30))
-    return Shot(
+    return Scene(
         name="Newsreel",
         size=SMALL,
         frames=90,
