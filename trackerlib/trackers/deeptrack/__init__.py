@@ -1,5 +1,6 @@
 """DeepTrack: a small network learned online, from nothing but the video.
 
+config   every constant, with its source
 cues     the three low-level images that patches are cut from
 network  a small network for each cue, and the layer that fuses them
 losses   the structural loss, truncated
@@ -11,6 +12,7 @@ tracker  the particle filter around them
     robust visual tracking. TIP 2016.
 """
 
-from trackerlib.trackers.deeptrack.tracker import Config, Tracker
+from trackerlib.trackers.deeptrack.config import Config
+from trackerlib.trackers.deeptrack.tracker import Tracker
 
 __all__ = ["Config", "Tracker"]

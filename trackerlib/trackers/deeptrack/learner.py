@@ -5,19 +5,16 @@
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from trackerlib.trackers.deeptrack.config import Config
 from trackerlib.trackers.deeptrack.cues import CUES
 from trackerlib.trackers.deeptrack.losses import truncated_l2
 from trackerlib.trackers.deeptrack.network import DeepTrack
 from trackerlib.trackers.deeptrack.pool import SamplePool
-
-if TYPE_CHECKING:
-    from trackerlib.trackers.deeptrack.tracker import Config
 
 MAX_SHARE = 0.5  # of patches with a loss, up to which a second forward pass is faster
 
@@ -31,7 +28,7 @@ class Learner:
     kept  share of the cues' patches that have a loss, in every step of the latest training
     """
 
-    def __init__(self, network: DeepTrack, config: "Config", generator: torch.Generator):
+    def __init__(self, network: DeepTrack, config: Config, generator: torch.Generator):
         self.network = network
         self.config = config
         self.generator = generator

@@ -3,23 +3,19 @@
 [1] Yang, Liu, Zhang, Zhang: Deep location-specific tracking. ACM MM 2017, sections 3.1 and 4.1.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from trackerlib.boxes import centres
 from trackerlib.ops import crop_and_resize
+from trackerlib.trackers.dlst.config import Config
 from trackerlib.trackers.dlst.losses import balanced_loss, disc_labels
 from trackerlib.trackers.dlst.networks import Localization
 from trackerlib.trackers.mdnet.classifier import autocast, make_optimizer
 from trackerlib.trackers.mdnet.features import CROP_SIDE, FILL
 from trackerlib.trackers.mdnet.memory import Memory
 from trackerlib.trackers.protocols import BackboneLike
-
-if TYPE_CHECKING:
-    from trackerlib.trackers.dlst.tracker import Config
 
 LAYER = "conv1"  # whose map keeps the most positions [1]
 UPSAMPLING = 2  # times, bicubic: the response in which the highest score is looked for [1]
@@ -38,7 +34,7 @@ class Localizer:
     def __init__(
         self,
         backbone: BackboneLike,
-        config: "Config",
+        config: Config,
         generator: torch.Generator,
         device: str = "cpu",
     ):
