@@ -29,6 +29,7 @@ from trackerlib.boxes import first_box
 from trackerlib.data import Dataset
 from trackerlib.data import sequence as decoding
 from trackerlib.data.sequence import FrameError, Sequence
+from trackerlib.eval import recorded
 from trackerlib.eval.protocols import Segment, StartError, segments
 from trackerlib.eval.store import Store, Track, Unit
 
@@ -184,10 +185,13 @@ def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None =
     if workers < 1:
         raise ValueError(f"run: expected at least one worker, got {workers}")
     with store.exclusive():
-        due = [job for job in jobs if not store.complete(job.unit)]
+        due = [job for job in jobs if recorded.due(job.unit, store)]
         for job in due:
             store.discard(job.unit)
-        failed = _run_due(due, store, workers, scheduler) if due else 0
+        live = [job for job in due if not recorded.replay(job.unit, store)]
+        failed = _run_due(live, store, workers, scheduler) if live else 0
+        for job in live:
+            recorded.keep(job.unit, store)
     return Summary(len(due) - failed, len(jobs) - len(due), failed)
 
 
