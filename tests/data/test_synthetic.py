@@ -28,31 +28,31 @@ def home(tmp_path, monkeypatch) -> Path:
     def short(name):
         return lambda severity: dataclasses.replace(ALL[name](severity), frames=4)
 
-    monkeypatch.setattr(dataset, "SHOTS", {name: short(name) for name in ("Saucer", "Visitor")})
+    monkeypatch.setattr(dataset, "SCENES", {name: short(name) for name in ("Saucer", "Visitor")})
     return tmp_path
 
 
-ALL = dict(dataset.SHOTS)
+ALL = dict(dataset.SCENES)
 
 
 @pytest.fixture(scope="module")
-def shots():
+def scenes():
     return {name: make(1.0) for name, make in ALL.items()}
 
 
-def test_every_attribute_has_a_sequence_of_its_own_that_lists_it_first(shots):
+def test_every_attribute_has_a_sequence_of_its_own_that_lists_it_first(scenes):
     assert set(synthetic.DIFFICULTIES) == ATTRIBUTES
     assert len(set(synthetic.DIFFICULTIES.values())) == len(ATTRIBUTES)
     for attribute, name in synthetic.DIFFICULTIES.items():
-        assert shots[name].attributes[0] == attribute
+        assert scenes[name].attributes[0] == attribute
 
 
-def test_the_sequences_are_many_long_and_large_enough(shots):
-    assert synthetic.names() == sorted(shots) and len(shots) >= 12
-    for name, shot in shots.items():
-        assert shot.name == name and set(shot.attributes) <= ATTRIBUTES
-        assert 60 <= shot.frames <= 120
-        assert shot.size[0] >= 320 and shot.size[1] >= 240
+def test_the_sequences_are_many_long_and_large_enough(scenes):
+    assert synthetic.names() == sorted(scenes) and len(scenes) >= 12
+    for name, scene in scenes.items():
+        assert scene.name == name and set(scene.attributes) <= ATTRIBUTES
+        assert 60 <= scene.frames <= 120
+        assert scene.size[0] >= 320 and scene.size[1] >= 240
 
 
 def test_on_disk_is_what_otb_looks_like_and_what_render_gives(home):
@@ -145,11 +145,11 @@ def test_the_slower_of_two_processes_takes_what_the_faster_one_made(home, monkey
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_boxes_are_the_tight_bounds_of_the_complete_target(name, shots):
-    shot = shots[name]
-    for index in (0, shot.frames // 2, shot.frames - 1):
-        (x, y, w, h), visible = renderer.outline(shot, index)
-        target = renderer.layer(shot, shot.target, index)
+def test_boxes_are_the_tight_bounds_of_the_complete_target(name, scenes):
+    scene = scenes[name]
+    for index in (0, scene.frames // 2, scene.frames - 1):
+        (x, y, w, h), visible = renderer.outline(scene, index)
+        target = renderer.layer(scene, scene.target, index)
         whole = np.zeros((1500, 1500), bool)  # a frame that holds it wherever it went
         left, top = target.x + 500, target.y + 500
         rows, columns = target.alpha.shape
@@ -161,30 +161,30 @@ def test_boxes_are_the_tight_bounds_of_the_complete_target(name, shots):
         assert 0 <= visible <= 1
 
 
-def test_the_box_is_where_the_picture_changes_when_the_target_is_taken_away(shots):
-    shot = dataclasses.replace(
-        shots["Saucer"], target=dataclasses.replace(shots["Saucer"].target, shadow=None)
+def test_the_box_is_where_the_picture_changes_when_the_target_is_taken_away(scenes):
+    scene = dataclasses.replace(
+        scenes["Saucer"], target=dataclasses.replace(scenes["Saucer"].target, shadow=None)
     )
     away = dataclasses.replace(
-        shot, target=dataclasses.replace(shot.target, path=lambda f: (-900, 0, 1, 0))
+        scene, target=dataclasses.replace(scene.target, path=lambda f: (-900, 0, 1, 0))
     )
     for index in (0, 40, 89):
-        changed = np.abs(renderer.light(shot, index) - renderer.light(away, index)).max(2) > 0.03
-        x, y, w, h = renderer.outline(shot, index)[0]
+        changed = np.abs(renderer.light(scene, index) - renderer.light(away, index)).max(2) > 0.03
+        x, y, w, h = renderer.outline(scene, index)[0]
         found = cv2.boundingRect(changed.astype(np.uint8))
         np.testing.assert_allclose(found, (x, y, w, h), atol=3)
 
 
-def test_visibility_is_the_share_of_the_target_that_can_be_seen(shots):
-    visitor = [renderer.outline(shots["Visitor"], f) for f in range(100)]
-    width = shots["Visitor"].size[0]
+def test_visibility_is_the_share_of_the_target_that_can_be_seen(scenes):
+    visitor = [renderer.outline(scenes["Visitor"], f) for f in range(100)]
+    width = scenes["Visitor"].size[0]
     for (x, _, w, _), visible in visitor:
         inside = x >= 0 and x + w <= width
         outside = x >= width or x + w <= 0
         assert visible == 1 if inside else visible == 0 if outside else 0 <= visible < 1
     assert min(v for _, v in visitor) == 0
 
-    columns = [renderer.outline(shots["Columns"], f)[1] for f in range(0, 120, 3)]
+    columns = [renderer.outline(scenes["Columns"], f)[1] for f in range(0, 120, 3)]
     assert min(columns) < 0.1 and max(columns) > 0.99
 
 
@@ -217,7 +217,7 @@ def test_severity_changes_the_light_and_the_blur():
     assert edges[0] > 2 * edges[1]
 
 
-def test_frames_are_rgb_bytes_that_can_be_sent_to_another_process(shots):
+def test_frames_are_rgb_bytes_that_can_be_sent_to_another_process(scenes):
     import pickle
 
     sequence = pickle.loads(pickle.dumps(synthetic.render("Saucer")))
@@ -235,8 +235,8 @@ def test_unknown_names_and_severities_are_refused():
         synthetic.render("Ball", 2.5)
 
 
-def test_a_square_lands_on_the_pixels_that_the_convention_says(shots):
+def test_a_square_lands_on_the_pixels_that_the_convention_says(scenes):
     square = Texture(np.ones((30, 30, 4), np.float32), (15, 15))  # 20 x 20 in the frame
     actor = Actor(Flat(square), lambda f: (100, 50, 1, 0))
-    still = dataclasses.replace(shots["Saucer"], target=actor, camera=Camera())
+    still = dataclasses.replace(scenes["Saucer"], target=actor, camera=Camera())
     np.testing.assert_array_equal(renderer.outline(still, 0)[0], (90, 40, 20, 20))

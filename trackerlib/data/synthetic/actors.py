@@ -1,6 +1,6 @@
 """What an actor can be: flat, deforming, walking, a box or a ball.
 
-A model answers `patches(f)`: textured quadrilaterals in the actor's own pixels,
+A model has a method `patches(f)`: textured quadrilaterals in the actor's own pixels,
 back to front, at moment f. The actor's origin is where its path leads.
 """
 
@@ -18,11 +18,11 @@ LIGHT = np.array([-0.45, -0.6, -0.66])  # towards the lamp: left, above, on the 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A texture and the (3, 3) map from its pixels to the actor's; gain darkens it."""
+    """A texture and the (3, 3) map from its pixels to the actor's; brightness darkens it."""
 
     texture: Texture
     matrix: np.ndarray
-    gain: float = 1.0
+    brightness: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Flat:
 class Soft:
     """A cutout that bends and bulges: waves run through it.
 
-    amplitude  largest displacement as a fraction of the height
+    amplitude  maximal displacement as a fraction of the height
     period     frames per wave
     """
 
@@ -82,7 +82,7 @@ class Person:
 
     HIP, SHOULDER, LEG, ARM, APART = 0.5, 0.75, 0.25, 0.34, 0.055
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sizes = {"thigh": (0.1, 0.3, 0.75), "shin": (0.085, 0.29, 0.7), "arm": (0.075, 0.4, 0.75)}
         limbs = {name: self._limb(self.cloth, *size) for name, size in sizes.items()}
         limbs["shoe"] = self._limb(self.cloth * 0.08, 0.055, 0.13, 0.9)
@@ -104,8 +104,10 @@ class Person:
         parts = [far, *legs[0][0], *legs[1][0], waist, near]
         return [self._patch(part, matrix, ground) for part, matrix in parts]
 
-    def _leg(self, x: float, hip: float, knee: float):
-        """The three parts of a leg and how low its sole reaches."""
+    def _leg(
+        self, x: float, hip: float, knee: float
+    ) -> tuple[list[tuple[str, np.ndarray]], float]:
+        """Return the three parts of a leg, and how low its sole reaches."""
         thigh = shift(x, -self.HIP) @ turn(hip)
         shin = thigh @ shift(0, self.LEG) @ turn(knee)
         shoe = shin @ shift(0.01, self.LEG - 0.03) @ turn(-hip - knee - 75)
@@ -119,8 +121,10 @@ class Person:
         return Patch(texture, place @ scale(unit / OVERSAMPLING) @ shift(-x, -y))
 
 
-def walking(period: float, swing: float = 26.0, lean: float = 3.0, phase: float = 0.0):
-    """A gait for Person: `period` frames for two steps, legs swinging `swing` degrees."""
+def walking(
+    period: float, swing: float = 26.0, lean: float = 3.0, phase: float = 0.0
+) -> Callable[[float], np.ndarray]:
+    """Return a gait for Person: `period` frames for two steps, legs swinging `swing` degrees."""
 
     def pose(f: float) -> np.ndarray:
         t = 2 * np.pi * (f / period + phase)
@@ -157,7 +161,7 @@ class Carton:
         ]
 
     def _face(self, texture: Texture, quarter: int | None, spin: np.ndarray) -> Patch | None:
-        """A side (quarter turns from the front) or the top (None); None if it looks away."""
+        """Return a side (quarter turns from the front) or the top (None); None if it is hidden."""
         w, h, d = np.array(self.size) / 2
         if quarter is None:
             turned, half = _about_x(90), (w, d, h)
@@ -171,10 +175,12 @@ class Carton:
         if first[0] * second[1] - first[1] * second[0] <= 0.5:
             return None
         rows, columns = texture.rgba.shape[:2]
-        plan = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
+        plan = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
         normal = spin @ turned @ [0, 0, -1]
-        gain = 0.3 + 0.8 * max(0.0, normal @ LIGHT)
-        return Patch(texture, cv2.getPerspectiveTransform(plan, np.float32(flat)), gain)
+        brightness = 0.3 + 0.8 * max(0.0, normal @ LIGHT)
+        return Patch(
+            texture, cv2.getPerspectiveTransform(plan, flat.astype(np.float32)), brightness
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +208,7 @@ class Ball:
         return [Patch(Texture(rgba, (0, 0)), scale(1 / OVERSAMPLING) @ shift(-side, -side))]
 
     def _skin(self, points: np.ndarray) -> np.ndarray:
-        """The photograph's colour at points (h, w, 3) of the unit sphere; it repeats mirrored."""
+        """Sample the photograph, repeated mirrored, at points (h, w, 3) of the unit sphere."""
         h, w = self.image.shape[:2]
         longitude = np.abs(np.arctan2(points[..., 0], -points[..., 2])) / np.pi
         latitude = np.arccos(np.clip(points[..., 1], -1, 1)) / np.pi
@@ -230,5 +236,5 @@ def _about_z(degrees: float) -> np.ndarray:
 
 
 def card(image: np.ndarray, height: float) -> Texture:
-    """A solid photograph as a face of a box, `height` pixels high."""
+    """Return a solid photograph as a face of a box, `height` pixels high."""
     return shrink(opaque(image), height)

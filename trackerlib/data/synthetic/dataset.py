@@ -1,6 +1,5 @@
 """The benchmark in memory and on disk."""
 
-import hashlib
 import os
 import shutil
 import sys
@@ -21,7 +20,7 @@ from trackerlib.data.synthetic.renderer import jpeg, outline
 from trackerlib.data.synthetic.scene import Scene
 from trackerlib.data.synthetic.sequences_by_attribute import BY_ATTRIBUTE
 from trackerlib.data.synthetic.sequences_mixed import MIXTURES
-from trackerlib.paths import cache_dir
+from trackerlib.paths import cache_dir, hash_bytes
 
 SCENES = {make.__name__.capitalize(): make for make in (*BY_ATTRIBUTE.values(), *MIXTURES)}
 DIFFICULTIES = {code: make.__name__.capitalize() for code, make in BY_ATTRIBUTE.items()}
@@ -38,9 +37,10 @@ class Rendered:
 
     @cached_property
     def scene(self) -> Scene:
+        """Return what the frames show."""
         return SCENES[self.name](self.severity)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["Rendered"], tuple[str, float]]:
         return Rendered, (self.name, self.severity)
 
     def __len__(self) -> int:
@@ -49,18 +49,20 @@ class Rendered:
     def __getitem__(self, index: int) -> np.ndarray:
         index = range(len(self))[index]
         encoded = np.frombuffer(jpeg(self.scene, index), np.uint8)
-        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        assert image is not None  # the JPEG is whole: it was just made
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def names() -> list[str]:
-    """The sequences, in alphabetical order."""
+    """Return the names of the sequences, in alphabetical order."""
     return sorted(SCENES)
 
 
 def render(name: str, severity: float = 1.0) -> Sequence:
-    """A sequence in memory, its difficulty turned to `severity` (0 to 2, 1 on disk).
+    """Return a sequence in memory, its difficulty turned to `severity` (0 to 2, 1 on disk).
 
-    Boxes (T, 4) and visibility (T,) are exact: see `film.outline`.
+    Boxes (T, 4) and visibility (T,) are exact: see `renderer.outline`.
     Raises ValueError for an unknown name or a severity out of range.
     """
     if name not in SCENES:
@@ -68,29 +70,34 @@ def render(name: str, severity: float = 1.0) -> Sequence:
     if not 0 <= severity <= MAX_SEVERITY:
         raise ValueError(f"render: expected a severity from 0 to {MAX_SEVERITY}, got {severity}")
     frames = Rendered(name, severity)
-    outlines = [outline(frames.scene, index) for index in range(len(frames))]
-    boxes, visibility = zip(*outlines, strict=True)
+    boxes, visibility = _outlines(frames.scene)
     return Sequence(
         name,
         frames,
-        np.array(boxes),
+        boxes,
         np.arange(1, len(frames) + 1),
-        visibility=np.array(visibility),
+        visibility=visibility,
         attributes=frames.scene.attributes,
     )
 
 
+def _outlines(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes (T, 4) and the visibility (T,) of a scene's target."""
+    outlines = [outline(scene, index) for index in range(scene.frames)]
+    return np.array([box for box, _ in outlines]), np.array([visible for _, visible in outlines])
+
+
 def version() -> str:
-    """Hash of the package's files: another renderer, another folder."""
+    """Return a hash of the package's files: another renderer, another folder."""
     files = sorted(p for p in Path(__file__).parent.iterdir() if p.suffix in (".py", ".json"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    return hash_bytes(b"".join(file.read_bytes() for file in files))[:12]
 
 
 def ensure() -> Path:
-    """The benchmark's folder in the cache, in OTB's format; rendered if it is not there.
+    """Return the benchmark's folder in the cache, in OTB's format; render it if it is not there.
 
-    Rendered in a folder beside and renamed when complete: whoever looks finds the
-    whole benchmark or none, and of two processes that render at once one wins.
+    It is rendered in a folder beside and renamed when complete, so that other processes find
+    the whole benchmark or none, and of two processes that render at once one wins.
     Raises OSError, and leaves nothing behind, if the disk is full or read-only.
     """
     final = cache_dir() / f"embedded-{version()}"
@@ -114,7 +121,8 @@ def ensure() -> Path:
 def _sweep(folder: Path) -> None:
     """Remove the drafts that killed renderings left behind: those older than an hour."""
     for draft in folder.glob("embedded-*.draft-*"):
-        with suppress(FileNotFoundError):  # another process sweeps, or has just finished
+        # Another process removes drafts too, or has just finished its own.
+        with suppress(FileNotFoundError):
             if time.time() - draft.stat().st_mtime > HOUR:
                 shutil.rmtree(draft)
 
@@ -130,13 +138,14 @@ def _render_all(folder: Path) -> None:
 def write(name: str, folder: Path) -> None:
     """Render one sequence into folder/name: images, boxes, visibility, attributes.
 
-    Boxes as OTB writes them: 1-based x,y,w,h. The other two files, OTB has not.
+    Boxes are 1-based x,y,w,h, as OTB writes them. OTB lacks the other two files.
     """
-    sequence = render(name)
+    scene = SCENES[name](1.0)
+    boxes, visibility = _outlines(scene)
     images = folder / name / "img"
     images.mkdir(parents=True)
-    for index in range(len(sequence)):
-        (images / f"{index + 1:04d}.jpg").write_bytes(jpeg(sequence.frames.scene, index))
-    np.savetxt(folder / name / "groundtruth_rect.txt", xywh_to_otb(sequence.boxes), "%.2f", ",")
-    np.savetxt(folder / name / "visibility.txt", sequence.visibility, "%.4f")
-    (folder / name / "attrs.txt").write_text(",".join(sequence.attributes) + "\n")
+    for index in range(scene.frames):
+        (images / f"{index + 1:04d}.jpg").write_bytes(jpeg(scene, index))
+    np.savetxt(folder / name / "groundtruth_rect.txt", xywh_to_otb(boxes), "%.2f", ",")
+    np.savetxt(folder / name / "visibility.txt", visibility, "%.4f")
+    (folder / name / "attrs.txt").write_text(",".join(scene.attributes) + "\n")

@@ -1,4 +1,4 @@
-"""What is filmed and how: a scene is a description, `film` turns it into frames."""
+"""What a sequence shows and how: a scene is a description, `renderer` turns it into frames."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +11,10 @@ from trackerlib.data.synthetic.motion import Curve, scale, shift, through, turn
 
 
 class Model(Protocol):
-    """Anything in models.py."""
+    """Anything in actors.py."""
 
-    def patches(self, f: float) -> list[Patch]: ...
+    def patches(self, f: float) -> list[Patch]:
+        """Return the textured quadrilaterals at moment f, back to front."""
 
 
 SMALL, LARGE = (320, 240), (480, 360)  # width, height of a frame
@@ -38,7 +39,7 @@ class Shadow:
     blur: float = 4.0
 
     def matrix(self, x: float, y: float) -> np.ndarray:
-        """Outline -> shadow for an actor whose origin is at x, y."""
+        """Return the map (3, 3) from outline to shadow for an actor whose origin is at x, y."""
         fall = np.array([[1, self.lean, self.dx], [0, self.squash, self.dy], [0, 0, 1]])
         return shift(x, y) @ fall @ shift(-x, -y)
 
@@ -58,7 +59,7 @@ class Actor:
     depth: float = 1.0
 
     def matrix(self, f: float) -> np.ndarray:
-        """Model -> world."""
+        """Return the map (3, 3) from the model to the world."""
         x, y, size, degrees = self.path(f)
         return shift(x, y) @ turn(degrees) @ scale(size)
 
@@ -70,7 +71,7 @@ class Camera:
     moves: Curve = field(default_factory=lambda: through((0, 0, 0, 1, 0)))
 
     def matrix(self, f: float, size: tuple[int, int], depth: float) -> np.ndarray:
-        """World at a depth -> frame."""
+        """Return the map (3, 3) from the world at a depth to the frame."""
         x, y, zoom, roll = self.moves(f)
         centre = np.array(size) / 2
         return (
@@ -89,7 +90,7 @@ class Sensor:
     noise     standard deviation in grey levels
     vignette  light lost in the corners, 0 to 1
     quality   of the JPEG
-    grey      black and white film
+    grey      black and white
     """
 
     shutter: float = 0.4
@@ -117,12 +118,12 @@ Lights = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Scene:
-    """One sequence, ready to be filmed.
+    """One sequence, ready to be rendered.
 
     size    width, height of a frame
-    behind  actors between backdrop and target, far ones first
+    behind  actors between backdrop and target, the farthest first
     front   actors between target and camera
-    lights  (moment, x, y in 0 to 1) -> gain of the light, (h, w) or (h, w, 3)
+    lights  (moment, x, y in 0 to 1) -> factor of the light, (h, w) or (h, w, 3)
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Places to film in and who plays: backdrops, walls with a floor, pillars, walkers, cameras."""
+"""Places and who plays there: backdrops, walls with a floor, pillars, walkers, cameras."""
 
 from functools import cache
 
@@ -35,7 +35,7 @@ Colour = tuple[float, float, float]
 def backdrop(
     image: np.ndarray, size: tuple[int, int], blur: float = 0, depth: float = 1
 ) -> Backdrop:
-    """A picture that covers the frame and MARGIN around it; `blur` puts it out of focus."""
+    """Return a picture that covers the frame and MARGIN around it; `blur` puts it out of focus."""
     width, height = (side + 2 * MARGIN for side in size)
     factor = max(width / image.shape[1], height / image.shape[0])
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
@@ -47,35 +47,38 @@ def backdrop(
 
 @cache
 def ground(name: str, rgb: Colour) -> np.ndarray:
-    """A grey texture of scikit-image in colour, uneven as the real ground is."""
+    """Return a grey texture of scikit-image in colour, uneven as the real ground is."""
     image = tinted(photo(name), rgb)
-    patches = np.random.default_rng(len(name)).uniform(0.75, 1.25, (6, 6)).astype(np.float32)
-    patches = cv2.resize(patches, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    coarse = np.random.default_rng(len(name)).uniform(0.75, 1.25, (6, 6)).astype(np.float32)
+    patches = cv2.resize(coarse, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     return image * patches[..., None]
 
 
 @cache
 def bricks(rgb: Colour) -> np.ndarray:
-    """A brick wall: the photograph of a pavement, laid on its side and repeated."""
+    """Return a brick wall: the photograph of a pavement, laid on its side and repeated."""
     return mirrored(np.rot90(ground("brick", rgb)))
 
 
 @cache
 def wood() -> np.ndarray:
-    """The bare part of the coffee table, sheared so that its grain lies flat, repeated."""
+    """Return the bare part of the coffee table, sheared until its grain lies flat, repeated."""
     plank = crop("coffee", 490, 0, 108, 400).transpose(1, 0, 2)
     grain = [row[107 - y : 399 - y] for y, row in enumerate(plank)]
     return mirrored(mirrored(np.stack(grain, axis=1)))
 
 
 def mirrored(image: np.ndarray) -> np.ndarray:
-    """A picture and its mirror images: twice as wide and high, without seams."""
+    """Return a picture and its mirror images: twice as wide and high, without seams."""
     image = np.hstack([image, image[:, ::-1]])
     return np.ascontiguousarray(np.vstack([image, image[::-1]]))
 
 
 def street(wall: np.ndarray, floor: np.ndarray, size: tuple[int, int], horizon: float) -> Backdrop:
-    """A wall above a floor that runs towards the camera; horizon: fraction of the height."""
+    """Return a wall above a floor that runs towards the camera.
+
+    horizon  where they meet, as a fraction of the height
+    """
     width, height = (side + 2 * MARGIN for side in size)
     line = int(MARGIN + horizon * size[1])
     factor = max(width / wall.shape[1], line / wall.shape[0])
@@ -87,7 +90,7 @@ def street(wall: np.ndarray, floor: np.ndarray, size: tuple[int, int], horizon: 
 
 
 def _receding(floor: np.ndarray, width: int, height: int, fine: int = 3) -> np.ndarray:
-    """A floor in perspective, (height, width, 3); the far part from a blurred copy."""
+    """Return a floor in perspective, (height, width, 3); the far part from a blurred copy."""
     y, x = np.mgrid[: height * fine, : width * fine].astype(np.float32) / fine
     distance = 1 / (0.2 + y / height)
     u, v = (x - width / 2) * distance * 1.5 + floor.shape[1] / 2, 520 * distance
@@ -102,20 +105,20 @@ def _receding(floor: np.ndarray, width: int, height: int, fine: int = 3) -> np.n
 
 @cache
 def column(name: str, width: int, height: int, rgb: Colour) -> Flat:
-    """A round pillar of a grey texture; its origin is the middle of its foot."""
+    """Return a round pillar of a grey texture; its origin is the middle of its foot."""
     w, h = round(width * OVERSAMPLING), round(height * OVERSAMPLING)
     surface = tinted(crop(name, 60, 0, max(16, 512 * width // height), 512), rgb)
     return Flat(Texture(rounded(surface, w, h + w)[w // 2 : h + w // 2], (w / 2, h)))
 
 
 def astronaut(height: float, pose: Curve) -> Person:
-    """The astronaut from head to foot."""
+    """Return the astronaut from head to foot, `height` pixels high."""
     bust = cutout("astronaut", 0.46 * height, (0.5, 1.0))
     return Person(bust, crop("astronaut", 60, 290, 40, 130), height, pose)
 
 
 def hand_held(seed: int, reach: float = 2.0, moves: Curve | None = None) -> Camera:
-    """A camera in someone's hands: `reach` pixels of sway on top of its moves."""
+    """Return a camera in someone's hands: `reach` pixels of sway on top of its moves."""
     moves = moves or through((0, 0, 0, 1, 0))
     tremble = sway(seed, 28, (reach, reach, 0.003 * reach, 0.15 * reach))
     return Camera(lambda f: moves(f) + tremble(f))

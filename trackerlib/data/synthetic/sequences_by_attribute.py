@@ -8,7 +8,7 @@ import numpy as np
 
 from trackerlib.data.synthetic.actors import Ball, Carton, Flat, card, walking
 from trackerlib.data.synthetic.motion import eased, path, sway, through
-from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Sensor, Shadow, Scene
+from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Scene, Sensor, Shadow
 from trackerlib.data.synthetic.scenery import (
     ASPHALT,
     GROUND_SHADOW,
@@ -30,17 +30,17 @@ from trackerlib.data.synthetic.textures import crop, cutout, photo, portrait
 
 
 def spotlight(severity: float) -> Scene:
-    """A speaker under lights that flare, sweep across the stage and twice almost go out."""
+    """Show a speaker under lights that flare, sweep across the stage and twice almost go out."""
     head, bust = portrait("hopper_head", "hopper", 92)
     stroll = path(
         (0, 80, 134), (32, 215, 130), (48, 85, 136), (60, 100, 132), (76, 235, 134), (89, 190, 132)
     )
     nod = sway(1, 30, (3, 2, 0.02, 4))
 
-    def walk(f):
+    def walk(f: float) -> np.ndarray:
         return stroll(f) + nod(f)
 
-    def lights(f, x, y):
+    def lights(f: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         swell = 1.5 * np.sin(f / 5) - 16 * sum(np.exp(-(((f - out) / 5) ** 2)) for out in (40, 69))
         blinds = np.tanh(2 * np.sin(30 * y + 12 * x + f / 2.5))
         beam = np.exp(-((x - 0.5 - 0.4 * np.sin(f / 11)) ** 2 + (y - 0.5) ** 2) / 0.05)
@@ -61,12 +61,12 @@ def spotlight(severity: float) -> Scene:
 
 
 def ride(severity: float) -> Scene:
-    """A space shuttle that rolls from its launch pad right up to the camera."""
+    """Show a space shuttle that rolls from its launch pad right up to the camera."""
     journey = path(
         (0, 90, 178, 0.64), (35, 160, 190, 0.9), (60, 230, 228, 1.35, 1), (99, 250, 322, 2.12, -2)
     )
 
-    def approach(f):
+    def approach(f: float) -> np.ndarray:
         x, y, size, lean = journey(f)
         return np.array([x, y, size**severity, lean])
 
@@ -82,7 +82,7 @@ def ride(severity: float) -> Scene:
 
 
 def columns(severity: float) -> Scene:
-    """A walker who passes behind pillars as wide as she is, and wider."""
+    """Show a walker who passes behind pillars as wide as she is, and wider."""
     width = round(50 * severity)
     pillars = (
         Actor(column("moon", width, 400, SAND), path((0, x, 345)), depth=1.25)
@@ -104,9 +104,9 @@ def columns(severity: float) -> Scene:
 
 
 def gymnast(severity: float) -> Scene:
-    """Someone exercising: bends, lunges and swinging arms, hardly two frames alike."""
+    """Show someone exercising: bends, lunges and swinging arms, hardly two frames alike."""
 
-    def pose(f):
+    def pose(f: float) -> np.ndarray:
         t = f / 8
         hips = 38 * np.sin(t), -38 * np.sin(t + 0.6)
         knees = 22 * (1 - np.cos(2 * t)), 20 * (1 - np.cos(2 * t + 1))
@@ -127,10 +127,10 @@ def gymnast(severity: float) -> Scene:
 
 
 def handheld(severity: float) -> Scene:
-    """A cup on a table filmed on the run: the camera jerks and the shutter stays open."""
+    """Show a cup on a table from a running camera: it jerks and the shutter stays open."""
     jolt = sway(7, 15, (50, 38, 0.02, 3))
 
-    def jerks(f):
+    def jerks(f: float) -> np.ndarray:
         return np.array([0, 0, 1, 0]) + jolt(f) * (0.55 - 0.45 * np.cos(f / 11))
 
     return Scene(
@@ -146,9 +146,9 @@ def handheld(severity: float) -> Scene:
 
 
 def ball(severity: float) -> Scene:
-    """A ball that is thrown about the yard faster and faster."""
+    """Show a ball that is thrown about the yard faster and faster."""
 
-    def flight(f):
+    def flight(f: float) -> np.ndarray:
         swing = min(1, f / 30)
         sideways = swing * (100 * np.sin(f / 5.5) + 22 * np.sin(f / 2.6))
         return np.array([240 + sideways, 290 - swing * 110 * abs(np.sin(f / 5)), 1, 0])
@@ -172,7 +172,7 @@ def ball(severity: float) -> Scene:
 
 
 def saucer(severity: float) -> Scene:
-    """A cup turned about on the table, seen from above."""
+    """Show a cup turned about on the table, seen from above."""
     slide = path(
         (0, 110, 110),
         (25, 170, 140, 1, 80),
@@ -194,7 +194,7 @@ def saucer(severity: float) -> Scene:
 
 
 def carton(severity: float) -> Scene:
-    """A box with a picture on every side, turning on the table."""
+    """Show a box with a picture on every side, turning on the table."""
     pictures = (
         crop("chelsea", 40, 0, 320, 300),
         crop("rocket", 200, 100, 230, 320),
@@ -223,7 +223,7 @@ def carton(severity: float) -> Scene:
 
 
 def visitor(severity: float) -> Scene:
-    """A face that leaves the picture on one side and comes back from the other."""
+    """Show a face that leaves the picture on one side and comes back from the other."""
     head, bust = portrait("astronaut_head", "astronaut", 74)
     trip = path(
         (0, 150, 100),
@@ -249,7 +249,7 @@ def visitor(severity: float) -> Scene:
 
 
 def coins(severity: float) -> Scene:
-    """A coin pushed about among coins; others of its kind take over its course."""
+    """Show a coin pushed about among coins; others of its kind take over its course."""
     coin, shadow = Flat(cutout("coin", 46)), Shadow(3, 4, strength=0.6, blur=2.5)
     rivals = (
         path((0, 330, 95), (24, 200, 182), (40, 110, 262), (89, 60, 310)),
@@ -270,10 +270,10 @@ def coins(severity: float) -> Scene:
 
 
 def harbour(severity: float) -> Scene:
-    """A passer-by far away, a dozen pixels wide."""
+    """Show a passer-by far away, a dozen pixels wide."""
     size = 1 / (1 + 1.78 * severity)
 
-    def stroll(f):
+    def stroll(f: float) -> np.ndarray:
         return np.array([160 + (f - 40) * 1.6 * size, 190 - 6 * severity, size, 0])
 
     return Scene(

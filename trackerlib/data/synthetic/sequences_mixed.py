@@ -3,8 +3,8 @@
 import numpy as np
 
 from trackerlib.data.synthetic.actors import Flat, Soft, walking
-from trackerlib.data.synthetic.motion import eased, path, sway, through
-from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Sensor, Scene
+from trackerlib.data.synthetic.motion import Curve, eased, path, sway, through
+from trackerlib.data.synthetic.scene import LARGE, SMALL, Actor, Scene, Sensor
 from trackerlib.data.synthetic.scenery import (
     ASPHALT,
     GROUND_SHADOW,
@@ -24,9 +24,9 @@ from trackerlib.data.synthetic.textures import Texture, cutout, opaque, photo, p
 
 
 def twins(severity: float) -> Scene:
-    """A walker among others in the same suit who cross her way; severity adds walkers."""
+    """Show a walker among others in the same suit who cross her way; severity adds walkers."""
 
-    def walker(phase, *rows):
+    def walker(phase: float, *rows: tuple[float, ...]) -> Actor:
         return Actor(astronaut(104, walking(24, phase=phase)), path(*rows), GROUND_SHADOW)
 
     others = (
@@ -49,12 +49,13 @@ def twins(severity: float) -> Scene:
 
 
 def shells(severity: float) -> Scene:
-    """Three cups that change places on the table; severity adds cups."""
+    """Show three cups that change places on the table; severity adds cups."""
     swaps = ((0, 1), (1, 2), (0, 2), (0, 1), (1, 2), (0, 2))
     beat, slots = 15, (130, 240, 350)
 
-    def course(cup):
-        rows, places = [(0, slots[cup], 185)], list(range(3))
+    def course(cup: int) -> Curve:
+        rows: list[tuple[float, ...]] = [(0, slots[cup], 185)]
+        places = list(range(3))
         for turn, (a, b) in enumerate(swaps):
             start, slot = turn * beat, places[cup]
             if slot in (a, b):
@@ -85,10 +86,10 @@ def shells(severity: float) -> Scene:
 
 
 def garden(severity: float) -> Scene:
-    """Dahlias in the wind: they sway, bend and brush past each other."""
+    """Show dahlias in the wind: they sway, bend and brush past each other."""
     leaves = photo("flower")[:, 460:]
 
-    def dahlia(seed, x, y, size):
+    def dahlia(seed: int, x: float, y: float, size: float) -> Actor:
         wind = eased(sway(seed, 40, (54, 27, 0.06, 18)), severity)
         model = Soft(cutout("flower", size), 0.035 * severity, 31)
         return Actor(model, path((0, x, y), swaying=wind), WALL_SHADOW)
@@ -107,7 +108,7 @@ def garden(severity: float) -> Scene:
 
 
 def peekaboo(severity: float) -> Scene:
-    """A cat that looks over a board, tilts its head and hides."""
+    """Show a cat that looks over a board, tilts its head and hides."""
     board = np.hstack([wood(), wood()])[:200] * np.float32(0.55)
     board[:5] *= 2.2  # its edge catches the light
     plank = Flat(Texture(opaque(board), (board.shape[1] / 2, 0)))
@@ -137,7 +138,7 @@ def peekaboo(severity: float) -> Scene:
 
 
 def newsreel(severity: float) -> Scene:
-    """Grey film of a cameraman at work: zoom, passing clouds, people walking by close up."""
+    """Show a cameraman at work in grey: zoom, passing clouds, people walking by close up."""
     head, bust = portrait("cameraman_head", "cameraman", 58)
     lean = path(
         (0, 78, 96), (25, 88, 104, 1, 6), (50, 70, 92, 1, -5), (75, 86, 100, 1, 4), (89, 80, 96)

@@ -31,7 +31,7 @@ class Texture:
 
     @cached_property
     def levels(self) -> tuple[np.ndarray, ...]:
-        """The texture and its halvings, for actors that are seen small."""
+        """Return the texture and its halvings, for actors that are small in the frame."""
         levels = [self.rgba]
         while min(levels[-1].shape[:2]) >= 16:
             h, w = levels[-1].shape[:2]
@@ -40,13 +40,13 @@ class Texture:
 
 
 def decode(image: np.ndarray) -> np.ndarray:
-    """uint8 -> linear light."""
+    """Return the linear light of an image, uint8 -> float32."""
     return (np.arange(256, dtype=np.float32) / 255)[image] ** GAMMA
 
 
 @cache
 def photo(name: str) -> np.ndarray:
-    """A photograph (H, W, 3) in linear light; grey ones have three equal channels."""
+    """Return a photograph (H, W, 3) in linear light; grey ones have three equal channels."""
     image = _load(name)
     image = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
     return decode(np.ascontiguousarray(image[..., :3]))
@@ -63,31 +63,32 @@ def _load(name: str) -> np.ndarray:
         from matplotlib.cbook import get_sample_data
         from skimage.io import imread
 
-        with get_sample_data("grace_hopper.jpg") as file:
-            return imread(file)
+        return imread(get_sample_data("grace_hopper.jpg", asfileobj=False))
     return getattr(skimage.data, name)()
 
 
 def crop(name: str, x: int, y: int, w: int, h: int) -> np.ndarray:
-    """A rectangle of a photograph."""
+    """Cut a rectangle (h, w, 3) out of a photograph."""
     return photo(name)[y : y + h, x : x + w]
 
 
 def tinted(image: np.ndarray, rgb: tuple[float, float, float]) -> np.ndarray:
-    """A grey photograph in a colour; bright parts keep a little of their own white."""
+    """Return a grey photograph in a colour; bright parts keep a little of their own white."""
     grey = image[..., :1] / image.mean()
-    return (grey * np.float32(rgb) * 0.9 + 0.1 * grey**2 * np.mean(rgb)).astype(np.float32)
+    return (grey * np.array(rgb, np.float32) * 0.9 + 0.1 * grey**2 * np.mean(rgb)).astype(
+        np.float32
+    )
 
 
 def opaque(image: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
-    """(h, w, 3) with opacity (h, w), or solid -> premultiplied (h, w, 4)."""
+    """Premultiply (h, w, 3) by its opacity (h, w), or as solid -> (h, w, 4)."""
     alpha = np.ones(image.shape[:2], np.float32) if alpha is None else alpha.astype(np.float32)
     return np.dstack([image * alpha[..., None], alpha])
 
 
 @cache
 def cutout(name: str, size: float, origin: tuple[float, float] = (0.5, 0.5)) -> Texture:
-    """An object cut out of its photograph, `size` frame pixels high at scale 1.
+    """Return an object cut out of its photograph, `size` frame pixels high at scale 1.
 
     origin  where the actor stands, as fractions of the cutout's width and height
     """
@@ -105,7 +106,7 @@ def cutout(name: str, size: float, origin: tuple[float, float] = (0.5, 0.5)) -> 
 
 
 def shrink(rgba: np.ndarray, size: float, origin: tuple[float, float] = (0.5, 0.5)) -> Texture:
-    """A texture `size` frame pixels high at scale 1."""
+    """Return a texture `size` frame pixels high at scale 1."""
     factor = size * OVERSAMPLING / rgba.shape[0]
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     rgba = cv2.resize(rgba, None, fx=factor, fy=factor, interpolation=way)
@@ -113,7 +114,7 @@ def shrink(rgba: np.ndarray, size: float, origin: tuple[float, float] = (0.5, 0.
 
 
 def rounded(image: np.ndarray, w: int, h: int, taper: float = 1.0) -> np.ndarray:
-    """A limb or column: `image` wrapped on a w x h capsule, lit from the left.
+    """Return a limb or column: `image` wrapped on a w x h capsule, lit from the left.
 
     taper  width at the bottom as a fraction of the width at the top
     """
@@ -128,7 +129,7 @@ def rounded(image: np.ndarray, w: int, h: int, taper: float = 1.0) -> np.ndarray
 
 
 def portrait(head: str, bust: str, size: float) -> tuple[Texture, Texture]:
-    """A head `size` frame pixels high and its bust; both stand on the centre of the head."""
+    """Return a head `size` frame pixels high and its bust; both stand on the head's centre."""
     (x, y, w, h), (left, top, width, height) = _bounds(head), _bounds(bust)
     centre = (x + w / 2 - left) / width, (y + h / 2 - top) / height
     return cutout(head, size), cutout(bust, size * height / h, centre)
