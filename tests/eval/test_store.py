@@ -156,6 +156,23 @@ def test_discard_removes_the_result_alone(store):
     assert not list(store.root.rglob("*.txt")) and store.failure(UNIT)
 
 
+def test_discard_removes_the_drafts_of_killed_runs(store):
+    store.write(UNIT, TRACK, {})
+    draft = boxes_file(store).with_name(f".{boxes_file(store).name}.draft-1")
+    draft.write_text("11,21")
+    store.discard(UNIT)
+    assert not draft.exists()
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_result_of_something_else_is_outdated(store, field):
+    assert not store.outdated(UNIT)
+    changed = dataclasses.replace(UNIT, **{field: CHANGES[field]})
+    store.write(changed, TRACK, {})
+    assert store.outdated(UNIT) and not store.outdated(changed)
+    assert not store.outdated(dataclasses.replace(UNIT, seed=4))
+
+
 def test_an_absent_store_reads_as_empty(store):
     assert store.read(UNIT) is None and not list(store.results()) and not list(store.failures())
 
@@ -211,8 +228,8 @@ def test_a_damaged_file_is_no_result(store, suffix, content):
 @pytest.mark.parametrize("suffix", [".json", ".txt"])
 def test_a_full_disk_is_named_and_leaves_nothing_complete(store, suffix):
     store.write(dataclasses.replace(UNIT, seed=0), TRACK, {})
-    unfinished = store.root / f"{UNIT.stem}{suffix}.tmp"
-    unfinished.symlink_to("/dev/full")
+    path = store.root / f"{UNIT.stem}{suffix}"
+    path.with_name(f".{path.name}.draft-{os.getpid()}").symlink_to("/dev/full")
     with pytest.raises(StoreError, match=f"{store.root}, the disk is full: free some space"):
         store.write(UNIT, TRACK, {})
     assert [result.unit.seed for result in store.results()] == [0]

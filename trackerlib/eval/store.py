@@ -10,21 +10,32 @@ Reading needs no lock; writing is for one run at a time.
 """
 
 import errno
-import hashlib
+import glob
 import json
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from trackerlib.boxes import otb_to_xywh, xywh_to_otb
+from trackerlib.paths import draft_of, hash_bytes, remove_drafts
+
+__all__ = ["Failure", "Result", "Store", "StoreError", "Track", "Unit"]
+
+CURES = {  # of what a disk refuses
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.EROFS: "it is read-only: give a folder that can be written",
+    errno.EACCES: "it is not yours to write: give a folder that can be written",
+}
 
 
 class StoreError(OSError):
@@ -51,16 +62,25 @@ class Unit:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of all fields."""
-        return _sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        """Return the sha256 of all fields."""
+        return hash_bytes(json.dumps(asdict(self), sort_keys=True).encode())
 
     @property
     def stem(self) -> str:
-        """Path of the unit's files inside the store, without suffix."""
+        """Return the path of the unit's files inside the store, without suffix."""
+        settings = hash_bytes(json.dumps(self.settings, sort_keys=True).encode())[:8]
+        return self._stem(settings, str)
+
+    @property
+    def stems(self) -> str:
+        """Return the glob pattern of `stem` with any settings, as earlier versions had others."""
+        return self._stem("[0-9a-f]" * 8, glob.escape)
+
+    def _stem(self, settings: str, literal: Callable[[str], str]) -> str:
         slug = re.sub(r"[^\w.=-]+", "-", self.label)[:60]
-        settings = _sha256(json.dumps(self.settings, sort_keys=True).encode())[:8]
         name = f"{quote(self.sequence, safe=' ')}.{self.segment}.seed{self.seed}"
-        return f"{quote(self.dataset, safe=' ')}/{slug}-{settings}/{self.protocol}/{name}"
+        before = literal(f"{quote(self.dataset, safe=' ')}/{slug}-")
+        return before + settings + literal(f"/{self.protocol}/{name}")
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class Track:
 
     @property
     def fps(self) -> float:
-        """Frames per second of the tracker alone, over the frames that it saw."""
+        """Return the frames per second of the tracker alone, over the frames that it was given."""
         return float(np.count_nonzero(self.seconds) / self.seconds.sum())
 
 
@@ -102,7 +122,7 @@ class Failure:
 class Store:
     """Results of evaluation runs in the folder `root`, which need not exist yet."""
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     @contextmanager
@@ -134,25 +154,32 @@ class Store:
             lock.release()
 
     def complete(self, unit: Unit) -> bool:
-        """Whether the unit's boxes are there, whole, and of just this fingerprint."""
+        """Return whether the unit's boxes are there, whole, and of just this fingerprint."""
         return self.read(unit) is not None
 
     def read(self, unit: Unit) -> Result | None:
-        """The unit's result, or None where it is missing or was made by something else."""
+        """Return the unit's result, or None where it is missing or was made by something else."""
         result = self._load(self._path(unit, ".json"))
         return result if result and result.unit.fingerprint == unit.fingerprint else None
 
+    def outdated(self, unit: Unit) -> bool:
+        """Return whether there is a result of the unit, but of other settings, code or data.
+
+        A version of the library that renames a setting makes all earlier results such.
+        """
+        return not self.complete(unit) and any(self.root.glob(f"{unit.stems}.txt"))
+
     def failure(self, unit: Unit) -> Failure | None:
-        """The unit's crash, if its last attempt was one."""
+        """Return the unit's crash, if its last attempt was one."""
         return _failure(self._path(unit, ".error.json"))
 
     def results(self) -> Iterator[Result]:
-        """Every complete result of the store, in the order of their paths."""
+        """Yield every complete result of the store, in the order of their paths."""
         loaded = map(self._load, sorted(self.root.glob("*/*/*/*.json")))
         return (result for result in loaded if result)
 
     def failures(self) -> Iterator[Failure]:
-        """Every recorded crash of the store, in the order of their paths."""
+        """Yield every recorded crash of the store, in the order of their paths."""
         loaded = map(_failure, sorted(self.root.glob("*/*/*/*.error.json")))
         return (failure for failure in loaded if failure)
 
@@ -161,7 +188,7 @@ class Store:
         boxes = _boxes_text(track.boxes)
         record = _json(
             unit=asdict(unit),
-            boxes_sha256=_sha256(boxes.encode()),
+            boxes_sha256=hash_bytes(boxes.encode()),
             environment=environment,
             warnings=track.warnings,
             seconds=[round(float(second), 7) for second in track.seconds],
@@ -177,10 +204,11 @@ class Store:
         self._replace(self._path(unit, ".error.json"), record)
 
     def discard(self, unit: Unit) -> None:
-        """Remove what an earlier version of the code or the data left under the unit's name."""
+        """Remove what earlier code, earlier data or a killed run left under the unit's name."""
         with self._writing():
             for suffix in (".txt", ".json"):
                 self._path(unit, suffix).unlink(missing_ok=True)
+                remove_drafts(self._path(unit, suffix))
 
     def _path(self, unit: Unit, suffix: str) -> Path:
         return self.root / (unit.stem + suffix)
@@ -190,36 +218,26 @@ class Store:
         if "boxes_sha256" not in record or not boxes.is_file():
             return None
         content = boxes.read_bytes()
-        if _sha256(content) != record["boxes_sha256"]:  # killed between the two files, or edited
+        # They differ where a run was killed between the two files, or the boxes were edited.
+        if hash_bytes(content) != record["boxes_sha256"]:
             return None
         values = np.array([line.split(",") for line in content.decode().split()], dtype=np.float64)
         track = Track(otb_to_xywh(values), np.array(record["seconds"]), tuple(record["warnings"]))
         return Result(_unit(record), track, record["environment"])
 
     def _replace(self, path: Path, text: str) -> None:
-        """Write a file so that it is there whole or not at all."""
-        unfinished = path.with_name(path.name + ".tmp")
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(unfinished, "wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
+            with draft_of(path) as draft:
+                draft.write_bytes(text.encode())
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Turn what the disk refuses into an error that names the folder and the cure."""
-        cures = {
-            errno.ENOSPC: "the disk is full: free some space",
-            errno.EDQUOT: "the disk quota is used up: free some space",
-            errno.EROFS: "it is read-only: give a folder that can be written",
-            errno.EACCES: "it is not yours to write: give a folder that can be written",
-        }
         try:
             yield
         except OSError as error:
-            cure = cures.get(error.errno)
+            cure = CURES.get(error.errno or 0)
             if cure is None:
                 raise
             raise StoreError(
@@ -234,12 +252,12 @@ def _boxes_text(boxes: np.ndarray) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _json(**record) -> str:
+def _json(**record: Any) -> str:
     return json.dumps(record, indent=1) + "\n"
 
 
 def _read_json(path: Path) -> dict:
-    """A file's record; empty where there is no whole one, which then is made again."""
+    """Return a file's record; empty where there is no whole one, which then is made again."""
     try:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):  # no JSON, or no text at all
@@ -248,7 +266,7 @@ def _read_json(path: Path) -> dict:
 
 
 def _record(path: Path) -> dict:
-    """A unit's record; empty where there is no whole one of this version."""
+    """Return a unit's record; empty where there is no whole one of this version."""
     record = _read_json(path)
     known = {field.name for field in fields(Unit)}
     return record if record.get("unit", {}).keys() == known else {}
@@ -262,7 +280,3 @@ def _unit(record: dict) -> Unit:
 def _failure(path: Path) -> Failure | None:
     record = _record(path)
     return Failure(_unit(record), record["traceback"]) if record else None
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
