@@ -1,8 +1,11 @@
-"""Seconds by stage: all of the time, each stage once."""
+"""Seconds by stage: all of the time, each stage once, of every tracker."""
 
+import numpy as np
 import pytest
 
 from trackerlib.analysis import profiler
+from trackerlib.analysis.profiler import Profiler
+from trackerlib.trackers import TRACKERS, parse
 
 
 class Clock:
@@ -23,7 +26,7 @@ time = Clock()
 class Features:
     map = "a map"
 
-    def set_frame(self, frame):
+    def set_frame(self, frame, box):
         time.sleep(0.01)
 
     def __call__(self, boxes):
@@ -35,7 +38,7 @@ class Classifier:
     def scores(self, features):
         time.sleep(0.01)
 
-    def learn(self, features):
+    def fine_tune(self, features):
         self.scores(features)
         time.sleep(0.02)
 
@@ -43,23 +46,24 @@ class Classifier:
 class Tracker:
     def __init__(self):
         self.features, self.classifier = Features(), Classifier()
+        self.box = "a box"
 
     def update(self, frame):
-        self.features.set_frame(frame)
+        self.features.set_frame(frame, box=self.box)
         features = self.features([1])
         self.classifier.scores(features)
-        self.classifier.learn(features)
+        self.classifier.fine_tune(features)
         time.sleep(0.01)
-        return "a box"
+        return self.box
 
 
 def test_each_stage_has_its_time_and_no_other(monkeypatch):
     monkeypatch.setattr(profiler, "time", time)
-    timed = profiler.Timed(Tracker())
-    answers = [timed.update(None) for _ in range(3)]
-    assert answers == ["a box"] * 3 and timed.tracker.features.map == "a map"
-    expected = {"map": 0.03, "boxes": 0.06, "scores": 0.03, "learning": 0.09, "rest": 0.03}
-    assert timed.seconds == pytest.approx(expected)
+    profiled = Profiler(Tracker())
+    answers = [profiled.update(None) for _ in range(3)]
+    assert answers == ["a box"] * 3 and profiled.tracker.features.map == "a map"
+    expected = {"map": 0.03, "features": 0.06, "scores": 0.03, "fine-tuning": 0.09, "rest": 0.03}
+    assert profiled.seconds == pytest.approx(expected)
 
 
 class Localizer:
@@ -69,7 +73,7 @@ class Localizer:
     def remember(self):
         time.sleep(0.02)
 
-    learn = remember
+    fine_tune = remember
 
 
 class Locating(Tracker):
@@ -78,13 +82,82 @@ class Locating(Tracker):
         self.localizer = Localizer()
 
     def update(self, frame):
-        for step in (self.localizer.locate, self.localizer.remember, self.localizer.learn):
+        for step in (self.localizer.locate, self.localizer.remember, self.localizer.fine_tune):
             step()
 
 
-def test_locating_is_apart_from_learning_to(monkeypatch):
+def test_localization_is_apart_from_its_training(monkeypatch):
     monkeypatch.setattr(profiler, "time", time)
-    timed = profiler.Timed(Locating())
-    timed.update(None)
-    expected = {"locating": 0.01, "learning to locate": 0.04, "rest": 0}
-    assert timed.seconds == pytest.approx(expected)
+    profiled = Profiler(Locating())
+    profiled.update(None)
+    expected = {"localization": 0.01, "localization training": 0.04, "rest": 0}
+    assert profiled.seconds == pytest.approx(expected)
+
+
+def test_what_is_set_on_a_part_is_set_on_the_part_itself():
+    tracker = Tracker()
+    features = tracker.features
+    Profiler(tracker)
+    tracker.features.map = "another"
+    assert features.map == "another" and tracker.features is not features
+
+
+def test_a_stage_that_fails_has_its_time_too(monkeypatch):
+    monkeypatch.setattr(profiler, "time", time)
+
+    def fail(frame, box):
+        time.sleep(0.01)
+        raise OSError("no frame")
+
+    tracker = Tracker()
+    tracker.features.set_frame = fail
+    profiled = Profiler(tracker)
+    with pytest.raises(OSError, match="no frame"):
+        profiled.update(None)
+    assert profiled.seconds == pytest.approx({"map": 0.01})
+
+
+def test_a_tracker_without_a_target_is_refused():
+    with pytest.raises(RuntimeError, match=r"call init\(frame, box\) first"):
+        Profiler(parse("kcf").build())
+
+
+FEW = (
+    "mode=float32,candidates=16,first_positives=16,first_negatives=64,positives=4,negatives=16,"
+    "mining_pool=96,first_iterations=2,iterations=2,regression=false"
+)
+FILTERED = "mode=float32,side=112"
+SMALL = {  # tracker -> its settings and stages
+    "deeptrack": ("particles=50,first_steps=2,steps=1,lazy=false", "map features scores tune"),
+    "detection": (FEW, "map features scores"),
+    "dlst": (FEW, "map features scores localization training"),
+    "fdn": (FEW, "map features scores"),
+    "hcf": (FILTERED, "map"),
+    "identity": ("", ""),
+    "kcf": ("", ""),
+    "mdnet": (FEW, "map features scores"),
+    "msdat": (FILTERED, "map features"),
+    "opencv": ("", ""),
+    "rtmdnet": (FEW, "map features scores"),
+}
+NAMES = {"tune": "fine-tuning", "training": "localization training"}
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_every_tracker_is_measured_and_tracks_as_before(name, moving):
+    frames, truth = moving(40, 32)
+    text, stages = SMALL[name]
+    runs = []
+    for profiled in (False, True):
+        tracker = parse(f"{name}:{text}").build()
+        tracker.init(frames[0], truth[0])
+        tracker = Profiler(tracker) if profiled else tracker
+        start = profiler.now()
+        runs.append(np.array([tracker.update(frame) for frame in frames[1:4]]))
+        elapsed = profiler.now() - start
+    np.testing.assert_array_equal(*runs)
+    expected = {NAMES.get(stage, stage) for stage in stages.split()} | {"rest"}
+    # A network that is not sure in one of the frames is fine-tuned.
+    assert expected <= set(tracker.seconds) <= expected | {"fine-tuning", "localization training"}
+    assert min(tracker.seconds.values()) >= 0
+    assert sum(tracker.seconds.values()) == pytest.approx(elapsed, rel=0.05, abs=2e-3)

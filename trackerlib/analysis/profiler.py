@@ -1,75 +1,101 @@
-"""Where a frame's time goes: in the map, the boxes, their scores, in locating or in learning."""
+"""Where a frame's time goes: the seconds of every stage of a tracker's updates.
+
+map                    crop and convolutions of the frame, the scene or the search window
+features               of boxes; MDNet's crops have no map, and are convolved here. Of MSDAT,
+                       the reduction of channels; of DeepTrack, the patches that it learns from
+scores                 of the candidates
+fine-tuning            of the classifier
+localization           of DLST, as the next
+localization training
+rest                   all else: such as drawing boxes, bounding box regression, or the filter
+
+KCF, OpenCV's trackers and the one that never moves are not divided: all is in "rest".
+"""
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 
+from trackerlib.checks import initialised
+from trackerlib.trackers.protocols import TrackerLike
 
-class Timed:
-    """MDNet or a descendant that has its target, and the seconds of every stage from now on.
+__all__ = ["PARTS", "Profiler", "now"]
 
-    seconds  "map": crop and convolutions of the frame or the scene; "boxes": their features;
-             "scores" of the candidates; "learning"; "rest" of the updates; and where the
-             tracker has a localizer, "locating" and "learning to locate"
+PARTS = {  # attribute of a tracker -> its methods -> their stage
+    "backbone": {"__call__": "map"},  # of HCF and MSDAT; elsewhere the features call theirs
+    "reduction": {"__call__": "features"},
+    "features": {"set_frame": "map", "scene": "map", "__call__": "features"},
+    "classifier": {"scores": "scores", "scan": "scores", "fine_tune": "fine-tuning"},
+    "localizer": {
+        "locate": "localization",
+        "remember": "localization training",
+        "fine_tune": "localization training",
+    },
+}
 
-    MDNet's crops have no map: what convolves them is in "boxes". DeepTrack's map is the
-    scene of cues, its "boxes" the patches that it learns from.
+
+class Profiler:
+    """A tracker that has its target, and the seconds of every stage from now on.
+
+    tracker  any; its parts are replaced by ones that measure
+    seconds  stage -> seconds so far, of the stages that came up
+
+    Raises RuntimeError for a tracker before `init`, which makes some of the parts.
     """
 
-    def __init__(self, tracker):
-        self.tracker, self.seconds, self.busy = tracker, defaultdict(float), False
-        tracker.features = _Features(tracker.features, self._measured)
-        classifier = tracker.classifier
-        classifier.scores = self._measured("scores", classifier.scores)
-        classifier.learn = self._measured("learning", classifier.learn)
-        if scan := getattr(classifier, "scan", None):
-            classifier.scan = self._measured("scores", scan)
-        if localizer := getattr(tracker, "localizer", None):
-            localizer.locate = self._measured("locating", localizer.locate)
-            for step in ("remember", "learn"):
-                measured = self._measured("learning to locate", getattr(localizer, step))
-                setattr(localizer, step, measured)
+    def __init__(self, tracker: TrackerLike):
+        initialised(tracker)
+        self.tracker = tracker
+        self.seconds: dict[str, float] = defaultdict(float)
+        for name, stages in PARTS.items():
+            part = getattr(tracker, name, None)
+            if part is not None:
+                setattr(tracker, name, _Measured(part, stages, self.seconds))
 
-    def update(self, frame):
-        """As the tracker's."""
-        before, began = sum(self.seconds.values()), time.perf_counter()
+    def update(self, frame: np.ndarray) -> np.ndarray:
+        """Update the tracker: frame (H, W, 3) uint8 RGB -> box (4,), as its own `update`."""
+        before, start = sum(self.seconds.values()), now()
         box = self.tracker.update(frame)
-        known = sum(self.seconds.values()) - before
-        self.seconds["rest"] += time.perf_counter() - began - known
+        measured = sum(self.seconds.values()) - before
+        self.seconds["rest"] += now() - start - measured
         return box
 
-    def _measured(self, stage: str, function: Callable) -> Callable:
-        """The function, with its seconds in a stage, or in that which calls it."""
 
-        def run(*arguments):
-            if self.busy:
-                return function(*arguments)
-            self.busy, began = True, time.perf_counter()
-            try:
-                return function(*arguments)
-            finally:
-                if torch.cuda.is_available():
-                    torch.cuda.synchronize()
-                self.seconds[stage] += time.perf_counter() - began
-                self.busy = False
+class _Measured:
+    """A part of a tracker that does what it did, and adds up the seconds of its methods.
 
-        return run
+    Only what the tracker calls is measured: what a part calls of itself is in its stage.
+    """
+
+    def __init__(self, part: Any, stages: Mapping[str, str], seconds: dict[str, float]):
+        # All other attributes are the part's, see `__setattr__`.
+        vars(self).update(_part=part, _stages=stages, _seconds=seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._part, name)
+        return partial(self._measure, name, value) if name in self._stages else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._part, name, value)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._measure("__call__", self._part, *arguments)
+
+    def _measure(self, name: str, function: Callable, *arguments: Any, **named: Any) -> Any:
+        start = now()
+        try:
+            return function(*arguments, **named)
+        finally:
+            self._seconds[self._stages[name]] += now() - start
 
 
-class _Features:
-    """What makes a map and pools boxes from it, both measured."""
-
-    def __init__(self, features, measured):
-        self.features = features
-        self.look = measured("map", features.set_frame)
-        self.pool = measured("boxes", features.__call__)
-        if scene := getattr(features, "scene", None):
-            self.scene = measured("map", scene)
-
-    def __call__(self, boxes):
-        return self.pool(boxes)
-
-    def __getattr__(self, name):
-        return getattr(self.features, name)
+def now() -> float:
+    """Return the time in seconds, once the GPU has done what it was asked to."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()

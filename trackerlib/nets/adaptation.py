@@ -41,7 +41,7 @@ class Config:
 
 
 class Adaptation(nn.Module):
-    """One branch per level: 3x3 and 5x5 convolutions side by side, no ReLU [1], Fig. 4.
+    """A branch for each level: 3x3 and 5x5 convolutions side by side, no ReLU [1], Fig. 4.
 
     known  layer -> channels of the backbone's map
 
@@ -61,7 +61,7 @@ class Adaptation(nn.Module):
             setattr(self, level, nn.ModuleDict(branch))
 
     def forward(self, features: Tensor, level: str) -> Tensor:
-        """Return a level's map (N, C, H, W) reduced to (N, C // 8, H, W), of the features' type."""
+        """Return a level's map (N, C, H, W) reduced to (N, C // 8, H, W), in its own type."""
         branch = getattr(self, level)
         x = features.to(branch["3x3"].weight.dtype)
         return torch.cat([convolution(x) for convolution in branch.values()], 1).to(features)

@@ -1,7 +1,7 @@
-"""What every backbone has in common: named taps, their geometry, one convention for the input.
+"""What every backbone has in common: named layers, the geometry of their maps, one input format.
 
 A backbone turns frames into feature maps. It is a chain of steps, each of which ends
-at a tap: a map that can be asked for by name.
+at a layer whose map can be asked for by name. The geometry of that map is a `Tap`.
 """
 
 import math
@@ -22,16 +22,19 @@ class Window(NamedTuple):
 
 
 class Tap(NamedTuple):
-    """Where the units of a map look. Lengths in pixels; the geometry is the same along x and y."""
+    """The geometry of a layer's map, the same along x and y. Lengths in pixels of the image."""
 
-    stride: int  # from one unit to the next
-    receptive_field: int  # side of what one unit sees
-    centre: float  # of the first unit; an image begins at 0, as boxes do
+    stride: int  # from one map position to the next
+    receptive_field: int  # side of the square that one position depends on
+    centre: float  # of the first position's receptive field; an image begins at 0, as boxes do
     channels: int
 
 
 def tap(windows: Iterable[Window], channels: int) -> Tap:
-    """The geometry of a map behind these windows, the first one on the image.
+    """Return the geometry of a map behind these windows, the first one on the image.
+
+    Two 3x3 convolutions with a 2x2 pooling of stride 2 between them: stride 2, a receptive
+    field of 1 + 2 + 1 + 2 * 2 = 8 pixels.
 
     Source: Araujo, Norris, Sim: Computing receptive fields of convolutional neural
     networks. Distill 2019, equations 1 and 2.
@@ -46,10 +49,10 @@ def tap(windows: Iterable[Window], channels: int) -> Tap:
 
 
 def border(taps: Iterable[Tap], side: int) -> int:
-    """Pixels that an image needs around a square of `side` for units of all taps to tile it.
+    """Return the pixels that an image needs around a square of `side` for all maps to tile it.
 
-    A tap's units tile a square when their own squares, of one stride, fill it. With padding
-    they do so at once; without, none stands at the image's edge.
+    A map's positions tile a square when their own squares, of one stride, fill it. With padding
+    they do so at once; without, no position lies at the image's edge.
 
     Raises ValueError for a side that is no multiple of a stride.
     """
@@ -60,19 +63,25 @@ def border(taps: Iterable[Tap], side: int) -> int:
 
 
 def tiling(features: Tensor, tap: Tap, side: int, border: int) -> Tensor:
-    """Of a map (..., h, w) of an image of side + 2 * border pixels, the units on the square."""
+    """Return those positions of a map (..., h, w) that tile the square, see `border`.
+
+    features  the map of an image of side + 2 * border pixels
+    """
     first = round((border - tap.centre) / tap.stride + 0.5)
-    units = slice(first, first + side // tap.stride)
-    return features[..., units, units]
+    positions = slice(first, first + side // tap.stride)
+    return features[..., positions, positions]
 
 
 class Backbone(nn.Module):
-    """A network up to its last tap. A subclass adds its layers and says what a `step` is.
+    """A network up to its last layer. A subclass adds its layers and says what a `step` is.
 
-    steps      tap -> the windows between the tap before it and its own map
+    steps      layer -> the windows between the map of the layer before it and its own
     mean, std  of the three channels, in the order that the weights want
     bgr        whether that order is blue, green, red
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -84,39 +93,39 @@ class Backbone(nn.Module):
     ):
         super().__init__()
         self.taps: dict[str, Tap] = {}
-        windows = []
+        windows: list[Window] = []
         for name, passed in steps.items():
             windows += passed
             self.taps[name] = tap(windows, channels[name])
         self.bgr = bgr
         for name, values in (("mean", mean), ("std", std)):
-            constant = torch.tensor(values)[:, None, None]
+            constant = torch.tensor(values)[:, None, None]  # (3, 1, 1)
             self.register_buffer(name, constant, persistent=False)
 
-    def forward(self, images: Tensor, *taps: str) -> tuple[Tensor, ...]:
-        """The maps of the named taps, after their ReLU. Nothing deeper is computed.
+    def forward(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
+        """Return the maps of the named layers, after their ReLU. Nothing deeper is computed.
 
         images   (N, 3, H, W) float RGB, 0 to 255
-        returns  one (N, channels, h, w) per name; unit (i, j) has its centre at
+        returns  one (N, channels, h, w) per name; position (i, j) has its centre at
                  x = centre + j * stride, y = centre + i * stride
 
         Raises ValueError for images of another shape or type, or too small for a
-        tap, and for a name that is no tap.
+        layer, and for a name that is no layer.
         """
-        self._check(images, taps)
+        self._check(images, layers)
         maps, x = {}, images.flip(1) if self.bgr else images
         x = ((x - self.mean) / self.std).to(self.mean.dtype)  # that of the weights
         for name in self.taps:
             x = maps[name] = self.step(name, x)
-            if maps.keys() >= set(taps):
+            if maps.keys() >= set(layers):
                 break
-        return tuple(maps[name] for name in taps)
+        return tuple(maps[name] for name in layers)
 
     def step(self, name: str, x: Tensor) -> Tensor:
-        """From the map of the tap before (or the normalised images) to the map of this one."""
+        """Return a layer's map, from that of the layer before or from the normalised images."""
         raise NotImplementedError
 
-    def _check(self, images, taps):
+    def _check(self, images: Tensor, layers: tuple[str, ...]) -> None:
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1] != 3 or not images.is_floating_point():
             raise ValueError(
@@ -124,26 +133,26 @@ class Backbone(nn.Module):
                 f"got {images.dtype} {shape}; a frame becomes one by "
                 "torch.from_numpy(frame).permute(2, 0, 1)[None].float()"
             )
-        unknown = [name for name in taps if name not in self.taps]
-        if unknown or not taps:
+        unknown = [name for name in layers if name not in self.taps]
+        if unknown or not layers:
             raise ValueError(
-                f"{type(self).__name__}: expected taps among {', '.join(self.taps)}, "
+                f"{type(self).__name__}: expected layers among {', '.join(self.taps)}, "
                 f"got {', '.join(unknown) or 'none'}"
             )
-        least = max(self._least(name) for name in taps)
-        if min(shape[2:]) < least:
+        min_side = max(self._min_side(name) for name in layers)
+        if min(shape[2:]) < min_side:
             raise ValueError(
-                f"{type(self).__name__}: expected images of at least {least} pixels a side for "
-                f"{', '.join(taps)}, got {shape[3]}x{shape[2]}; enlarge them, or ask for less"
+                f"{type(self).__name__}: expected images of at least {min_side} pixels a side for "
+                f"{', '.join(layers)}, got {shape[3]}x{shape[2]}; enlarge them, or ask for less"
             )
 
-    def _least(self, name):
-        """Side of the smallest image in which the first unit's centre is not beyond the middle."""
+    def _min_side(self, name: str) -> int:
+        """Side of the smallest image whose middle the first position's centre is not beyond."""
         return max(1, int(2 * self.taps[name].centre))
 
 
 def ended(names: Sequence[str], last: str, network: str) -> list[str]:
-    """The names up to `last`. Raises ValueError if that is none of them."""
+    """Return the names up to `last`. Raises ValueError if that is none of them."""
     if last not in names:
         raise ValueError(
             f"{network}: expected depth to be one of {', '.join(names)}, got {last!r}"
@@ -152,12 +161,13 @@ def ended(names: Sequence[str], last: str, network: str) -> list[str]:
 
 
 def convolution(inputs: int, outputs: int, window: Window) -> nn.Conv2d:
-    """A convolution with He initialisation for the ReLU that follows, and biases of zero.
+    """Return a convolution with He initialisation for the ReLU that follows, and zero biases.
 
     Source: He, Zhang, Ren, Sun: Delving deep into rectifiers. ICCV 2015, equation 10.
     """
     kernel, stride, padding, dilation = window
     layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation)
+    assert layer.bias is not None
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)
     return layer

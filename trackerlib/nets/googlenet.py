@@ -60,7 +60,10 @@ class GoogLeNet(Backbone):
             inputs = CHANNELS[name]
 
     def step(self, name: str, x: Tensor) -> Tensor:
-        """conv1 or conv2 with its ReLU, or an inception module; norms and poolings between."""
+        """Return the map of conv1, conv2 or an inception module, after its ReLU.
+
+        Norms and poolings come before the layer that follows them.
+        """
         if name == "conv1":
             return relu(self.conv1["7x7_s2"](x))
         if name == "inception_3a":
@@ -81,7 +84,7 @@ class Conv2(nn.ModuleDict):
         self["3x3"] = convolution(64, 192, Window(3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 64, H, W) -> (N, 192, H, W), before the ReLU."""
+        """Return (N, 192, H, W), before the ReLU, of (N, 64, H, W)."""
         return self["3x3"](relu(self["3x3_reduce"](x)))
 
 
@@ -99,7 +102,7 @@ class Inception(nn.ModuleDict):
         self["pool_proj"] = convolution(inputs, pool, Window(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, channels, H, W), before the ReLU."""
+        """Return (N, channels, H, W), before the ReLU, of (N, inputs, H, W)."""
         three = self["3x3"](relu(self["3x3_reduce"](x)))
         five = self["5x5"](relu(self["5x5_reduce"](x)))
         pooled = self["pool_proj"](max_pool2d(x, 3, stride=1, padding=1))

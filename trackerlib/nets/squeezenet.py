@@ -54,7 +54,7 @@ class SqueezeNet(Backbone):
             inputs = CHANNELS[name]
 
     def step(self, name: str, x: Tensor) -> Tensor:
-        """conv1 with its ReLU, or a fire module."""
+        """Return the map of conv1 or of a fire module, after its ReLU."""
         if name in POOLED:
             x = max_pool2d(x, POOL.kernel, POOL.stride, ceil_mode=True)
         return relu(getattr(self, name)(x))
@@ -70,6 +70,6 @@ class Fire(nn.Module):
         self.expand3x3 = convolution(squeezed, 4 * squeezed, Window(3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, 8 * squeezed, H, W), before the ReLU."""
+        """Return (N, 8 * squeezed, H, W), before the ReLU, of (N, inputs, H, W)."""
         x = relu(self.squeeze1x1(x))
         return torch.cat((self.expand1x1(x), self.expand3x3(x)), dim=1)

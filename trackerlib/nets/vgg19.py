@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import max_pool2d, relu
@@ -18,7 +19,7 @@ CHANNELS = {
     for layer in range(1, layers + 1)
 }
 POOL = Window(2, stride=2)
-INPUTS = {  # how the weights want RGB from 0 to 255
+INPUTS: dict[str, dict[str, Any]] = {  # how the weights want RGB from 0 to 255
     "caffe": {"mean": (103.939, 116.779, 123.68), "bgr": True},  # the authors' weights
     "torchvision": {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)},
 }
@@ -54,11 +55,11 @@ class VGG19(Backbone):
             inputs = CHANNELS[name]
 
     def step(self, name: str, x: Tensor) -> Tensor:
-        """A convolution with its ReLU; a block begins with the pooling of the one before."""
+        """Return a convolution's map after its ReLU; a block begins with a pooling."""
         if _begins_block(name):
             x = max_pool2d(x, POOL.kernel, POOL.stride)
         return relu(getattr(self, name)(x))
 
 
-def _begins_block(name):
+def _begins_block(name: str) -> bool:
     return name.endswith("_1") and name != "conv1_1"

@@ -1,4 +1,4 @@
-"""VGG-M, the backbone of MDNet and its descendants: three convolutions, five in an ablation of FDN.
+"""VGG-M, the backbone of MDNet and its descendants: three convolutions, or five for FDN.
 
 [1] Chatfield, Simonyan, Vedaldi, Zisserman: Return of the devil in the details.
     BMVC 2014, table 1: "CNN-M".
@@ -11,6 +11,7 @@
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -66,7 +67,10 @@ class VGGM(Backbone):
         self.pooled = [name for name, windows in steps.items() if POOL in windows]
 
     def step(self, name: str, x: Tensor) -> Tensor:
-        """The norm follows conv1 and conv2, then the pooling; here, before what comes next."""
+        """Return a convolution's map after its ReLU.
+
+        The norm that follows conv1 and conv2, and the pooling after it, come before the next.
+        """
         if name in ("conv2", "conv3"):
             x = response_norm(x, *NORMS[self.config.norm])
         if name in self.pooled:
@@ -75,7 +79,7 @@ class VGGM(Backbone):
 
 
 def response_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
-    """Local response normalisation: x / (k + alpha * sum of squares) ** 0.75, (N, C, H, W).
+    """Normalise local responses (N, C, H, W): x / (k + alpha * sum of squares) ** 0.75.
 
     The sum is over `size` channels around each, the longer half before it. The power
     is made of square roots, and the sum of shifted channels, which a compiler fuses:
@@ -86,6 +90,8 @@ def response_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
     """
     before, after = (torch.zeros_like(x[:, :n]) for n in (size // 2, (size - 1) // 2))
     squares = torch.cat((before, x.square(), after), dim=1)
-    total = sum(squares[:, shift : shift + x.shape[1]] for shift in range(size))
+    # 7 channels and a size of 5: squares has 2 + 7 + 2, and each shift takes 7 of them.
+    shifted = (squares[:, shift : shift + x.shape[1]] for shift in range(size))
+    total = reduce(torch.add, shifted)
     root = (alpha * total + k).rsqrt()
     return x * (root * root.sqrt())

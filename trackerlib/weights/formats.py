@@ -14,9 +14,9 @@ import pickle
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ DAMAGE = (  # what the readers raise for bytes that they did not expect
 
 
 def read(path: Path, format: str) -> dict[str, Tensor]:
-    """The tensors of a file by their names in this library, float32, on the CPU.
+    """Return the tensors of a file by their names in this library, float32, on the CPU.
 
     Raises ValueError if the file is damaged, holds more than tensors (a pickle with
     code in it is not run), or numbers that are not finite.
@@ -57,7 +57,8 @@ def read(path: Path, format: str) -> dict[str, Tensor]:
     return {name: tensor.detach().float() for name, tensor in tensors.items()}
 
 
-def _safetensors(path):
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    """Tensors as they are named; Caffe's names have / where PyTorch's have a dot."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -68,15 +69,15 @@ def _safetensors(path):
     return {name.replace("/", "."): tensor for name, tensor in tensors.items()}
 
 
-def _matconvnet(path):
+def _matconvnet(path: Path) -> dict[str, Tensor]:
     """MatConvNet's `layers`, at the top or inside `net`: a cell of structs."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    content = path.read_bytes()
+    packed = path.read_bytes()
     try:
-        _check_elements(content)
-        content = loadmat(io.BytesIO(content))
+        _check_elements(packed)
+        content = loadmat(io.BytesIO(packed))
         content = content["net"][0, 0] if "net" in content else content
         layers = [cell[0, 0] for cell in content["layers"].ravel()]
         return {name: tensor for layer in layers for name, tensor in _parameters(layer)}
@@ -94,11 +95,12 @@ def _check_elements(content: bytes) -> None:
             zlib.decompress(content[place - size : place])
 
 
-def _parameters(layer):
+def _parameters(layer: np.void) -> Iterator[tuple[str, Tensor]]:
     """Filters (height, width, inputs, outputs) and biases, a row or a column."""
-    if "filters" in layer.dtype.names:  # as MDNet has them
+    fields = layer.dtype.names or ()
+    if "filters" in fields:  # as MDNet has them
         filters, biases = layer["filters"], layer["biases"]
-    elif "weights" in layer.dtype.names and layer["weights"].size:
+    elif "weights" in fields and layer["weights"].size:
         filters, biases = layer["weights"].ravel()
     else:
         return
@@ -108,7 +110,7 @@ def _parameters(layer):
     yield f"{name}.bias", torch.from_numpy(biases.ravel())
 
 
-def _mdnet(path):
+def _mdnet(path: Path) -> dict[str, Tensor]:
     """What py-MDNet and RT-MDNet save: conv1.0.weight, ..., fc5.1.bias; fc6 per domain."""
     state = _unpickled(path)
     shared, branches = state.get("shared_layers"), state.get("branches", {})
@@ -119,7 +121,7 @@ def _mdnet(path):
     return {re.sub(place, "", name): tensor for name, tensor in layers.items()}
 
 
-def _torchvision(path):
+def _torchvision(path: Path) -> dict[str, Tensor]:
     """torchvision's VGG-19: features.0.weight, ...; its classifier is left out."""
     names = dict(zip(map(str, FEATURES), VGG19_LAYERS, strict=True))
     tensors = {}
@@ -130,7 +132,7 @@ def _torchvision(path):
     return tensors
 
 
-def _unpickled(path) -> dict:
+def _unpickled(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGE as error:
@@ -142,11 +144,11 @@ def _unpickled(path) -> dict:
     return state
 
 
-def _named(state) -> bool:
+def _named(state: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(state, dict) and all(isinstance(name, str) for name in state)
 
 
-def _unreadable(path, expected, reason) -> ValueError:
+def _unreadable(path: Path, expected: str, reason: object) -> ValueError:
     return ValueError(
         f"read: expected {expected} in {path}, which is damaged or another kind of file "
         f"({reason}); get it again from its authors"

@@ -7,8 +7,10 @@ bfloat16  compiled, in numbers of 8 binary digits, for processors that multiply
           matrices of them (AMX); features differ by at most 2 % of their norm
 """
 
+import os
 import shutil
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,12 +20,28 @@ from trackerlib.nets import vggm
 from trackerlib.nets.backbone import Backbone
 from trackerlib.weights.registry import registry
 
+__all__ = ["MAX_IMAGES", "MODES", "Inference", "best_mode", "load", "number_type"]
+
 MODES = ("float32", "compiled", "bfloat16")
-CHUNK = 16  # images at a time on a CPU; what a larger batch needs does not fit its caches
+MAX_IMAGES = 16  # at a time on a CPU; what a larger batch needs does not fit its caches
 
 
 def best_mode(device: str | torch.device = "cpu") -> str:
-    """The fastest of MODES here. Without a C++ compiler, or off the CPU, nothing is compiled."""
+    """Return the mode of MODES that "auto" stands for on a device.
+
+    That is $TRACKERLIB_MODE where it is set, and the fastest mode otherwise. Without a C++
+    compiler, or off the CPU, nothing is compiled.
+
+    Raises ValueError for a $TRACKERLIB_MODE that is no mode.
+    """
+    wished = os.environ.get("TRACKERLIB_MODE")
+    if wished:
+        if wished not in MODES:
+            raise ValueError(
+                f"best_mode: expected TRACKERLIB_MODE among {', '.join(MODES)}, got {wished!r}; "
+                "unset it for the fastest mode"
+            )
+        return wished
     compiler = any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
     if torch.device(device).type != "cpu" or not compiler:
         return "float32"
@@ -31,7 +49,10 @@ def best_mode(device: str | torch.device = "cpu") -> str:
 
 
 def number_type(mode: str, device: str | torch.device = "cpu") -> torch.dtype:
-    """What numbers a mode computes in. Raises ValueError for an unknown mode."""
+    """Return the type of the numbers that a mode, or "auto", computes in.
+
+    Raises ValueError for an unknown mode.
+    """
     if mode not in (*MODES, "auto"):
         raise ValueError(f"inference: expected mode auto, {', '.join(MODES)}, got {mode!r}")
     mode = best_mode(device) if mode == "auto" else mode
@@ -41,9 +62,9 @@ def number_type(mode: str, device: str | torch.device = "cpu") -> torch.dtype:
 class Inference:
     """Calls a backbone on a device, without gradients.
 
-    backbone   moved and, for bfloat16, converted: it is not to be used otherwise afterwards
-    device  where its images will be
-    mode    of MODES, or "auto" for `best_mode`
+    backbone  moved and, for bfloat16, converted: it is not to be used otherwise afterwards
+    device    where its images will be
+    mode      of MODES, or "auto" for `best_mode`
 
     A size of image that is new is compiled when it first comes, in seconds.
     Raises ValueError for an unknown mode.
@@ -52,23 +73,26 @@ class Inference:
     def __init__(self, backbone: Backbone, device: str | torch.device = "cpu", mode: str = "auto"):
         self.dtype = number_type(mode, device)
         self.mode = best_mode(device) if mode == "auto" else mode
-        self.backbone, self.taps = backbone.eval().requires_grad_(False), backbone.taps
-        self.backbone.to(device, self.dtype, memory_format=torch.channels_last)
-        self.chunk = CHUNK if torch.device(device).type == "cpu" else None
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.taps = backbone.taps
+        # Of `memory_format`, PyTorch's type hints know nothing.
+        self.backbone.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.max_images = MAX_IMAGES if torch.device(device).type == "cpu" else None
         self.run = self.backbone if self.mode == "float32" else torch.compile(self.backbone)
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor, *taps: str) -> tuple[Tensor, ...]:
-        """As the backbone's: images (N, 3, H, W) RGB from 0 to 255 -> a float32 map per tap."""
+    def __call__(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
+        """Return a float32 map per layer, as the backbone's: images (N, 3, H, W) RGB, 0 to 255."""
         images = images.contiguous(memory_format=torch.channels_last)
-        parts = [self.run(part, *taps) for part in images.split(self.chunk or len(images))]
-        return tuple(torch.cat(maps).float() for maps in zip(*parts, strict=True))
+        parts = images.split(self.max_images or len(images))
+        maps_of_parts = [self.run(part, *layers) for part in parts]
+        return tuple(torch.cat(maps).float() for maps in zip(*maps_of_parts, strict=True))
 
 
 def load(
     name: str, device: str, mode: str = "auto", seed: int = 0, **form: int | bool
 ) -> Inference:
-    """A backbone by its name in the registry of weights, or "random": VGG-M before any training.
+    """Return a backbone of the registry of weights, or "random": VGG-M before any training.
 
     seed  of the random one
     form  of VGG-M, fields of its Config: dense=True unless said otherwise
@@ -77,15 +101,19 @@ def load(
     and ValueError for weights that are no backbone's.
     """
     form = {"dense": True} | form
+    mode = best_mode(device) if mode == "auto" else mode  # what "auto" means may change
     return _load(name, device, mode, seed if name == "random" else 0, tuple(form.items()))
 
 
 @lru_cache(maxsize=2)
-def _load(name, device, mode, seed, form):
+def _load(
+    name: str, device: str, mode: str, seed: int, form: tuple[tuple[str, int | bool], ...]
+) -> Inference:
     if name == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Inference(vggm.VGGM(vggm.Config(**dict(form))), device, mode)
+            config: dict[str, Any] = dict(form)
+            return Inference(vggm.VGGM(vggm.Config(**config)), device, mode)
     entry = registry().get(name)
     backbone = weights.load(name, **dict(form) if entry and entry.network == "vggm" else {})
     if not isinstance(backbone, Backbone):

@@ -6,16 +6,16 @@ lies beside the files, in `folder()`.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from trackerlib.paths import cache_dir, shipped
+from trackerlib.paths import cache_dir, draft_of, hash_file, shipped
+
+__all__ = ["Entry", "folder", "locate", "record", "registry"]
 
 HASHES = {"sha256": r"[0-9a-f]{8,64}", "git_blob": r"[0-9a-f]{40}"}
 FILE = r"[\w-][\w.-]*"  # stays inside its folder
@@ -69,29 +69,30 @@ class Entry:
             )
 
     def problem(self, path: Path) -> str | None:
-        """What is wrong with a file that should be this one; None if it is."""
+        """Return what is wrong with a file that should be this one; None if it is."""
         size = path.stat().st_size
         if self.size not in (None, size):
             return f"expected {self.size:,} bytes, got {size:,}"
         for kind in HASHES:
             expected = getattr(self, kind)
-            if expected and not digest(path, kind).startswith(expected):
-                return f"expected {kind} {expected}, got {digest(path, kind)}"
+            # Of some files only the beginning of the hash is published.
+            if expected and not hash_file(path, kind).startswith(expected):
+                return f"expected {kind} {expected}, got {hash_file(path, kind)}"
         return None
 
 
 def folder() -> Path:
-    """Where downloaded and added weights lie: $TRACKERLIB_WEIGHTS, or in the cache."""
+    """Return where downloaded and added weights lie: $TRACKERLIB_WEIGHTS, or in the cache."""
     return Path(os.environ.get("TRACKERLIB_WEIGHTS") or cache_dir() / "weights")
 
 
 def locate(entry: Entry) -> Path:
-    """Where the file of an entry lies, or would."""
+    """Return where the file of an entry lies, or would."""
     return shipped(f"weights/{entry.file}") if entry.bundled else folder() / entry.file
 
 
 def registry() -> dict[str, Entry]:
-    """All entries by name: those that ship, then those that the user has added.
+    """Return all entries by name: those that ship, then those that the user has added.
 
     A name that ships means what ships, whatever the user's table says.
     Raises ValueError for an ill-formed table or an entry without a hash.
@@ -105,9 +106,8 @@ def record(entry: Entry) -> None:
     path = folder() / "weights.json"
     entries = _entries(path) | {entry.name: entry}
     table = {"weights": [dataclasses.asdict(entry) for entry in entries.values()]}
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text(json.dumps(table, indent=2))
-    unfinished.replace(path)
+    with draft_of(path) as draft:
+        draft.write_text(json.dumps(table, indent=2))
 
 
 def _entries(path: Path) -> dict[str, Entry]:
@@ -118,19 +118,3 @@ def _entries(path: Path) -> dict[str, Entry]:
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"registry: {path} cannot be used: {error}") from error
     return {entry.name: entry for entry in entries}
-
-
-def digest(path: Path, kind: str) -> str:
-    """sha256 of a file, or the id (git_blob) that git gives it, in hexadecimal digits.
-
-    Read once per process, and again when the file has changed.
-    """
-    status = path.stat()
-    return _digest(path, kind, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache
-def _digest(path, kind, size, _changed):
-    start = hashlib.sha1(b"blob %d\0" % size) if kind == "git_blob" else hashlib.sha256()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: start).hexdigest()

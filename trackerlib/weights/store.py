@@ -2,30 +2,41 @@
 
 A file is verified before it takes its place, and again before it is loaded. It is
 written beside its place and renamed, so that what was there stays until what comes
-has been found good.
+has been verified.
 """
 
-import dataclasses
 import re
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from trackerlib.data.fetch import LIMIT, download
 from trackerlib.nets import adaptation, googlenet, head, squeezenet, vgg19, vggm
+from trackerlib.paths import draft_of, hash_file
 from trackerlib.weights import formats
-from trackerlib.weights.registry import Entry, digest, locate, record, registry
+from trackerlib.weights.registry import Entry, locate, record, registry
+
+__all__ = [
+    "NETWORKS",
+    "Network",
+    "add",
+    "backbone_channels",
+    "fetch",
+    "load",
+    "load_head",
+    "read",
+    "verify",
+]
 
 COMMAND = "python -m trackerlib weights"
 
 
 class Network(NamedTuple):
-    """A backbone or what is grafted onto it, its configuration, all layers of the whole network."""
+    """A backbone or what is added to one, its configuration, the layers of the whole network."""
 
     module: type[nn.Module]
     config: type
@@ -50,8 +61,8 @@ CHANNELS = {  # of every layer's map, by network
 }
 
 
-def load(name: str, **config) -> nn.Module:
-    """A backbone, or adaptation layers: float32 on the CPU, in eval mode, without gradients.
+def load(name: str, **config: Any) -> nn.Module:
+    """Return a backbone, or adaptation layers: float32 on the CPU, in eval mode, no gradients.
 
     name    of an entry of the registry
     config  fields of the network's Config in place of those that the entry gives:
@@ -68,7 +79,7 @@ def load(name: str, **config) -> nn.Module:
 
 
 def load_head(name: str, config: head.Config, generator: torch.Generator) -> head.Head:
-    """MDNet's head with a new fc6, and fc4 and fc5 of a file, or all new if it is "random".
+    """Return MDNet's head with a new fc6, and fc4 and fc5 of a file, or all new if "random".
 
     name       of an entry that holds fc4 and fc5: a head's, or a whole MDNet's
     generator  of what is new
@@ -95,7 +106,7 @@ def load_head(name: str, config: head.Config, generator: torch.Generator) -> hea
 
 
 def read(name: str) -> dict[str, Tensor]:
-    """All tensors of a file, those beyond a backbone too: fc4 to fc6 of MDNet. See `formats`.
+    """Return all tensors of a file, those beyond a backbone too, such as fc4 to fc6 of MDNet.
 
     Raises what `load` does for a name, and for a file.
     """
@@ -124,7 +135,7 @@ def fetch(name: str) -> Path:
     if not entry.url:
         raise FileNotFoundError(f"fetch: {name} has no address to download from; {_cure(entry)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrived = path.with_name(path.name + ".new")
+    arrived = path.with_name(path.name + ".new")  # one name for all, so that any call resumes
     download(entry.url, arrived, entry.size or LIMIT, _by_hand(entry))
     problem = entry.problem(arrived)
     if problem:
@@ -182,7 +193,7 @@ def backbone_channels(name: str) -> dict[str, int]:
 
 
 def verify() -> list[str]:
-    """What is wrong with the files that are there, one line each."""
+    """Return what is wrong with the files that are there, one line each."""
     problems = []
     for entry in registry().values():
         path = locate(entry)
@@ -202,7 +213,7 @@ def _entry(name: str) -> Entry:
     return entries[name]
 
 
-def _cure(entry):
+def _cure(entry: Entry) -> str:
     if entry.bundled:
         return "install the project again"
     if entry.url:
@@ -210,46 +221,53 @@ def _cure(entry):
     return _by_hand(entry)
 
 
-def _by_hand(entry):
+def _by_hand(entry: Entry) -> str:
     return (
         f"get {entry.file} elsewhere ({entry.origin}) and add it with `{COMMAND} add FILE`, "
         f"which verifies it and copies it to {locate(entry)}"
     )
 
 
-def _of(table, key, what):
-    if key not in table:
+def _of(table: Iterable[str], key: str | None, what: str) -> str:
+    if key is None or key not in table:
         raise ValueError(f"weights: expected a {what} among {', '.join(table)}, got {key!r}")
     return key
 
 
-def _recognised(path):
+def _recognised(path: Path) -> Entry:
     for entry in registry().values():
         if not entry.problem(path):
             return entry
     raise ValueError(
-        f"add: no entry of the registry has the hash of {path} (sha256 {digest(path, 'sha256')}): "
+        f"add: no entry of the registry has the hash of {path} (sha256 {hash_file(path)}): "
         "it is cut short, altered, or one's own; give one's own file a name and a format"
     )
 
 
-def _described(path, name, format, network, config) -> Entry:
+def _described(
+    path: Path,
+    name: str | None,
+    format: str | None,
+    network: str | None,
+    config: Mapping[str, Any],
+) -> Entry:
     """The entry of a user's own file."""
     if not name or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"add: expected a name of a-z, 0-9, '.', '_' and '-', got {name!r}")
-    says = formats.FORMATS[_of(formats.FORMATS, format, "format")]
-    networks = [says.network] if says.network else NETWORKS
+    format = _of(formats.FORMATS, format, "format")
+    implied = formats.FORMATS[format]  # what files of this format hold, where all hold the same
+    networks = [implied.network] if implied.network else list(NETWORKS)
     entry = Entry(
         name=name,
         file=f"{name}.{format}",
-        network=_of(networks, network or says.network, "network"),
+        network=_of(networks, network or implied.network, "network"),
         format=format,
-        config={**says.config, **config},
+        config={**implied.config, **config},
         origin=f"added by hand from {path.name}",
         licence="not known",
         trained_on="not known",
         benchmark_seen="not known",
-        sha256=digest(path, "sha256"),
+        sha256=hash_file(path),
         size=path.stat().st_size,
     )
     for known in registry().values():
@@ -263,23 +281,23 @@ def _described(path, name, format, network, config) -> Entry:
     return entry
 
 
-def _place(path, entry):
+def _place(path: Path, entry: Entry) -> None:
+    """Copy a file to where that of the entry belongs, unless it is there."""
     final = locate(entry)
     if final.is_file() and not entry.problem(final):
         return
     final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".add-") as staging:
-        copy = Path(shutil.copyfile(path, Path(staging, final.name)))
-        problem = entry.problem(copy)
+    with draft_of(final) as draft:
+        shutil.copyfile(path, draft)
+        problem = entry.problem(draft)
         if problem:
             raise ValueError(f"add: {path} changed while it was copied: {problem}")
-        copy.replace(final)
 
 
-def _built(entry, config) -> nn.Module:
+def _built(entry: Entry, config: Mapping[str, Any]) -> nn.Module:
     network = NETWORKS[_of(NETWORKS, entry.network, "network")]
     config = {**entry.config, **config}
-    kinds = {field.name: field.type for field in dataclasses.fields(network.config)}
+    kinds = get_type_hints(network.config)
     for name, value in config.items():
         kind = kinds[_of(kinds, name, "field")]
         if type(value) is not kind:
@@ -291,11 +309,11 @@ def _built(entry, config) -> nn.Module:
         return network.module(made)
 
 
-def _fill(network, tensors, entry):
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], entry: Entry) -> None:
     wanted = network.state_dict()
     beyond = NETWORKS[entry.network].layers - {name.split(".")[0] for name in wanted}
     lacks = [name for name in wanted if name not in tensors]
-    foreign = [name for name in tensors.keys() - wanted if name.split(".")[0] not in beyond]
+    foreign = [name for name in tensors.keys() - wanted.keys() if name.split(".")[0] not in beyond]
     shapes = [
         f"{name} {tuple(tensors[name].shape)} for {tuple(wanted[name].shape)}"
         for name in wanted.keys() & tensors.keys()
@@ -303,9 +321,11 @@ def _fill(network, tensors, entry):
     ]
     found = {"it lacks": lacks, "it has also": foreign, "it has": shapes}
     if any(found.values()):
-        told = "; ".join(f"{what} {', '.join(sorted(it)[:4])}" for what, it in found.items() if it)
+        differences = "; ".join(
+            f"{what} {', '.join(sorted(names)[:4])}" for what, names in found.items() if names
+        )
         raise ValueError(
-            f"load: {entry.file} does not hold {entry.network} with {network.config}: {told}. "
-            "It is a file of another network, or of less of this one"
+            f"load: {entry.file} does not hold {entry.network} with {network.config}: "
+            f"{differences}. It is a file of another network, or of less of this one"
         )
     network.load_state_dict({name: tensors[name] for name in wanted})
