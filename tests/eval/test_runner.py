@@ -1,209 +1,28 @@
-"""Tracking one segment, and evaluating many in parallel."""
+"""Evaluating many segments in parallel, resumably."""
 
 import dataclasses
 import os
 import re
-import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import dask
 import numpy as np
 import pytest
 import torch
-from distributed import LocalCluster
+from fake_tracker import BOX, Fake, replace_frame, sequence, shade
 
 from trackerlib.data import Dataset
-from trackerlib.data.sequence import FrameError, ImageFiles, Sequence
+from trackerlib.data.sequence import Sequence
 from trackerlib.data.synthetic import render
 from trackerlib.data.video import VideoFile
 from trackerlib.eval import runner
-from trackerlib.eval.protocols import Segment
-from trackerlib.eval.runner import plan, resolve_device, run, track
+from trackerlib.eval.runner import plan, resolve_device, run
 from trackerlib.eval.store import Store, StoreError
-
-BOX = np.array([10.0, 8.0, 20.0, 16.0])
-
-
-@dataclass(frozen=True)
-class Fake:
-    """A tracker's specification whose tracker does what `answer` says."""
-
-    answer: str = "moves"
-    version: str = "1"
-
-    @property
-    def label(self):
-        return f"fake:answer={self.answer}"
-
-    def settings(self):
-        return {"tracker": "fake", "answer": self.answer}
-
-    def code(self):
-        return self.version
-
-    def build(self, device="cpu", seed=0):
-        return FakeTracker(self.answer, seed)
-
-
-class FakeTracker:
-    def __init__(self, answer="moves", seed=0):
-        self.answer, self.seed = answer, seed
-
-    def init(self, frame, box):
-        if self.answer == "too small":
-            raise ValueError("expected at least 5 pixels")
-        self.box = box
-
-    def update(self, frame):
-        self.box += 0.1  # in place: neither the first box nor an answer may follow
-        if self.answer == "crashes" and frame.mean() > 150:
-            raise RuntimeError("the frame is too bright")
-        if self.answer == "dies" and frame.mean() > 150:
-            os._exit(1)
-        answers = {
-            "nan": np.full(4, np.nan),
-            "three": self.box[:3],
-            "nothing": None,
-            "seed": np.array([self.seed % 1e6, 0, 1, 1]),
-            "memory": np.array([resident(), 0, 1, 1]),
-        }
-        return answers.get(self.answer, self.box)
-
-
-def resident():
-    """MiB of memory that this process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def sequence(folder, length=5, shade=100, size=(48, 64)):
-    folder.mkdir()
-    paths = [folder / f"{number:04d}.png" for number in range(1, length + 1)]
-    cv2.imwrite(str(paths[0]), np.full((*size, 3), shade, np.uint8))
-    for path in paths[1:]:
-        path.hardlink_to(paths[0])
-    boxes = np.tile(BOX, (length, 1))
-    return Sequence(folder.name, ImageFiles(tuple(paths)), boxes, np.arange(1, length + 1))
-
-
-@pytest.fixture
-def dark(tmp_path):
-    return sequence(tmp_path / "Dark")
-
-
-@pytest.fixture
-def dataset(tmp_path, dark):
-    return Dataset("made", (sequence(tmp_path / "Bright", shade=200), dark))
 
 
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    """A cluster that is there already: no processes to start for every test."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
-        yield cluster.scheduler_address
-
-
-WHOLE = Segment("ope", 0, BOX)
-
-
-def replace_frame(sequence, index, content):
-    """Frames are links to one file, so a frame is changed by a new file."""
-    path = sequence.frames.paths[index]
-    path.unlink()
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        cv2.imwrite(str(path), content)
-
-
-def shade(sequence, value):
-    for index in range(len(sequence)):
-        replace_frame(sequence, index, np.full((48, 64, 3), value, np.uint8))
-
-
-def test_a_track_begins_with_the_box_given(dark):
-    result = track(FakeTracker(), dark, WHOLE)
-    np.testing.assert_allclose(result.boxes, BOX + 0.1 * np.arange(5)[:, None])
-    assert (result.seconds > 0).all() and result.warnings == ()
-
-
-def test_a_segment_begins_where_it_says(dark):
-    result = track(FakeTracker(), dark, Segment("tre03", 3, BOX + 1))
-    np.testing.assert_allclose(result.boxes, [BOX + 1, BOX + 1.1])
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no image", np.zeros((40, 40, 3), np.uint8)])
-def test_an_unusable_frame_keeps_the_last_box(dark, content):
-    replace_frame(dark, 2, content)
-    result = track(FakeTracker(), dark, WHOLE)
-    np.testing.assert_allclose(result.boxes[:, 0], [10, 10.1, 10.1, 10.2, 10.3])
-    assert result.seconds[2] == 0 and (np.delete(result.seconds, 2) > 0).all()
-    (warning,) = result.warnings
-    assert "Dark, frame 3" in warning and "the last box stays" in warning
-
-
-def test_an_unusable_first_frame_is_an_error(dark):
-    replace_frame(dark, 0, b"no image")
-    with pytest.raises(FrameError, match=r"Dark, frame 1: .*0001\.png: not a readable image"):
-        track(FakeTracker(), dark, WHOLE)
-
-
-@pytest.mark.parametrize("box", [[70, 8, 20, 16], [10, 8, 0, 16], [10, np.nan, 20, 16]])
-def test_an_unusable_first_box_is_an_error(dark, box):
-    with pytest.raises(ValueError, match="Dark, frame 1, first box"):
-        track(FakeTracker(), dark, Segment("ope", 0, np.array(box)))
-
-
-def test_a_box_that_the_tracker_refuses_is_named(dark):
-    with pytest.raises(ValueError, match="Dark, frame 1, first box: expected at least 5 pixels"):
-        track(FakeTracker("too small"), dark, WHOLE)
-
-
-@pytest.mark.parametrize("answer", ["three", "nothing"])
-def test_anything_but_four_numbers_is_an_error(dark, answer):
-    with pytest.raises(ValueError, match="Dark, frame 2: expected a box of 4 numbers"):
-        track(FakeTracker(answer), dark, WHOLE)
-
-
-def test_nan_passes_with_a_warning(dark):
-    result = track(FakeTracker("nan"), dark, WHOLE)
-    assert np.isnan(result.boxes[1:]).all() and len(result.warnings) == 4
-    assert "Dark, frame 2: the tracker answered [nan" in result.warnings[0]
-
-
-def test_seconds_are_the_trackers_alone(dark):
-    @dataclass(frozen=True)
-    class Slow:
-        frames: ImageFiles
-
-        def __len__(self):
-            return len(self.frames)
-
-        def __getitem__(self, index):
-            time.sleep(0.05)
-            return self.frames[index]
-
-    slow = dataclasses.replace(dark, frames=Slow(dark.frames))
-    assert track(FakeTracker(), slow, WHOLE).seconds.sum() < 0.05
-
-
-def test_seconds_wait_for_the_gpu(dark, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: time.sleep(0.01))
-    assert (track(FakeTracker(), dark, WHOLE).seconds >= 0.01).all()
 
 
 def test_devices():
@@ -235,24 +54,24 @@ def test_a_run_is_complete_and_is_not_repeated(dataset, store, scheduler):
     assert expected.items() <= result.environment.items()
 
 
-def shots(severity):
-    return Dataset("shots", (render("Spotlight", severity),))
+def spotlight(severity):
+    return Dataset("rendered", (render("Spotlight", severity),))
 
 
 def test_another_severity_is_another_unit():
-    units = [plan([Fake()], shots(s), device="cpu")[0].unit for s in (0.0, 2.0, 2.0)]
+    units = [plan([Fake()], spotlight(s), device="cpu")[0].unit for s in (0.0, 2.0, 2.0)]
     assert units[0].fingerprint != units[1].fingerprint == units[2].fingerprint
 
 
 def test_a_video_is_known_by_what_it_holds(tmp_path):
     def unit(folder, content):
         (tmp_path / folder).mkdir()
-        path = tmp_path / folder / "film.mp4"
+        path = tmp_path / folder / "video.mp4"
         path.write_bytes(content)
-        film = Sequence("film", VideoFile(path, 3), np.tile(BOX, (3, 1)), np.arange(1, 4))
-        return plan([Fake()], Dataset("films", (film,)), device="cpu")[0].unit
+        video = Sequence("video", VideoFile(path, 3), np.tile(BOX, (3, 1)), np.arange(1, 4))
+        return plan([Fake()], Dataset("videos", (video,)), device="cpu")[0].unit
 
-    first, edited, copied = unit("a", b"film"), unit("b", b"mlif"), unit("c", b"film")
+    first, edited, copied = unit("a", b"video"), unit("b", b"oediv"), unit("c", b"video")
     assert first.fingerprint == copied.fingerprint != edited.fingerprint
 
 
@@ -280,10 +99,10 @@ def test_a_first_frame_edited_in_place_is_another_unit(dark):
     [
         (torch, "__version__", "0"),
         (cv2, "__version__", "0"),
-        (runner, "follow", track),
+        (runner, "tracking", dataclasses),
         (runner, "decoding", dataclasses),
     ],
-    ids=["torch", "OpenCV", "follow", "decoding"],
+    ids=["torch", "OpenCV", "tracking", "decoding"],
 )
 def test_what_else_makes_the_boxes_makes_another_unit(dataset, monkeypatch, where, what, value):
     before = plan([Fake()], dataset, device="cpu")[0].unit
@@ -377,14 +196,19 @@ def test_a_seed_belongs_to_its_unit(dataset, store, scheduler):
 def test_a_full_disk_stops_the_run_and_keeps_what_is_there(dataset, store, scheduler):
     if not os.path.exists("/dev/full"):
         pytest.skip("needs Linux's /dev/full")
-    second = plan([Fake()], dataset, device="cpu")[1].unit
-    unfinished = store.root / f"{second.stem}.json.tmp"
-    unfinished.parent.mkdir(parents=True)
-    unfinished.symlink_to("/dev/full")
+    first, second = (job.unit for job in plan([Fake()], dataset, device="cpu"))
+    path = store.root / f"{second.stem}.json"
+
+    class FullDisk(Store):
+        def write(self, unit, *result):
+            if unit == second:
+                path.with_name(f".{path.name}.draft-{os.getpid()}").symlink_to("/dev/full")
+            super().write(unit, *result)
+
     with pytest.raises(StoreError, match="disk is full"):
-        run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler)
-    assert [result.unit.sequence for result in store.results()] == ["Bright"]
-    unfinished.unlink()
+        run(plan([Fake()], dataset, device="cpu"), FullDisk(store.root), scheduler=scheduler)
+    assert [result.unit for result in store.results()] == [first]
+    assert not [file for file in path.parent.iterdir() if second.sequence in file.name]
     assert run(plan([Fake()], dataset, device="cpu"), store, scheduler=scheduler).skipped == 1
 
 

@@ -6,32 +6,36 @@ time, so that the boxes do not depend on how many run beside.
 """
 
 import ast
-import hashlib
 import inspect
 import platform
 import re
 import sys
-import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 import torch
 
 from trackerlib import __version__
-from trackerlib.boxes import first_box
 from trackerlib.data import Dataset
 from trackerlib.data import sequence as decoding
-from trackerlib.data.sequence import FrameError, Sequence
-from trackerlib.eval import recorded
+from trackerlib.data.sequence import Sequence
+from trackerlib.eval import recorded, tracking
 from trackerlib.eval.protocols import Segment, StartError, segments
 from trackerlib.eval.store import Store, Track, Unit
+from trackerlib.eval.tracking import Step, Tracker, follow, track
+from trackerlib.paths import hash_bytes, hash_file
+
+__all__ = ["Job", "Step", "Summary", "follow", "plan", "resolve_device", "run", "track"]
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 THREADS = 1  # per unit
 PATIENCE = 5e-4  # seconds, a tenth of Python's own, that a tracker waits for the decoding thread
@@ -41,14 +45,21 @@ UNDISTURBED = {  # dask samples its workers' stacks and has them return freed me
 }
 
 
-@dataclass(frozen=True)
-class Step:
-    """One frame of a track: the frame (or why there is none), the box, the seconds it took."""
+class Spec(Protocol):
+    """A tracker and its configuration, which any process can build."""
 
-    frame: np.ndarray | FrameError
-    box: np.ndarray
-    seconds: float
-    warning: str | None = None
+    @property
+    def label(self) -> str:
+        """Return the tracker as it was asked for."""
+
+    def settings(self) -> dict:
+        """Return the whole configuration as plain values."""
+
+    def code(self) -> str:
+        """Return a hash of the code that runs."""
+
+    def build(self, device: str, seed: int) -> Tracker:
+        """Return a fresh tracker."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Job:
     """A unit, and what is needed to run it anywhere that sees the same files."""
 
     unit: Unit
-    spec: Any  # label, settings(), code(), build(device, seed)
+    spec: Spec
     sequence: Sequence
     segment: Segment
     device: str
@@ -72,43 +83,11 @@ class Summary:
     failed: int  # recorded in the store with their tracebacks
 
 
-def follow(tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
-    """Initialise on the segment's first frame, update on the others, one Step per frame.
-
-    On a frame that cannot be used the tracker is not asked and the last box
-    stays. What a tracker has in its `warnings` becomes the step's warning. Raises
-    FrameError if the first frame is unusable, and ValueError if the first box is,
-    or if the tracker answers anything but 4 numbers.
-    """
-    box = np.asarray(segment.box, dtype=np.float64)
-    for index, frame in enumerate(sequence.read(segment.start), segment.start):
-        where = f"{sequence.name}, frame {sequence.frame_numbers[index]}"
-        seconds, warning = 0.0, None
-        if isinstance(frame, FrameError):
-            if index == segment.start:
-                raise frame
-            warning = f"{frame}; the last box stays"
-        elif index == segment.start:
-            seconds = _initialised(tracker, frame, box, f"{where}, first box")
-        else:
-            answer, seconds = _timed(tracker.update, frame)
-            box = _checked(answer, where)
-            if not np.isfinite(box).all():
-                warning = f"{where}: the tracker answered {box}"
-        if seconds and not warning and getattr(tracker, "warnings", ()):
-            warning = f"{where}: {'; '.join(tracker.warnings)}"
-        yield Step(frame, box, seconds, warning)
-
-
-def track(tracker, sequence: Sequence, segment: Segment) -> Track:
-    """All of `follow`, without the frames. Raises what `follow` raises."""
-    steps = [(s.box, s.seconds, s.warning) for s in follow(tracker, sequence, segment)]
-    boxes, seconds, warnings = zip(*steps, strict=True)
-    return Track(np.array(boxes), np.array(seconds), tuple(filter(None, warnings)))
-
-
 def resolve_device(device: str) -> str:
-    """`auto` -> `cuda` where torch finds a GPU, `cpu` elsewhere; others are checked."""
+    """Return `cuda` for `auto` where torch finds a GPU, `cpu` elsewhere; check other devices.
+
+    Raises ValueError for a device that torch cannot use here.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -122,13 +101,13 @@ def resolve_device(device: str) -> str:
 
 
 def plan(
-    specs: Iterable,
+    specs: Iterable[Spec],
     dataset: Dataset,
     protocol: str = "ope",
     seeds: Iterable[int] = (0,),
     device: str = "auto",
 ) -> list[Job]:
-    """Every job of an evaluation, in the order in which it is run.
+    """Return every job of an evaluation, in the order in which it is run.
 
     `device` is this machine's (see `resolve_device`), and goes for all workers.
     A sequence on which the protocol cannot start is one job, bound to fail, whose
@@ -141,37 +120,30 @@ def plan(
         for segment, start_error in _segments(sequence, protocol)
     ]
     codes = [(spec, _code(spec)) for spec in specs]
-    return [
-        Job(
-            Unit(
-                dataset=dataset.name,
-                sequence=sequence.name,
-                protocol=protocol,
-                segment=segment.name,
-                seed=seed,
-                label=spec.label,
-                settings=spec.settings(),
-                code=code,
-                device=device.partition(":")[0],
-                start=segment.start,
-                frames=len(sequence) - segment.start,
-                contents=contents,
-                first_box=tuple(float(value) for value in segment.box),
-            ),
-            spec,
-            sequence,
-            segment,
-            device,
-            start_error,
+    jobs = []
+    for (spec, code), seed, part in product(codes, seeds, parts):
+        sequence, contents, segment, start_error = part
+        unit = Unit(
+            dataset=dataset.name,
+            sequence=sequence.name,
+            protocol=protocol,
+            segment=segment.name,
+            seed=seed,
+            label=spec.label,
+            settings=spec.settings(),
+            code=code,
+            device=device.partition(":")[0],
+            start=segment.start,
+            frames=len(sequence) - segment.start,
+            contents=contents,
+            first_box=tuple(float(value) for value in segment.box),
         )
-        for spec, code in codes
-        for seed in seeds
-        for sequence, contents, segment, start_error in parts
-    ]
+        jobs.append(Job(unit, spec, sequence, segment, device, start_error))
+    return jobs
 
 
 def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None = None) -> Summary:
-    """Run what the store does not hold yet; a unit that crashes is recorded, not raised.
+    """Run what the store does not hold yet; record a unit that crashes, do not raise.
 
     jobs       of `plan`
     workers    processes of a local cluster; take speed figures from runs with 1
@@ -196,7 +168,7 @@ def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None =
 
 
 def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None) -> int:
-    """Compute jobs and store them as they come -> how many crashed."""
+    """Compute jobs, store them as they come, and return how many crashed."""
     from tqdm.auto import tqdm
 
     failed = 0
@@ -212,13 +184,14 @@ def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None)
     return failed
 
 
-def _stream(client, jobs: list[Job], width: int):
-    """Units with their finished futures; a worker that dies takes its own job alone with it."""
+def _stream(client: "Client", jobs: list[Job], width: int) -> Iterator[tuple[Unit, "Future"]]:
+    """Yield units with their finished futures; a worker that dies fails its own job alone."""
     from distributed import as_completed
 
-    waiting, units, finished = iter(jobs), {}, as_completed()
+    waiting, finished = iter(jobs), as_completed()
+    units: dict[Future, Unit] = {}
 
-    def start(count):
+    def start(count: int) -> None:
         for job in islice(waiting, count):
             future = client.submit(_compute, job, pure=False)
             units[future] = job.unit
@@ -231,7 +204,7 @@ def _stream(client, jobs: list[Job], width: int):
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None):
+def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -254,7 +227,7 @@ def _client(workers: int, scheduler: str | None):
 
 
 def _compute(job: Job) -> tuple[Track, dict]:
-    """What a worker does."""
+    """Track a job's segment, in a worker -> its track and what computed it."""
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
     sys.setswitchinterval(PATIENCE)
@@ -276,15 +249,15 @@ def _segments(sequence: Sequence, protocol: str) -> list[tuple[Segment, StartErr
         return [(Segment(protocol, 0, sequence.boxes[0]), error)]
 
 
-def _code(spec) -> str:
-    """Hash of what makes the boxes besides settings and data; comments do not count."""
-    sources = map(inspect.getsource, (decoding, follow, _initialised, _checked, _seed))
-    ours = [ast.unparse(ast.parse(source)) for source in sources]
+def _code(spec: Spec) -> str:
+    """Return a hash of what makes the boxes besides settings and data; comments do not count."""
+    parts = decoding, tracking, _seed
+    ours = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]
     return _hash([spec.code(), *ours, torch.__version__, cv2.__version__])
 
 
 def _contents(sequence: Sequence) -> str:
-    """Hash of a sequence's frames: quick, and the same wherever the files are copied to.
+    """Return a hash of a sequence's frames: quick, and the same wherever the files are copied to.
 
     Files are known by their sizes and the first one's bytes; where all sizes are
     equal, as of uncompressed images, by the bytes of all. Frames without files
@@ -295,57 +268,23 @@ def _contents(sequence: Sequence) -> str:
     if paths == [None]:
         return _hash(repr(frames))
     sizes = [path.stat().st_size if path.exists() else -1 for path in paths]
-    telling = len(set(sizes) - {-1}) > 1
-    return _hash([sizes, [_digest(path) for path in (paths[:1] if telling else paths)]])
+    distinct = len(set(sizes) - {-1}) > 1
+    # A missing file has no hash; tracking then reports it.
+    read = paths[:1] if distinct else paths
+    return _hash([sizes, [hash_file(path) if path.is_file() else "" for path in read]])
 
 
-def _digest(path: Path) -> str:
-    """Hash of a file's bytes; nothing for a missing one, which tracking then reports."""
-    if not path.is_file():
-        return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hash(values) -> str:
-    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+def _hash(values: object) -> str:
+    return hash_bytes(repr(values).encode())[:16]
 
 
 def _seed(unit: Unit) -> int:
-    """The unit's own random seed, the same on every machine; below 2**31, a C int."""
+    """Return the unit's own random seed, the same on every machine; below 2**31, a C int."""
     text = f"{unit.sequence}/{unit.segment}/{unit.seed}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
+    return int(hash_bytes(text.encode())[:8], 16) >> 1
 
 
-def _timed(function, *arguments):
-    """-> what the function returns, and its seconds, the GPU's work included."""
-    began = time.perf_counter()
-    value = function(*arguments)
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return value, time.perf_counter() - began
-
-
-def _initialised(tracker, frame: np.ndarray, box: np.ndarray, where: str) -> float:
-    """-> seconds; whatever is wrong with the box is told with its place."""
-    first_box(box, frame, where=where)
-    try:
-        return _timed(tracker.init, frame, box.copy())[1]
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-
-
-def _checked(answer, where: str) -> np.ndarray:
-    try:
-        box = np.array(answer, dtype=np.float64)
-    except (TypeError, ValueError):
-        box = np.empty(0)
-    if box.shape != (4,):
-        raise ValueError(f"{where}: expected a box of 4 numbers from the tracker, got {answer!r}")
-    return box
-
-
-def _traceback(future) -> str:
+def _traceback(future: "Future") -> str:
     if future.status != "error":
         raise ConnectionError(
             "run: the dask scheduler went away; what was computed is kept, run again to go on"
@@ -370,7 +309,7 @@ def _environment(device: str) -> dict:
 
 
 def _cpu() -> str:
-    """The processor's model as Linux gives it, elsewhere what platform knows."""
+    """Return the processor's model as Linux gives it, elsewhere what platform knows."""
     listing = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", listing.read_text()) if listing.exists() else None
     return found[1] if found else platform.processor() or platform.machine()
