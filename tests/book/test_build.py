@@ -40,6 +40,18 @@ def test_every_page_of_the_contents_is_there(pages):
     assert names and all((pages / f"{name}.html").is_file() for name in names)
 
 
+def test_the_library_has_its_pages(pages):
+    """What chapters link to: {py:func}`trackerlib.ops.roi_align`."""
+    anchors = {
+        "boxes": "trackerlib.boxes.box_iou",
+        "ops": "trackerlib.ops.roi_align",
+        "trackers": "trackerlib.trackers.mdnet.Config",
+        "weights": "trackerlib.weights.load",
+    }
+    for page, anchor in anchors.items():
+        assert f'id="{anchor}"' in (pages / "book" / "api" / f"{page}.html").read_text(), anchor
+
+
 def test_pages_fetch_nothing_from_elsewhere(pages):
     found = {
         (page.name, match.group())
