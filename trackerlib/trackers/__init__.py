@@ -17,12 +17,12 @@ import importlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from trackerlib.trackers.protocols import TrackerLike
+from trackerlib.trackers.protocols import ConfigLike, TrackerLike
 from trackerlib.weights.registry import registry
 
-__all__ = ["TRACKERS", "Spec", "TrackerLike", "names", "parse"]
+__all__ = ["RENAMED", "TRACKERS", "Spec", "TrackerLike", "names", "parse"]
 
 TRACKERS = {  # name -> where its Config and Tracker are
     "deeptrack": "trackerlib.trackers.deeptrack",
@@ -39,7 +39,6 @@ TRACKERS = {  # name -> where its Config and Tracker are
 }
 LIBRARY = Path(__file__).resolve().parents[1]
 WEIGHTS = "backbone", "adaptation", "head"  # fields of a Config that name weights in the registry
-
 
 RENAMED = {  # fields of a Config: former name -> name
     "finer": "positive_factor",
@@ -73,9 +72,9 @@ class Spec:
 
     label: str  # as it was written; names the tracker in tables
     module: str
-    config: Any  # the module's Config
+    config: ConfigLike  # the module's Config
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """Return the whole configuration as plain values."""
         return {"tracker": self.module, **dataclasses.asdict(self.config)}
 
@@ -88,8 +87,8 @@ class Spec:
         """Return a hash of the code that the tracker runs, comments apart, and of its weights."""
         code = _code_hash(TRACKERS[self.module])
         known, settings = registry(), self.settings()
-        entries = [known.get(settings.get(field)) for field in WEIGHTS]
-        return "-".join([code, *((e.sha256 or e.git_blob)[:8] for e in entries if e)])
+        entries = [known.get(settings.get(field, "")) for field in WEIGHTS]
+        return "-".join([code, *((e.sha256 or e.git_blob or "")[:8] for e in entries if e)])
 
 
 def parse(text: str) -> Spec:
@@ -104,7 +103,7 @@ def parse(text: str) -> Spec:
             f"parse: expected a tracker among {', '.join(names())}, got {module!r} in {text!r}"
         )
     config_class = importlib.import_module(TRACKERS[module]).Config
-    fields = {field.name: field.type for field in dataclasses.fields(config_class)}
+    fields = get_type_hints(config_class)
     changes = {}
     for item in filter(None, rest.split(",")):
         name, equals, value = item.partition("=")
@@ -119,7 +118,7 @@ def parse(text: str) -> Spec:
     return Spec(text, module, config_class(**changes))
 
 
-def _typed(value: str, kind: type, text: str):
+def _typed(value: str, kind: type, text: str) -> Any:
     kind = next(iter(get_args(kind)), kind)  # `float | None` reads as float
     words = {"true": True, "false": False}
     try:
@@ -132,6 +131,7 @@ def _typed(value: str, kind: type, text: str):
 
 @lru_cache
 def _code_hash(module: str) -> str:
+    """Hash of a module and of all that it imports from the library, and these in turn."""
     pending, seen = [module], {}
     while pending:
         name = pending.pop()
@@ -145,6 +145,7 @@ def _code_hash(module: str) -> str:
             if isinstance(node, ast.Import):
                 pending += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
+                # `from trackerlib.ops import hog`: the package, and a module of it or a name.
                 pending += [node.module] + [f"{node.module}.{a.name}" for a in node.names]
     library = {name: text for name, text in seen.items() if name.startswith("trackerlib")}
     return hashlib.sha256(repr(sorted(library.items())).encode()).hexdigest()[:16]

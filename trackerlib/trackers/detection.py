@@ -23,6 +23,8 @@ from trackerlib.trackers.mdnet.features import FILL
 from trackerlib.trackers.mdnet.tracker import MIN_SIDE
 from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 
+SAMPLES = 2  # points per side of a bin
+
 
 @dataclass(frozen=True)
 class Config(mdnet.OnlineConfig):
@@ -62,12 +64,13 @@ class SquareFeatures:
         self.zoom = config.target_size / target
         # A backbone without padding has no positions at the border: the crop goes on beyond it.
         border = self.tap.centre // self.tap.stride * self.tap.stride
+        pixels = round(config.scene * config.target_size + 2 * border)
         side = config.scene * target + 2 * border / self.zoom
         self.corner = centres(box) - side / 2
         image = crop_and_resize(
             torch.from_numpy(frame).to(self.device),
             torch.tensor([[*self.corner, side, side]], device=self.device),
-            [round(config.scene * config.target_size + 2 * border)] * 2,
+            (pixels, pixels),
             fill=FILL,
             antialias=True,
         )
@@ -80,18 +83,19 @@ class SquareFeatures:
         """Return features (K, bins * bins * C), the channels of a bin together."""
         corners = (xywh_to_xyxy(boxes) - self.corner.repeat(2)) * self.zoom - self.tap.centre
         rois = pad(corners.float(), (1, 0)).to(self.device)
-        pooled = roi_align(self.map, rois, self.config.bins, 1 / self.tap.stride)
+        pooled = roi_align(self.map, rois, self.config.bins, 1 / self.tap.stride, SAMPLES)
         return pooled.permute(0, 2, 3, 1).flatten(1)
 
 
 class Tracker(mdnet.Tracker):
     """The loop of [1], section 4.4, on any backbone and device."""
 
-    config: Config
+    # What only mdnet.Config has is for features and a head that this tracker replaces.
+    config: Config  # type: ignore[assignment]
     features: SquareFeatures
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
-        super().__init__(config or Config(), device, seed)
+        super().__init__(config or Config(), device, seed)  # type: ignore[arg-type]
 
     def _features(self) -> BoxFeatures:
         config = self.config

@@ -101,7 +101,9 @@ class FrameFeatures:
         scale = 1 / self.tap.stride
         if self.pooling == "pool":
             return roi_pool(self.map, rois, BINS, scale).flatten(1)
-        pooled = roi_align(self.map, rois, BINS, scale, self.samples, "max", "interior")
+        pooled = roi_align(
+            self.map, rois, BINS, scale, self.samples, reduce="max", points="interior"
+        )
         return pooled.flatten(1)
 
     def boxes_on_map(self, boxes: Tensor) -> Tensor:

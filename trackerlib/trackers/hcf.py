@@ -75,8 +75,9 @@ class Tracker:
         self.levels = self.config.levels.split("+")
         unknown = [name for name in self.levels if name not in self.backbone.taps]
         if unknown:
+            known = ", ".join(self.backbone.taps)
             raise ValueError(
-                f"hcf.Tracker: expected levels among {', '.join(self.backbone.taps)}, joined by +, "
+                f"hcf.Tracker: expected levels among {known}, joined by +, "
                 f"got {', '.join(unknown)}"
             )
         self.taps = [self.backbone.taps[name] for name in self.levels]
@@ -124,12 +125,17 @@ class Tracker:
 
     def _updated(self, old: list[Tensor], new: list[Tensor]) -> list[Tensor]:
         """Level by level, the moving average of the model."""
-        rate = self.config.learning_rate
-        return [cf.update(before, now, rate) for before, now in zip(old, new, strict=True)]
+        share = self.config.learning_rate
+        return [cf.update(before, now, share) for before, now in zip(old, new, strict=True)]
 
     def respond(self, spectra: list[Tensor]) -> Tensor:
-        """The fused response (H, W): [1], equation 6, each level's scaled to a maximum of 1."""
-        fused = 0
+        """Return the fused response (H, W), each level's scaled to a maximum of 1.
+
+        spectra  level by level (C, H, W // 2 + 1), as `spectra` returns them
+
+        Source: [1], equation 6.
+        """
+        fused = torch.zeros(())
         for zf, xf, alphaf in zip(spectra, self.xf, self.alphaf, strict=True):
             kernel = cf.linear_correlation(zf, xf, self.size)
             response = cf.respond(alphaf, kernel, self.size)
@@ -147,20 +153,30 @@ class Tracker:
     def _maps_after(
         self, frame: np.ndarray, maps: list[Tensor], shift: tuple[int, int]
     ) -> tuple[list[Tensor], tuple[int, int]]:
-        """Maps, and by how many cells the search window, moved, lies from their middle."""
+        """Maps to update the model with, and how many cells the window lies from their middle."""
         return self.maps(frame), (0, 0)
 
     def spectra(self, maps: list[Tensor], shift: tuple[int, int] = (0, 0)) -> list[Tensor]:
-        """Level by level, the spectrum (C, H, W // 2 + 1) of the search window."""
+        """Return, level by level, the spectrum (C, H, W // 2 + 1) of the search window.
+
+        maps   level by level (C, h, w), as `maps` returns them
+        shift  rows and columns of cells by which the window lies from the middle of the maps
+        """
         # 20 rows with a margin of 2, moved by 1: rows 3 to 22 of the 24.
         axes = zip(self.size, self.margin, shift, strict=True)
         rows, columns = (slice(m + s, m + s + cells) for cells, m, s in axes)
         return [cf.spectrum(features[..., rows, columns] * self.hann) for features in maps]
 
     def maps(self, frame: np.ndarray) -> list[Tensor]:
-        """Level by level, a map (C, H, W) on the filters' grid, and `margin` cells around it."""
+        """Return, level by level, a map (C, h, w) on the filters' grid.
+
+        frame  (H, W, 3) uint8 RGB
+
+        A map has the search window's cells, and `margin` cells around them.
+        """
         config = self.config
         size = [cells + 2 * more for cells, more in zip(self.size, self.margin, strict=True)]
+        # Wider by the margin, and by the border without which no position lies at its edge.
         window = self.window * (np.array(size) / self.size)[::-1]
         side = config.side + 2 * self.border
         span = np.rint(window * (side / config.side)).astype(int)
@@ -177,7 +193,7 @@ class Tracker:
         return [interpolate(m, size, mode="bilinear", antialias=True)[0] for m in maps]
 
     def reduce(self, maps: list[Tensor]) -> list[Tensor]:
-        """The channels of the maps (1, C, h, w) that filters are trained on: all."""
+        """Return the channels of the maps (1, C, h, w) that filters are trained on: all."""
         return maps
 
 
@@ -186,6 +202,7 @@ def search_window(target: np.ndarray, frame: tuple[int, int], config: Config) ->
 
     Source: the authors' code.
     """
+    padding: float | np.ndarray
     if target[1] > config.tall * target[0]:
         padding = np.array([config.padding, config.tall_padding])
     elif target.prod() > config.large * np.prod(frame):

@@ -7,6 +7,7 @@ A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from trackerlib.data.crops import crop, grey
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.ops import hog
 
-PUBLISHED = {  # what depends on the features; [1] section 8, table of parameters
+PUBLISHED: dict[
+    str, dict[str, Any]
+] = {  # what depends on the features; [1] section 8, table of parameters
     "hog": {"cell": 4, "sigma": 0.5, "learning_rate": 0.02},
     "gray": {"cell": 1, "sigma": 0.2, "learning_rate": 0.075},
 }
@@ -64,7 +67,13 @@ class Tracker:
     """KCF on any device. The size of the box stays what it was."""
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
-        self.config = (config or Config()).filled()
+        self.config = config = (config or Config()).filled()
+        assert config.cell is not None
+        assert config.sigma is not None
+        assert config.learning_rate is not None
+        self.cell = config.cell
+        self.sigma = config.sigma
+        self.learning_rate = config.learning_rate
         self.device = device
 
     @torch.inference_mode()
@@ -78,16 +87,16 @@ class Tracker:
         search window has fewer than MIN_CELLS cells a side.
         """
         config = self.config
-        min_side = MIN_CELLS * config.cell / (1 + config.padding)
+        min_side = MIN_CELLS * self.cell / (1 + config.padding)
         self.box = first_box(box, frame, min_side)
         target = self.box[2:]
         self.stride = 2 if np.sqrt(target.prod()) >= config.large else 1
         target = target // self.stride
         self.window = (target * (1 + config.padding)).astype(int)  # width, height
-        width, height = (int(side) // config.cell for side in self.window)
+        width, height = (int(side) // self.cell for side in self.window)
         self.size = height, width
         self.hann = cf.hann(self.size).to(self.device)
-        sigma = config.label_sigma * np.sqrt(target.prod()) / config.cell
+        sigma = config.label_sigma * np.sqrt(target.prod()) / self.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
         self.xf = self._spectrum(frame)
         self.alphaf = self._train(self.xf)
@@ -102,10 +111,11 @@ class Tracker:
         zf = self._spectrum(frame)
         response = cf.respond(self.alphaf, self._kernel(zf, self.xf), self.size)
         rows, columns = (cf.subcell_peak if self.config.subcell else cf.peak)(response)
-        self.box[:2] += np.array([columns, rows]) * (self.config.cell * self.stride)
+        self.box[:2] += np.array([columns, rows]) * (self.cell * self.stride)
+        # The model is updated with what the window shows once it has moved.
         xf = self._spectrum(frame) if rows or columns else zf
-        self.xf = cf.update(self.xf, xf, self.config.learning_rate)
-        self.alphaf = cf.update(self.alphaf, self._train(xf), self.config.learning_rate)
+        self.xf = cf.update(self.xf, xf, self.learning_rate)
+        self.alphaf = cf.update(self.alphaf, self._train(xf), self.learning_rate)
         return self.box.copy()
 
     def _spectrum(self, frame: np.ndarray) -> torch.Tensor:
@@ -119,13 +129,13 @@ class Tracker:
             image = interpolate(image, scale_factor=1 / self.stride, mode="bilinear")
         image = image[0, 0]
         if self.config.features == "hog":
-            return cf.spectrum(hog(image, self.config.cell).mul_(self.hann))
+            return cf.spectrum(hog(image, self.cell).mul_(self.hann))
         return cf.spectrum((image - image.mean())[None] * self.hann)
 
     def _kernel(self, xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
         if self.config.kernel == "linear":
             return cf.linear_correlation(xf, zf, self.size)
-        return cf.gaussian_correlation(xf, zf, self.size, self.config.sigma)
+        return cf.gaussian_correlation(xf, zf, self.size, self.sigma)
 
     def _train(self, xf: torch.Tensor) -> torch.Tensor:
         return cf.train(self._kernel(xf, xf), self.yf, self.config.regularisation)

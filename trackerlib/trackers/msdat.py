@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from trackerlib import weights
 from trackerlib.checks import in_range
+from trackerlib.nets.adaptation import Adaptation
 from trackerlib.trackers import hcf
 
 REDUCTION = 8  # channels of a level per channel of its filter, [1] section 3.3
@@ -41,6 +43,7 @@ class Tracker(hcf.Tracker):
     def _margin(self) -> tuple[int, int]:
         if not self.config.larger:
             return 0, 0
+        # 22 x 28 cells at a tenth: half of 2.2 and of 2.8 on each side, that is 1 and 1.
         rows, columns = (max(1, round(cells * self.config.larger / 2)) for cells in self.size)
         return rows, columns
 
@@ -54,7 +57,7 @@ class Tracker(hcf.Tracker):
         return super()._maps_after(frame, maps, shift)
 
     def reduce(self, maps: list[Tensor]) -> list[Tensor]:
-        """The channels of the maps (1, C, h, w) that filters are trained on."""
+        """Return the channels (1, C // 8, h, w) of the maps (1, C, h, w) for the filters."""
         pairs = zip(self.levels, maps, strict=True)
         return [self.reduction(level, features) for level, features in pairs]
 
@@ -68,6 +71,11 @@ class Tracker(hcf.Tracker):
             counts = {level: self.backbone.taps[level].channels for level in self.levels}
             return RandomChannels(counts, generator)
         layers = weights.load(name)
+        if not isinstance(layers, Adaptation):
+            raise ValueError(
+                f"msdat.Tracker: expected adaptation random, none or layers of the registry, "
+                f"got {name}, which is none of them"
+            )
         lacking = set(self.levels) - set(layers.config.levels.split("+"))
         if layers.config.backbone != self.config.backbone or lacking:
             raise ValueError(
@@ -76,8 +84,9 @@ class Tracker(hcf.Tracker):
                 f"{layers.config.backbone}; train it with trackerlib.train.adaptation, "
                 "or take adaptation=random or none"
             )
-        layers.to(self.device, self.backbone.dtype, memory_format=torch.channels_last)
-        return lambda level, features: layers(features, level)
+        # Of `memory_format`, PyTorch's type hints know nothing.
+        layers.to(self.device, self.backbone.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return partial(_adapted, layers)
 
 
 class RandomChannels:
@@ -95,6 +104,10 @@ class RandomChannels:
     def __call__(self, level: str, features: Tensor) -> Tensor:
         """Return the map (1, C // 8, h, w) of a level's (1, C, h, w)."""
         return features[:, self.kept[level]]
+
+
+def _adapted(layers: Adaptation, level: str, features: Tensor) -> Tensor:
+    return layers(features, level)
 
 
 def _all_channels(level: str, features: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from trackerlib.trackers.mdnet.tracker import MIN_SIDE
 from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 
 GRID = 7  # points per side of a box, before they are max-pooled to BINS, [1] section 3.2
+SAMPLES = 2  # points per side of a bin, of Mask R-CNN's RoIAlign in table 2
 ROI_PADDING = 1.6  # sides of a box that are pooled; [1]: 1.2, too little for what ships
 REACH = 1.0  # of boxes in a scene: centres from the target's, in its mean sides
 MAX_SCALE = 1.3  # of boxes in a scene, in sides of the target
@@ -121,7 +122,7 @@ class SceneFeatures:
         images = crop_and_resize(
             torch.from_numpy(frame).to(self.device),
             torch.cat((self.corners, sizes), 1).to(self.device),
-            [int(side) for side in sides.flip(0)],
+            (int(sides[1]), int(sides[0])),
             fill=FILL,
             antialias=True,
         )
@@ -135,7 +136,7 @@ class SceneFeatures:
         if self.pooling == "adaptive":
             return adaptive_roi_align(self.map, rois, GRID, scale).flatten(1)
         if self.pooling == "align":
-            points = roi_align(self.map, rois, GRID, scale)
+            points = roi_align(self.map, rois, GRID, scale, SAMPLES)
             return max_pool2d(points, WINDOW, STRIDE).flatten(1)
         return roi_pool(self.map, rois, BINS, scale).flatten(1)
 

@@ -73,6 +73,7 @@ class Learner:
             {"params": network.cues.parameters(), "lr": config.lr},
             {"params": network.fusion.parameters(), "lr": config.fusion_lr},
         )
+        # To begin at 2 epsilon and end at epsilon keeps it from starting again at once.
         limits = [2 * config.tolerance * config.lazy] + [config.tolerance] * (config.steps - 1)
         return self._descend(torch.optim.SGD(groups, fused=True), (positives, negatives), limits)
 
@@ -93,7 +94,8 @@ class Learner:
         for limit in limits:
             patches, importance, labels = self._batch(*pools)
             neurons = network.cues.neurons(patches)
-            errors = network.combined(neurons.detach()) - labels
+            # Detached: the cues' networks learn from their own scores, see `_own_loss`.
+            errors = network.combined(neurons.detach()) - labels  # (B, 2)
             fused = self.losses(errors, labels, importance).mean()
             losses.append(float(fused.detach()))
             if not math.isfinite(losses[-1]):
@@ -121,6 +123,7 @@ class Learner:
         positive = torch.where(
             mirrored[:, None, None, None].to(positive.device), positive.flip(-1), positive
         )
+        # (1, 0) for the target, (0, 1) for background.
         labels = positive.new_zeros(len(positive) + len(negative), 2)
         labels[: len(positive), 0] = labels[len(positive) :, 1] = 1
         return (
@@ -138,9 +141,9 @@ class Learner:
         the others go through the network again, and only they back-propagate.
         """
         network, labels, importance = self.network.cues, labels[:, None], importance[:, None]
-        losses = self.losses(network.scores(neurons) - labels, labels, importance)
+        losses = self.losses(network.scores(neurons) - labels, labels, importance)  # (B, CUES)
         self.kept.append(float(losses.ne(0).float().mean()))
-        rows, count = losses.any(1), len(losses)
+        rows, count = losses.any(1), len(losses)  # rows (B,): any of a patch's cues has a loss
         if 0 < rows.sum() < MAX_SHARE * count:
             labels = labels[rows]
             losses = self.losses(network(patches[rows]) - labels, labels, importance[rows])
@@ -149,7 +152,8 @@ class Learner:
     def _clip_gradients(self) -> None:
         """Clip the gradient of each cue's network, and that of the fusion layer, by its norm."""
         limit, network = self.config.max_grad_norm, self.network
-        slopes = [p.grad.view(CUES, -1) for p in network.cues.parameters()]  # (CUES, weights)
+        grads = (p.grad for p in network.cues.parameters())
+        slopes = [grad.view(CUES, -1) for grad in grads if grad is not None]  # (CUES, weights)
         scale = (limit / torch.cat(slopes, 1).norm(dim=1, keepdim=True)).clamp(max=1)
         for slope in slopes:
             slope *= scale

@@ -20,9 +20,7 @@ from trackerlib.trackers.deeptrack.cues import CUES, PATCH_SIDE
 KERNELS = (12, 13), (18, 7)  # how many and their side, in both convolutions; [1] section II-A
 MAP_SIDE = 10  # cells of a patch after the first convolution and its pooling
 NEURONS = 8  # of the fully connected layer, for each cue
-CUE_STD = (
-    6.0  # about the deviation of a cue's values and their mean, which first weights divide by
-)
+CUE_STD = 6.0  # about the deviation of a cue's values, which the first weights are divided by
 MAX_PATCHES = 100  # in memory at a time
 
 
@@ -49,7 +47,7 @@ class CueNetworks(nn.Module):
         )
         for layer in (self.conv1, self.conv2, self.fc1):
             nn.init.kaiming_normal_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(_bias(layer))
         _initialise_linear(self.fc2, generator)
         with torch.no_grad():
             self.conv1.weight /= CUE_STD
@@ -74,7 +72,7 @@ class CueNetworks(nn.Module):
     def _pooled(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         if self.dtype == torch.float32:
             return relu(max_pool2d(layer(x), 2))
-        weight, bias = layer.weight.to(self.dtype), layer.bias.to(self.dtype)
+        weight, bias = layer.weight.to(self.dtype), _bias(layer).to(self.dtype)
         return relu(pooled_convolution(x.to(self.dtype), weight, CUES) + bias[:, None, None])
 
 
@@ -117,7 +115,7 @@ class DeepTrack(nn.Module):
         middle = (KERNELS[0][1] - 1) / 2  # of a kernel: the sample that its response is of
         first = boxes[:, :2] + middle * (step - 1) - 1
         rois = torch.cat((torch.zeros_like(step[:, :1]), first, first + 2 * MAP_SIDE * step), 1)
-        pooled = roi_align(maps, rois.float(), MAP_SIDE, 1.0, samples=1)
+        pooled = roi_align(maps, rois.float(), MAP_SIDE, sampling_ratio=1)
         return self.combined(self.cues.neurons_of_maps(pooled))
 
     @torch.no_grad()
@@ -125,7 +123,7 @@ class DeepTrack(nn.Module):
         """Use the fusion layer from now on; it starts as the mean of the cues' own scores."""
         own = self.cues.fc2.weight.view(CUES, 2, NEURONS)
         self.fusion.weight.copy_(own.transpose(0, 1).flatten(1) / CUES)
-        self.fusion.bias.copy_(self.cues.fc2.bias.view(CUES, 2).mean(0))
+        self.fusion.bias.copy_(_bias(self.cues.fc2).view(CUES, 2).mean(0))
         self.fused = True
 
     def combined(self, neurons: Tensor) -> Tensor:
@@ -148,9 +146,15 @@ def score(scores: Tensor, saturated: bool = False) -> Tensor:
 def _each(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """A fully connected layer of each cue on its own part of vectors: (N, CUES, outputs)."""
     parts, weight = x.unflatten(1, (CUES, -1)), layer.weight.view(CUES, -1, x.shape[1] // CUES)
-    return torch.einsum("nci,coi->nco", parts, weight) + layer.bias.view(CUES, -1)
+    return torch.einsum("nci,coi->nco", parts, weight) + _bias(layer).view(CUES, -1)
 
 
-def _initialise_linear(layer: nn.Module, generator: torch.Generator | None) -> None:
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None  # of all layers here
+    return layer.bias
+
+
+def _initialise_linear(layer: nn.Conv2d | nn.Linear, generator: torch.Generator | None) -> None:
+    assert layer.bias is not None
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear", generator=generator)
     nn.init.zeros_(layer.bias)

@@ -102,11 +102,12 @@ class Tracker:
         return self.box.numpy().copy()
 
     def set_frame(self, frame: np.ndarray) -> None:
+        """Go on to a frame (H, W, 3) uint8 RGB; boxes are drawn inside it."""
         self.sampler = samplers.over(frame, MIN_SIDE, self.generator)
         self.features.set_frame(frame, self.box)
 
     def draw_particles(self) -> Tensor:
-        """Boxes around the last one: its centre and its size, with normal noise."""
+        """Draw boxes (particles, 4): the last one's centre and size, with normal noise."""
         config = self.config
         height = float(self.box[3])
         draws = (config.particles, 3)
@@ -117,12 +118,21 @@ class Tracker:
         return torch.cat((centre - size / 2, size), 1)
 
     def choose(self, particles: Tensor, scores: Tensor) -> None:
-        """Move the box to the mean of the best particles; how many others could be it?"""
+        """Move the box to the mean of the best particles, and measure the frame's quality.
+
+        particles  (K, 4)
+        scores     (K, 2) of target and background, on the device
+
+        Source: [1] equations 15 and 16.
+        """
         config, fused = self.config, score(scores, self.config.saturated)
+        # Of particles close together, the best by chance jitters more than their mean.
         highest, best = fused.topk(min(config.averaged, len(fused)))
         self.box, self.score = particles[best.cpu()].mean(0), float(highest[0])
+        # Others that score nearly as high could be the target. Where they lie far from the box,
+        # their labels say background, and their errors lower the quality.
         rivals = fused > config.ambiguity * self.score
-        rivals[best[0]] = True
+        rivals[best[0]] = True  # at least itself, even if its score is below 0
         importance, labels = self._structure(particles[rivals.cpu()])
         errors = scores[rivals] - labels
         self.quality = 1 - float(self.classifier.losses(errors, labels, importance).mean())
@@ -132,8 +142,8 @@ class Tracker:
         quality = self.quality if self.config.noise else 1.0
         targets, background = self._draw_positives(positives), self._draw_negatives(negatives)
         boxes = torch.cat((targets, background))
-        counts = len(targets), len(background)
-        samples = zip(
+        counts = len(targets), len(background)  # of both, patches are computed in one pass
+        samples = zip(  # of either class: its pool, its patches, their importance
             (self.positives, self.negatives),
             self.features(boxes).split(counts),
             self._structure(boxes)[0].split(counts),

@@ -37,14 +37,14 @@ class Tracker(mdnet.Tracker):
     def _candidates(self) -> Tensor:
         """Draw boxes around where the target was, and around where it seems to be: S_comb."""
         config = self.config
-        self.located = None
+        self.located = None  # a frame whose response is negative everywhere shows no target
         if self.localizer:
             box, response = self.localizer.locate(self.features.pixels, self.box)
             self.located = box if response > 0 else None
         located = self.box if self.located is None else self.located
         places = {"both": [self.box, located], "located": [located], "previous": [self.box]}
         around = places[config.search]
-        count = config.candidates // len(around)
+        count = config.candidates // len(around)  # 128 and 128, by default
         drawn = [
             self.sampler.gaussian(box, config.translation, config.scale, count) for box in around
         ]
@@ -54,7 +54,7 @@ class Tracker(mdnet.Tracker):
         config, self.localizer, self.located = self.config, None, None
         if config.search != "previous":
             self.localizer = Localizer(self.backbone, config, self.generator, self.device)
-        super()._initialise()
+        super()._initialise()  # which collects the first regions, too
         if self.localizer:
             self.localizer.fine_tune(1, config.first_lr, config.first_iterations)
 

@@ -6,6 +6,8 @@
     tracking. ACML 2018.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -56,14 +58,17 @@ class Classifier:
         It ends early when a loss is below the threshold [2], section 3.4.
         """
         config, losses = self.config, []
+        # Momentum of an earlier update would carry on in its direction.
         optimizer = make_optimizer(self.head, lr, config)
         batches = positives.batches(iterations, config.batch_positives, self.generator)
         pools = negatives.batches(iterations, config.mining_pool, self.generator)
         for positive, pool in zip(batches, pools, strict=True):
+            # 96 of 1024, by default: those that look most like the target to the head.
             hard = self.scores(pool).topk(config.batch_negatives).indices
             scores = self._head(torch.cat((positive, pool[hard])), self.generator)
             loss = binary_loss(scores[: len(positive)], scores[len(positive) :])
             losses.append(loss.item())
+            # The batch whose loss is small enough is not learned from.
             if losses[-1] < loss_threshold:
                 break
             optimizer.zero_grad()
@@ -85,9 +90,12 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 def make_optimizer(network: nn.Module, lr: float, config: OnlineConfig) -> torch.optim.SGD:
     """Return SGD whose last layer has `fc6_factor` times the learning rate."""
     *inner, weight, bias = network.parameters()
-    last = {"params": [weight, bias], "lr": lr * config.fc6_factor}
+    groups: list[dict[str, Any]] = [
+        {"params": inner},
+        {"params": [weight, bias], "lr": lr * config.fc6_factor},  # fc6 is new in every video
+    ]
     return torch.optim.SGD(
-        [{"params": inner}, last],
+        groups,
         lr=lr,
         momentum=config.momentum,
         weight_decay=config.weight_decay,

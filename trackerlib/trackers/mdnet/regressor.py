@@ -27,13 +27,13 @@ class BoxRegressor:
     def __init__(self, features: Tensor, boxes: Tensor, target: Tensor, config: OnlineConfig):
         self.min_iou = config.regression_iou
         features = features.float()
-        wanted = _offsets(boxes, target).to(features)
+        wanted = _offsets(boxes, target).to(features)  # (K, 4)
         self.mean, self.bias = features.mean(0), wanted.mean(0)
         rows = features - self.mean
         # K = 1000 boxes of D = 4608 features: a system of K equations instead of D.
         kernel = rows @ rows.T
         kernel.diagonal().add_(config.regression_ridge)
-        self.weights = rows.T @ torch.linalg.solve(kernel, wanted - self.bias)
+        self.weights = rows.T @ torch.linalg.solve(kernel, wanted - self.bias)  # (D, 4)
 
     def __call__(self, features: Tensor, boxes: Tensor) -> Tensor:
         """Return boxes (K, 4) moved onto the target; one that would move too far stays."""

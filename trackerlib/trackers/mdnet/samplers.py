@@ -51,17 +51,19 @@ class Sampler:
     def everywhere(self, box: Tensor, scale: float, count: int) -> Tensor:
         """Draw evenly in the region, in sizes like the box's."""
         # -1 to 1 becomes 0 to 1 of the way from the region's first corner to its second.
-        centre = torch.lerp(*self.region, (self._even(count, 2) + 1) / 2)
+        first, second = self.region
+        centre = torch.lerp(first, second, (self._even(count, 2) + 1) / 2)
         return self._boxes(centre, box[2:] * scale ** self._even(count))
 
     def _around(self, box: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
         return self._boxes(centres(box) + offset * box[2:].mean(), box[2:] * scale)
 
     def _boxes(self, centre: Tensor, size: Tensor) -> Tensor:
-        size = size.clamp(*self.sizes)
+        size = size.clamp(*self.sizes)  # (count, 2)
         return torch.cat((centre.clamp(*self.region) - size / 2, size), -1)
 
     def _normal(self, count: int, axes: int = 1) -> Tensor:
+        # Half of the range is one deviation: 5 % of the draws lie beyond it, and are cut to it.
         normal = torch.randn(count, axes, generator=self.generator, dtype=torch.float64)
         return (normal / 2).clamp(-1, 1)
 
@@ -92,6 +94,7 @@ def first_negatives(sampler: Sampler, box: Tensor, config: OnlineConfig) -> Tens
     """Draw background of the first frame (n, 4), half around the target, half everywhere."""
     scale, count = config.first_negative_scale, config.first_negatives // 2
     around = partial(sampler.uniform, box, config.first_negative_translation, scale)
+    # Around the target they are hard; from everywhere, the classifier knows the scene.
     draws: tuple[partial[Tensor], ...] = around, partial(sampler.everywhere, box, scale)
     max_iou = config.first_negative_iou
     return torch.cat([with_iou(draw, box, count, max_iou=max_iou) for draw in draws])
@@ -118,7 +121,7 @@ def with_iou(
     kept = box.new_empty(0, 4)
     for _ in range(TRIES):
         drawn = draw(count)
-        iou = box_iou(drawn, box)
+        iou = box_iou(drawn, box)  # (count,)
         kept = torch.cat((kept, drawn[(iou >= min_iou) & (iou <= max_iou)]))
         if len(kept) >= count:
             break

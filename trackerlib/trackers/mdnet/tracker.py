@@ -5,6 +5,7 @@
 """
 
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -84,13 +85,16 @@ class Tracker:
         """Begin with this head, and with empty memories."""
         config, dtype = self.config, self.backbone.dtype
         self.classifier = Classifier(network, config, self.generator, dtype)
-        memory = partial(Memory, width=network.config.inputs, device=self.device, dtype=dtype)
+        width = cast(head.Config, network.config).inputs
+        memory = partial(Memory, width=width, device=self.device, dtype=dtype)
+        # The first frame has more positives than later ones, and may be among those kept.
         rows = max(config.first_positives, config.positives)
         rows += (config.long_term - 1) * config.positives
         self.positives = memory(config.long_term, rows)
         self.negatives = memory(config.short_term, config.short_term * config.negatives)
 
     def _fit_regressor(self) -> None:
+        # Solved once: in later frames the box itself is not known for sure, [1] section 4.4.
         config = self.config
         boxes = regressor.examples(self.sampler, self.box, config)
         self.regressor = None
@@ -110,7 +114,7 @@ class Tracker:
         self.losses, self.warnings = [], []
         self._set_frame(frame)
         prediction = self._search()
-        if self.score > 0:
+        if self.score > 0:  # found: the only frames to learn from
             self.translation = self.config.translation
             self._collect_samples(self.config.positives, self.config.negative_iou)
         else:
@@ -130,7 +134,8 @@ class Tracker:
         candidates = self._candidates()
         features = self.features(candidates)
         scores, best = self.classifier.scores(features).topk(config.best)
-        chosen = candidates[best.cpu()]
+        chosen = candidates[best.cpu()]  # (best, 4)
+        # Regressed boxes as the next frame's start would add up their errors: they are not kept.
         self.box, self.score = chosen.mean(0), float(scores.mean())
         if self.score > 0 and self.regressor and self.score > config.regression_score:
             return self.regressor(features[best], chosen).mean(0)
@@ -146,6 +151,7 @@ class Tracker:
         boxes = samplers.first_negatives(self.sampler, self.box, config)
         self._collect_samples(config.first_positives, config.first_negative_iou)
         if self._enough(boxes, config.first_negatives, "first negatives"):
+            # Thousands, for this frame alone: they do not go into the memory.
             background = self.features(boxes).to(self.backbone.dtype)
             self.losses = self.classifier.fine_tune(
                 self.positives.latest(1),
@@ -158,7 +164,7 @@ class Tracker:
         """Remember features of positives and negatives of this frame -> the positives (n, 4)."""
         config = self.config
         positives = samplers.positives(self.sampler, self.box, count, config)
-        if not self._enough(positives, count, "positives"):
+        if not self._enough(positives, count, "positives"):  # such as a box wider than the frame
             positives = self.box[None]
         self.positives.add(self.features(positives))
         negatives = samplers.negatives(self.sampler, self.box, max_iou, config)
@@ -178,6 +184,7 @@ class Tracker:
         """Fine-tune the head on the positives of so many frames."""
         config = self.config
         positives = self.positives.latest(max_frames)
+        # Old negatives mislead: the background changes more than the target, [1] section 3.3.
         negatives = self.negatives.latest(config.short_term)
         if len(positives.rows) and len(negatives.rows):
             self.losses = self.classifier.fine_tune(
