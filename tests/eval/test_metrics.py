@@ -16,8 +16,8 @@ from trackerlib.eval.metrics import (
     PYTRACKING,
     Conventions,
     centre_errors,
+    ious,
     normalised_errors,
-    overlaps,
     pool,
     precision_curve,
     repair,
@@ -41,15 +41,15 @@ def by_the_frame(predicted, truth):
         if not np.isfinite(rows[i]).all() or rows[i, 2] <= 0 or rows[i, 3] <= 0:
             rows[i] = rows[i - 1]
     rows[0] = gt[0]
-    hits, near = np.zeros(21), 0
+    hits, precise = np.zeros(21), 0
     for row, true in zip(rows, gt, strict=True):
         valid = (true > 0).all()
         with np.errstate(invalid="ignore"):
             area = float(box_iou(row, true)) if valid else -1.0
         centre, target = row[:2] + (row[2:] - 1) / 2, true[:2] + (true[2:] - 1) / 2
         hits += [area > step / 20 for step in range(21)]
-        near += np.hypot(*(centre - target)) <= 20 if valid else 1
-    return hits.mean() / len(gt), near / len(gt)
+        precise += np.hypot(*(centre - target)) <= 20 if valid else 1
+    return hits.mean() / len(gt), precise / len(gt)
 
 
 @given(SPOILT, st.randoms(use_true_random=False))
@@ -84,14 +84,14 @@ def test_repair_repeats_the_last_good_row():
 
 def test_a_perfect_run():
     result = score(TRUTH, TRUTH)
-    assert result.auc == 20 / 21  # no overlap is beyond 1
+    assert result.auc == 20 / 21  # no IoU is beyond 1
     assert score(TRUTH, TRUTH, Conventions(strict=False)).auc == 1
     assert (result.precision20, result.success50, result.normalised) == (1, 1, 1)
 
 
-def test_overlap_at_a_threshold_counts_only_where_it_is_not_strict():
+def test_an_iou_at_a_threshold_counts_only_where_it_is_not_strict():
     half = TRUTH - [0, 0, 0, 10]
-    assert_array_equal(overlaps(half, TRUTH), [0.5] * 4)
+    assert_array_equal(ious(half, TRUTH), [0.5] * 4)
     assert score(half, TRUTH, Conventions(first_frame="tracked")).success50 == 0
     assert score(half, TRUTH, Conventions(first_frame="tracked", strict=False)).success50 == 1
 
@@ -146,8 +146,8 @@ def test_whole_pixel_centres():
 
 
 def test_rounding():
-    near, whole = TRUTH + 0.49, replace(OTB, rounding="integer")
-    assert score(near, TRUTH, whole).auc == score(TRUTH, TRUTH).auc > score(near, TRUTH).auc
+    close, whole = TRUTH + 0.49, replace(OTB, rounding="integer")
+    assert score(close, TRUTH, whole).auc == score(TRUTH, TRUTH).auc > score(close, TRUTH).auc
 
 
 def test_normalised_error_is_in_units_of_the_target():
@@ -192,7 +192,7 @@ def test_pooling_weighs_by_frames():
     ("call", "message"),
     [
         (lambda: score(TRUTH[:3], TRUTH), r"score: .*\(3, 4\) and \(4, 4\)"),
-        (lambda: overlaps(TRUTH[0], TRUTH[0]), r"overlaps: .*\(4,\) and \(4,\)"),
+        (lambda: ious(TRUTH[0], TRUTH[0]), r"ious: .*\(4,\) and \(4,\)"),
         (lambda: centre_errors(TRUTH[:, :2], TRUTH[:, :2]), r"centre_errors: .*\(4, 2\)"),
         (lambda: score(TRUTH[:1], TRUTH[:1], Conventions(first_frame="skip")), "got 1 and"),
         (lambda: score(TRUTH[:0], TRUTH[:0]), "got 0 and"),

@@ -61,7 +61,7 @@ def test_means_are_over_what_was_finished_and_say_so(evaluated):
     assert table.loc["kcf", "sequences"] == "2/2"
     assert table.loc["identity", "sequences"] == "1/2"
     np.testing.assert_allclose(table.loc["identity", "AUC"], still.auc)
-    np.testing.assert_allclose(table.loc["kcf", "AUC"], 20 / 21)  # overlap 1 is not above 1
+    np.testing.assert_allclose(table.loc["kcf", "AUC"], 20 / 21)  # an IoU of 1 is not above 1
     assert table["AUC"].is_monotonic_decreasing
 
 
@@ -76,7 +76,7 @@ def test_a_crash_is_listed_with_its_reason(evaluated):
     }
 
 
-def test_what_was_noticed_is_told(evaluated):
+def test_what_was_noticed_is_reported(evaluated):
     assert evaluated.warnings == (
         "David: rows 1 to 20 differ",
         "identity: Girl, frame 3: unreadable",
@@ -110,7 +110,7 @@ def test_a_sequence_is_left_open_where_a_tracker_crashed(evaluated):
     assert np.isnan(found.loc["David", "identity"]) and found.loc["David", "kcf"] > 0.9
 
 
-def test_speed_is_told_from_runs_with_one_worker_alone(evaluated):
+def test_speed_is_of_runs_with_one_worker_alone(evaluated):
     found = report.speed(evaluated)
     np.testing.assert_allclose(found.loc[("kcf", "a processor", 1), "fps"], 100)
     assert "identity" not in found.index.get_level_values("tracker")
@@ -152,7 +152,7 @@ def test_a_sequence_counts_only_with_every_seed(tmp_path):
     assert len(found.missing) == 1
 
 
-def test_what_a_reader_noticed_is_told(tmp_path):
+def test_what_a_reader_noticed_is_reported(tmp_path):
     noticed = Sequence("A", Grey(), BOXES, np.arange(1, 6), warnings=("A: one image too many",))
     found = report.collect([], Dataset("made", (noticed,)), Store(tmp_path))
     assert found.warnings == ("A: one image too many",)

@@ -1,4 +1,4 @@
-"""What a tracker's boxes are worth: overlap, centre error, and the curves over them.
+"""What a tracker's boxes are worth: IoU, centre error, and the curves over them.
 
 Toolkits that read the same boxes disagree in the third digit, because they settle
 details differently. Here every such detail is a field of `Conventions`; OTB's
@@ -13,10 +13,30 @@ All boxes are (T, 4) float64 x, y, w, h, 0-based.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trackerlib import boxes
+
+__all__ = [
+    "GOT10K",
+    "NORMALISED_THRESHOLDS",
+    "OTB",
+    "PRECISION_THRESHOLDS",
+    "PYTRACKING",
+    "Conventions",
+    "Score",
+    "centre_errors",
+    "ious",
+    "normalised_errors",
+    "pool",
+    "precision_curve",
+    "repair",
+    "score",
+    "success_curve",
+]
 
 PRECISION_THRESHOLDS = np.arange(51)  # pixels
 NORMALISED_THRESHOLDS = np.arange(51) / 100  # fractions of the target's size
@@ -26,8 +46,8 @@ NORMALISED_THRESHOLDS = np.arange(51) / 100  # fractions of the target's size
 class Conventions:
     """What toolkits settle differently; the defaults are OTB's.
 
-    strict       success is overlap > threshold; if False, >=
-    thresholds   of overlap; AUC is the mean over them
+    strict       success is IoU > threshold; if False, >=
+    thresholds   of the IoU; AUC is the mean over them
     first_frame  "truth": the ground truth is its prediction; "tracked": the tracker's
                  own first row is; "skip": it is left out
     centre       "pixel": x + (w - 1) / 2; "edge": x + w / 2; "floor": the pixel that
@@ -36,7 +56,7 @@ class Conventions:
     valid        ground truth that can be scored: "positive": its four 1-based values
                  are > 0, so that a box reaching out of the image at the left or the
                  top is not; "sized": its width and height are; "all"
-    invalid      the other frames: "otb": they count, as overlap misses and as precision
+    invalid      the other frames: "otb": they count, as misses of success and as precision
                  hits, since the toolkit gives both measures -1; "skip": left out
     repair       a prediction that is not finite or has no area becomes the one before
     rounding     None, or "integer": predictions go to the nearest integers first
@@ -83,11 +103,11 @@ PYTRACKING = Conventions(valid="sized", invalid="skip")
 class Score:
     """What one run on one sequence is worth; all but `frames` are means over its frames.
 
-    success      (S,) rate of overlap beyond each threshold
+    success      (S,) rate of an IoU beyond each threshold
     precision    (51,) rate of centre error within 0, 1, ... 50 pixels
     auc          mean of `success`
     precision20  rate of centre error within 20 pixels
-    success50    rate of overlap beyond 0.5
+    success50    rate of an IoU beyond 0.5
     normalised   mean rate of centre error within 0, 0.01, ... 0.5 of the target's size
     frames       how many were scored
     """
@@ -102,17 +122,17 @@ class Score:
 
 
 def ious(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(T, 4), (T, 4) -> (T,) intersection over union, 0 to 1; with NaN or inf it is 0.
+    """Return the intersection over union (T,) of (T, 4) and (T, 4); with NaN or inf it is 0.
 
     Raises ValueError if the sizes differ.
     """
-    predicted, truth = _paired("overlaps", predicted, truth)
+    predicted, truth = _paired("ious", predicted, truth)
     with np.errstate(invalid="ignore"):
         return boxes.box_iou(predicted, truth)
 
 
 def centre_errors(predicted: np.ndarray, truth: np.ndarray, centre: str = "pixel") -> np.ndarray:
-    """(T, 4), (T, 4) -> (T,) pixels between the centres, as `Conventions.centre` has them.
+    """Return the pixels between the centres (T,), as `Conventions.centre` has them.
 
     Raises ValueError if the sizes differ.
     """
@@ -123,7 +143,7 @@ def centre_errors(predicted: np.ndarray, truth: np.ndarray, centre: str = "pixel
 
 
 def normalised_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(T, 4), (T, 4) -> (T,) centre error in units of the true width and height.
+    """Return the centre errors (T,) in units of the true width and height.
 
     A ground truth without area gives inf or NaN, which no threshold holds.
     Source: TrackingNet's metrics.py. Raises ValueError if the sizes differ.
@@ -134,21 +154,21 @@ def normalised_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
         return np.linalg.norm(offset, axis=-1)
 
 
-def success_curve(overlaps: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:
-    """(T,) overlaps -> (S,) rate of frames beyond each of the conventions' thresholds."""
+def success_curve(ious: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:
+    """Return the rate (S,) of IoUs (T,) beyond each of the conventions' thresholds."""
     beyond = np.greater if conventions.strict else np.greater_equal
-    return beyond(overlaps[:, None], conventions.thresholds).mean(0)
+    return beyond(ious[:, None], conventions.thresholds).mean(0)
 
 
 def precision_curve(
     errors: np.ndarray, thresholds: np.ndarray = PRECISION_THRESHOLDS
 ) -> np.ndarray:
-    """(T,) centre errors -> (S,) rate of frames within each threshold, itself included."""
+    """Return the rate (S,) of centre errors (T,) within each threshold, itself included."""
     return (errors[:, None] <= thresholds).mean(0)
 
 
 def repair(predicted: np.ndarray) -> np.ndarray:
-    """(T, 4) -> (T, 4): rows that are not finite or have no area become the one before.
+    """Replace rows (T, 4) that are not finite or have no area by the one before -> (T, 4).
 
     A first row stays as it is, good or bad. Source: calcSeqErrRobust.m.
     """
@@ -173,14 +193,14 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
             "give the sequence ground truth, or count invalid frames"
         )
 
-    def kept(measure):
+    def kept(measure: np.ndarray) -> np.ndarray:
         return np.where(valid, measure, -1.0)[counted]
 
-    overlap = kept(ious(predicted, truth))
+    iou = kept(ious(predicted, truth))
     error = kept(centre_errors(predicted, truth, conventions.centre))
     normalised = kept(normalised_errors(predicted, truth))
-    success, precision = success_curve(overlap, conventions), precision_curve(error)
-    beyond_half = overlap > 0.5 if conventions.strict else overlap >= 0.5
+    success, precision = success_curve(iou, conventions), precision_curve(error)
+    beyond_half = iou > 0.5 if conventions.strict else iou >= 0.5
     return Score(
         success=success,
         precision=precision,
@@ -188,12 +208,12 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
         precision20=float(precision[20]),
         success50=float(beyond_half.mean()),
         normalised=float(precision_curve(normalised, NORMALISED_THRESHOLDS).mean()),
-        frames=len(overlap),
+        frames=len(iou),
     )
 
 
 def pool(scores: Sequence[Score]) -> Score:
-    """One score of all segments' frames together, as OTB makes a sequence's TRE and SRE score.
+    """Return one score of all segments' frames, as OTB makes a sequence's TRE and SRE score.
 
     Source: genPerfMat.m, which divides all segments' hits by all their frames.
     Raises ValueError if there is no score.
@@ -202,14 +222,14 @@ def pool(scores: Sequence[Score]) -> Score:
         raise ValueError("pool: expected at least one score, got none")
     frames = [one.frames for one in scores]
     names = [field.name for field in fields(Score) if field.name != "frames"]
-    means = {
+    means: dict[str, Any] = {
         name: np.average([getattr(one, name) for one in scores], axis=0, weights=frames)
         for name in names
     }
     return Score(**means, frames=sum(frames))
 
 
-def _paired(where: str, predicted, truth) -> tuple[np.ndarray, np.ndarray]:
+def _paired(where: str, predicted: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     if truth.ndim != 2 or truth.shape[1] != 4 or predicted.shape != truth.shape:
         raise ValueError(
@@ -231,7 +251,7 @@ def _prepared(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions
 
 def _valid(truth: np.ndarray, conventions: Conventions) -> np.ndarray:
     if conventions.valid == "positive":
-        return (boxes.xywh_to_otb(truth) > 0).all(1)
+        return np.all(boxes.xywh_to_otb(truth) > 0, axis=1)
     if conventions.valid == "sized":
-        return (truth[:, 2:] > 0).all(1)
+        return np.all(truth[:, 2:] > 0, axis=1)
     return np.ones(len(truth), dtype=bool)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import GenericAlias
 from typing import Any, get_args, get_origin
 
+__all__ = ["check_parameters"]
+
 INJECTED = "# Parameters"  # how papermill begins the cell that it puts in
 
 
@@ -30,19 +32,19 @@ def check_parameters(namespace: Mapping[str, Any], **types: type | GenericAlias)
 
 
 def _injected(cells: list[str]) -> list[str]:
-    """Names that papermill's own cell assigns, among the cells that were executed."""
-    assignments = (
-        node for cell in cells if cell.startswith(INJECTED) for node in ast.parse(cell).body
-    )
-    return [target.id for node in assignments for target in node.targets]
+    """Return the names that papermill's own cell assigns, among the executed cells."""
+    bodies = (ast.parse(cell).body for cell in cells if cell.startswith(INJECTED))
+    assignments = (node for body in bodies for node in body if isinstance(node, ast.Assign))
+    targets = (target for node in assignments for target in node.targets)
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _is_a(value, kind) -> bool:
+def _is_a(value: object, kind: type | GenericAlias) -> bool:
     if get_origin(kind) is list:
         (inner,) = get_args(kind)
         return isinstance(value, list) and all(_is_a(item, inner) for item in value)
     return type(value) is kind  # True is no int here
 
 
-def _spelled(kind) -> str:
-    return str(kind) if get_origin(kind) else kind.__name__
+def _spelled(kind: type | GenericAlias) -> str:
+    return kind.__name__ if isinstance(kind, type) and not get_origin(kind) else str(kind)

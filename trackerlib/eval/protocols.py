@@ -12,6 +12,8 @@ import numpy as np
 from trackerlib import boxes
 from trackerlib.data.sequence import FrameError, Sequence
 
+__all__ = ["Segment", "StartError", "segments"]
+
 STARTS = 20  # segments of temporal robustness
 FRAMES_LEFT = 20  # that its last segment must have
 SHIFT = 0.1  # of the target's size
@@ -41,12 +43,12 @@ class Segment:
 
 
 def segments(sequence: Sequence, protocol: str = "ope") -> list[Segment]:
-    """The runs that a protocol asks for on one sequence.
+    """Return the runs that a protocol asks for on one sequence.
 
     ope  one pass from the first frame
     tre  20 starts spread evenly over the frames that allow one; the first of them and
-         the last. A frame allows a start if it is outside `initial_omits`, has at least
-         20 frames from itself on, and its ground truth is positive in 1-based numbers.
+         the last. A frame allows a start if it is outside `initial_omits`, has 20 frames
+         or more from itself on, and its ground truth is positive in 1-based numbers.
          A sequence with fewer such frames gives as many segments as it has.
     sre  from the first frame with 12 boxes: 4 shifted by 10 % of the target's size,
          4 stretched by as much at one corner, 4 scaled by 0.8, 0.9, 1.1 and 1.2,
@@ -136,5 +138,5 @@ def _clipped(otb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _rounded(numbers: np.ndarray) -> np.ndarray:
-    """Halves away from zero, as MATLAB's round has them."""
+    """Round halves away from zero, as MATLAB does."""
     return np.trunc(numbers + np.copysign(0.5, numbers))

@@ -14,6 +14,8 @@ import numpy as np
 
 from trackerlib.paths import shipped
 
+__all__ = ["PaperScore", "paper_scores", "published_scores"]
+
 
 @dataclass(frozen=True)
 class PaperScore:
@@ -24,7 +26,7 @@ class PaperScore:
     split        `otb2013`, `otb50` or `otb100`
     auc          area under the success curve
     precision20  rate of centre error within 20 pixels
-    success50    rate of overlap beyond 0.5
+    success50    rate of an IoU beyond 0.5
     fps          on the paper's own machine
     where        table or section
     """
@@ -40,7 +42,7 @@ class PaperScore:
 
 
 def published_scores(names: Iterable[str]) -> dict[str, tuple[float, float, int]]:
-    """Published trackers' means over a choice of sequences, best AUC first.
+    """Return published trackers' means over a choice of sequences, best AUC first.
 
     names    OTB's sequences, by their canonical names; others are passed over
     returns  tracker -> (AUC, precision at 20 px, how many of the sequences it has);
@@ -56,7 +58,7 @@ def published_scores(names: Iterable[str]) -> dict[str, tuple[float, float, int]
 
 
 def paper_scores(split: str) -> list[PaperScore]:
-    """What the five papers print for a split: `otb2013`, `otb50` (none does) or `otb100`.
+    """Return what the five papers print for a split: `otb2013`, `otb50` (none does) or `otb100`.
 
     Raises ValueError for another split.
     """
@@ -68,9 +70,18 @@ def paper_scores(split: str) -> list[PaperScore]:
 
 def _papers() -> list[PaperScore]:
     return [
-        PaperScore(group["paper"], tracker, group["split"], *scores, group["where"])
+        PaperScore(
+            paper=group["paper"],
+            tracker=tracker,
+            split=group["split"],
+            auc=auc,
+            precision20=precision20,
+            success50=success50,
+            fps=fps,
+            where=group["where"],
+        )
         for group in _table()["papers"]
-        for tracker, *scores in group["rows"]
+        for tracker, auc, precision20, success50, fps in group["rows"]
     ]
 
 

@@ -14,6 +14,21 @@ from trackerlib.eval.runner import Job
 from trackerlib.eval.statistics import by_attribute, seed_spread, summarise
 from trackerlib.eval.store import Result, Store, Unit
 
+__all__ = [
+    "MEASURES",
+    "Report",
+    "attributes",
+    "collect",
+    "curves",
+    "papers",
+    "rounded",
+    "sequences",
+    "speed",
+    "table",
+]
+
+OUTDATED = "computed by an earlier version, or from other data; run it again"
+
 MEASURES = {
     "auc": "AUC",
     "precision20": "P(20 px)",
@@ -43,15 +58,15 @@ class Report:
 
     @property
     def trackers(self) -> list[str]:
-        """The trackers that finished a sequence, in the order in which they were asked for."""
+        """Return the trackers that finished a sequence, in the order of the jobs."""
         return list(dict.fromkeys(tracker for tracker, _, _ in self.scores))
 
     def of(self, tracker: str) -> dict[tuple[str, int], Score]:
-        """One tracker's scores by sequence and seed."""
+        """Return one tracker's scores by sequence and seed."""
         return {(name, seed): s for (t, name, seed), s in self.scores.items() if t == tracker}
 
     def by_sequence(self, tracker: str, measure: str = "auc") -> dict[str, float]:
-        """One tracker's measure by sequence, the mean over seeds."""
+        """Return one tracker's measure by sequence, the mean over seeds."""
         values: dict[str, list[float]] = {}
         for (name, _), scored in self.of(tracker).items():
             values.setdefault(name, []).append(getattr(scored, measure))
@@ -61,9 +76,15 @@ class Report:
 def collect(
     jobs: Iterable[Job], dataset: Dataset, store: Store, conventions: Conventions = OTB
 ) -> Report:
-    """Score what the store holds for the jobs of `runner.plan`; the rest is `missing`."""
-    parts, results, unfinished = {}, [], set()
-    missing = [("all", name, "all", "all", reason) for name, reason in dataset.missing.items()]
+    """Score what the store holds for the jobs of `runner.plan`; the rest is `missing`.
+
+    A result of other settings, code or data than the job's does not count, and is named as such.
+    """
+    parts: dict[tuple[str, str, int], list[Score]] = {}
+    results, unfinished = [], set()
+    missing: list[tuple[str, str, str, int | str, str]] = [
+        ("all", name, "all", "all", reason) for name, reason in dataset.missing.items()
+    ]
     for job in jobs:
         unit, result = job.unit, store.read(job.unit)
         if result is None:
@@ -90,19 +111,20 @@ def _warnings(dataset: Dataset, results: list[Result]) -> tuple[str, ...]:
 
 
 def _why(store: Store, unit: Unit) -> str:
-    failure = store.failure(unit)
-    return failure.traceback.strip().splitlines()[-1] if failure else "not run yet"
+    if failure := store.failure(unit):
+        return failure.traceback.strip().splitlines()[-1]
+    return OUTDATED if store.outdated(unit) else "not run yet"
 
 
 def rounded(found: pd.DataFrame) -> pd.DataFrame:
-    """A table to show: three decimals, and nothing where there is no value."""
+    """Return a table to show: three decimals, and nothing where there is no value."""
     return found.map(
         lambda value: value if isinstance(value, str) else "" if pd.isna(value) else f"{value:.3f}"
     )
 
 
 def table(report: Report) -> pd.DataFrame:
-    """One row per tracker, and per published one where the sequences are OTB's; best AUC first.
+    """Return a row per tracker, and per published one of OTB's sequences; best AUC first.
 
     A mean is over sequences, of each sequence's mean over seeds. The interval is a
     95 % bootstrap over sequences, the spread the standard deviation over seeds of the
@@ -116,10 +138,10 @@ def table(report: Report) -> pd.DataFrame:
     return found.sort_values("AUC", ascending=False).dropna(axis="columns", how="all")
 
 
-def _row(report: Report, tracker: str) -> dict:
+def _row(report: Report, tracker: str) -> dict[str, float | str]:
     auc = summarise(report.by_sequence(tracker))
     others = {
-        title: np.mean([*report.by_sequence(tracker, measure).values()])
+        title: float(np.mean([*report.by_sequence(tracker, measure).values()]))
         for measure, title in MEASURES.items()
         if measure != "auc"
     }
@@ -151,7 +173,7 @@ def _published(report: Report) -> dict[str, dict]:
 
 
 def curves(report: Report, kind: str) -> dict[str, np.ndarray]:
-    """Tracker -> mean `success` (21,) or `precision` (51,) curve."""
+    """Return each tracker's mean curve of a kind: `success` (21,) or `precision` (51,)."""
     return {
         tracker: np.mean([getattr(scored, kind) for scored in report.of(tracker).values()], axis=0)
         for tracker in report.trackers
@@ -159,13 +181,16 @@ def curves(report: Report, kind: str) -> dict[str, np.ndarray]:
 
 
 def papers(split: str) -> pd.DataFrame:
-    """What the five papers print for an OTB split, best AUC first; `published` has the fields."""
+    """Return what the five papers print for an OTB split, best AUC first.
+
+    The columns are the fields of `published.PaperScore`.
+    """
     columns = [field.name for field in fields(PaperScore)]
     return pd.DataFrame(paper_scores(split), columns=columns).sort_values("auc", ascending=False)
 
 
 def attributes(report: Report, measure: str = "auc") -> pd.DataFrame:
-    """Means by tracker and attribute; each column says how many sequences have it.
+    """Return means by tracker and attribute; each column says how many sequences have it.
 
     measure  of MEASURES
 
@@ -186,13 +211,13 @@ def attributes(report: Report, measure: str = "auc") -> pd.DataFrame:
 
 
 def sequences(report: Report) -> pd.DataFrame:
-    """AUC by sequence and tracker; NaN where a tracker did not finish one."""
+    """Return the AUC by sequence and tracker; NaN where a tracker did not finish one."""
     columns = {tracker: report.by_sequence(tracker) for tracker in report.trackers}
     return pd.DataFrame(columns, index=[sequence.name for sequence in report.dataset.sequences])
 
 
 def speed(report: Report) -> pd.DataFrame:
-    """Frames per second by tracker and machine, harmonic mean over units.
+    """Return frames per second by tracker and machine, the harmonic mean over units.
 
     Only runs with one worker count, since several disturb each other.
     """

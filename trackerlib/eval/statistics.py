@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
+__all__ = ["Summary", "by_attribute", "confidence_interval", "seed_spread", "summarise"]
+
 RESAMPLES = 9999
 
 
@@ -20,7 +22,7 @@ class Summary:
 
 
 def confidence_interval(values: Iterable[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap over sequences of their mean -> (low, high).
+    """Return the percentile bootstrap interval, over sequences, of their mean: (low, high).
 
     It says how the mean would move with other sequences of the same kind, not how
     noisy the tracker is: `seed_spread` does. The same values give the same interval,
@@ -42,7 +44,7 @@ def confidence_interval(values: Iterable[float], confidence: float = 0.95) -> tu
 
 
 def summarise(scores: Mapping[str, float]) -> Summary:
-    """Sequence -> score to their mean with its interval.
+    """Return the mean of scores by sequence, with its interval.
 
     Raises ValueError if there is no score.
     """
@@ -55,7 +57,7 @@ def summarise(scores: Mapping[str, float]) -> Summary:
 def by_attribute(
     scores: Mapping[str, float], attributes: Mapping[str, Iterable[str]]
 ) -> dict[str, Summary]:
-    """Attribute -> summary of the sequences that have it, in alphabetical order.
+    """Summarise the sequences of each attribute, in the attributes' alphabetical order.
 
     scores      sequence -> score
     attributes  sequence -> codes; a sequence without a score counts nowhere
@@ -68,7 +70,7 @@ def by_attribute(
 
 
 def seed_spread(scores: np.ndarray) -> float:
-    """(K seeds, N sequences) -> standard deviation over seeds of the mean over sequences.
+    """Return the standard deviation over K seeds of the mean over N sequences, of scores (K, N).
 
     NaN for one seed, and where any score is missing (NaN): means over different
     sequences cannot be compared. Raises ValueError if it is not a table.
