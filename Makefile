@@ -18,6 +18,9 @@ STORE ?=
 PARAMETERS ?=
 OUT ?= $(BUILD)/reproduce
 
+# make test: how many of the slowest to list
+DURATIONS ?=
+
 comma := ,
 space := $(subst ,, )
 LIBRARY := $(shell find trackerlib data -name '*.py' -o -name '*.json' -o -name '*.safetensors')
@@ -32,24 +35,41 @@ export OMP_WAIT_POLICY := PASSIVE
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-# Stored outputs are a CPU's, so that they can be compared everywhere.
-ON_CPU := CUDA_VISIBLE_DEVICES=
+# Stored outputs are a CPU's, in the one mode that every CPU has, so that they can be compared everywhere.
+ON_CPU := CUDA_VISIBLE_DEVICES= TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1
+# Another processor's arithmetic, as near as this one comes to it.
+ARITHMETIC := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=AVX2
+PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
+UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist worksteal
+NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book test lab reproduce notebooks bench bench-trunks clean
+.PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: $(HTML) ## run the reproduction on the embedded benchmark, render the book
 	@echo "The book is built: open $(abspath $(HTML))"
 
-test: $(READY) ## run everything that is tested
+check: $(READY) ## style, types and the fast tests, in three minutes
 	$(BIN)/python -m trackerlib data render
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
-	$(ON_CPU) $(BIN)/python -m pytest --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
+	$(BIN)/mypy
+	$(UNIT_TESTS) -n 2 -m "not slow"
+
+test: $(READY) ## run everything that is tested; the slowest tests: DURATIONS=20
+	$(BIN)/python -m trackerlib data render
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(UNIT_TESTS) -n auto
+	$(NBVAL)
+
+test-arithmetic: $(READY) ## compare the notebooks' outputs under another processor's arithmetic
+	$(BIN)/python -m trackerlib data render
+	$(ARITHMETIC) $(NBVAL)
 
 lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book
@@ -64,9 +84,14 @@ reproduce: $(READY) ## a paper's tables on your data: TEMPLATE= DATA= SPLIT= TRA
 	$(BIN)/jupyter nbconvert --to html "$(OUT)/$(TEMPLATE).ipynb"
 	@echo "Open $(abspath $(OUT))/$(TEMPLATE).html"
 
-notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
+# $(call execute,read) runs notebooks in a cache of their own, with records read or written.
+define execute
 	$(BIN)/python -m trackerlib data render
-	$(ON_CPU) $(BIN)/jupyter nbconvert --to notebook --inplace --execute \
+	rm -rf $(BUILD)/cache
+	mkdir -p $(BUILD)/cache
+	ln -s "$${TRACKERLIB_CACHE:-$$HOME/.cache/trackerlib}"/embedded-* $(BUILD)/cache/
+	$(ON_CPU) TRACKERLIB_CACHE="$(abspath $(BUILD)/cache)" TRACKERLIB_RECORDED=$(1) \
+	  $(BIN)/jupyter nbconvert --to notebook --inplace --execute \
 	  --ExecutePreprocessor.record_timing=False $(NB)
 	$(BIN)/jupyter nbconvert --to notebook --inplace --CoalesceStreamsPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
@@ -74,6 +99,17 @@ notebooks: $(READY) ## run the book's notebooks again and store their outputs: N
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info \
 	  --TagRemovePreprocessor.enabled=True \
 	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
+endef
+
+notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
+	$(call execute,read)
+
+record: $(READY) ## the same, with live runs that are recorded in data/results: NB=
+	$(call execute,write)
+
+bands: $(READY) ## measure how far live runs differ between processors: NB=
+	$(BIN)/python -m trackerlib data render
+	$(ON_CPU) $(BIN)/python -m benchmarks.bands $(NB)
 
 bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the backbone: DEVICE=cuda for the GPU
 	$(BIN)/python -m benchmarks.ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
