@@ -102,15 +102,16 @@ def test_track_says_what_is_wrong(images, change, message, capsys, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    "options", [["--out", "film.mp4"], ["--boxes", "link"], ["--out", "a.mp4", "--boxes", "a.mp4"]]
+    "options",
+    [["--out", "video.mp4"], ["--boxes", "link"], ["--out", "a.mp4", "--boxes", "a.mp4"]],
 )
 def test_track_overwrites_neither_its_source_nor_itself(options, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    Path("film.mp4").write_bytes(b"the only copy")
-    Path("link").symlink_to("film.mp4")
-    assert track("film.mp4", *options) == 2
+    Path("video.mp4").write_bytes(b"the only copy")
+    Path("link").symlink_to("video.mp4")
+    assert track("video.mp4", *options) == 2
     assert "expected different files" in capsys.readouterr().err
-    assert Path("film.mp4").read_bytes() == b"the only copy" and not Path("a.mp4").exists()
+    assert Path("video.mp4").read_bytes() == b"the only copy" and not Path("a.mp4").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
@@ -136,11 +137,35 @@ def test_ill_formed_arguments(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+HEAVY = {"torch", "numpy", "cv2", "pandas", "scipy", "dask", "matplotlib", "IPython"}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import trackerlib",
+        "from trackerlib.__main__ import main; main(['--help'])",
+        "from trackerlib.__main__ import main; main(['run', '--help'])",
+        "from trackerlib.__main__ import main; main(['dance'])",
+    ],
+    ids=["import", "help", "help of a command", "unknown command"],
+)
+def test_starting_loads_nothing_heavy(program):
+    report = (
+        f"import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules)); {program}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", report], capture_output=True, text=True, check=False
+    )
+    assert "trackerlib" in (loaded := set(done.stdout.rpartition("loaded ")[2].split()))
+    assert not loaded & HEAVY
+
+
 def test_no_video_in_a_process_of_its_own(tmp_path):
-    (tmp_path / "film.mp4").write_bytes(b"no film")
-    command = [sys.executable, "-m", "trackerlib", "track", str(tmp_path / "film.mp4")]
+    (tmp_path / "video.mp4").write_bytes(b"no video")
+    command = [sys.executable, "-m", "trackerlib", "track", str(tmp_path / "video.mp4")]
     done = subprocess.run([*command, "--box", BOX], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "film.mp4" in done.stderr
+    assert done.returncode == 2 and "video.mp4" in done.stderr
     assert "error: read_video: expected a video" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -156,7 +181,25 @@ def test_run_and_report(options, capsys):
     assert "identity" in capsys.readouterr().out
 
 
-def test_a_failed_unit_is_told_and_reported_missing(otb, options, capsys):
+def test_results_of_an_earlier_version_are_reported_missing(options, capsys):
+    assert main(["run", *options]) == 0
+    store = Path(options[-1])
+    for record in store.rglob("Left*.json"):
+        record.write_text(record.read_text().replace('"code": "', '"code": "former '))
+    assert main(["report", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "1/2" in printed and "missing; compute them with the command run" in printed
+    assert "computed by an earlier version" in printed
+    for record in store.rglob("Right*.json"):
+        record.write_text(record.read_text().replace('"code": "', '"code": "former '))
+    assert main(["report", *options]) == 2
+    error = capsys.readouterr().err
+    assert "found none (2 of earlier versions" in error and "with the command run" in error
+    assert main(["run", *options]) == 0
+    assert "2 units computed, 0 were complete" in capsys.readouterr().out
+
+
+def test_a_failed_unit_is_printed_and_reported_missing(otb, options, capsys):
     (otb / "Left" / "img" / "0001.png").write_bytes(b"no image")
     assert main(["run", *options]) == 1
     assert "Left.ope.seed0: " in capsys.readouterr().err
@@ -171,6 +214,7 @@ def test_a_failed_unit_is_told_and_reported_missing(otb, options, capsys):
         (["--data", "nowhere"], "nowhere"),
         (["--split", "Left,Nobody"], "Nobody"),
         (["--trackers", "identity nobody"], "expected a tracker among"),
+        (["--trackers", "detection:trunk=vggm"], "trunk is now called backbone"),
         (["--protocol", "once"], "expected a protocol among ope, tre, sre, got 'once'"),
         (["--workers", "0"], "at least one worker, got 0"),
         (["--store", "/dev/null"], "/dev/null"),

@@ -1,32 +1,47 @@
-"""The command line: track, evaluate trackers, show the table, look after data and weights."""
+"""The command line: track, evaluate trackers, show the table, manage data and weights.
+
+A command imports what it needs when it runs: help and argument errors come at once, without
+waiting for torch.
+"""
 
 import argparse
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
-from trackerlib.data.sequence import FrameError
 from trackerlib.paths import cache_dir
 
-FOLDER_FPS = 25.0  # of the video made from a folder of images
-GREEN = (0, 158, 115)
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trackerlib.data import Dataset
+    from trackerlib.eval.runner import Job
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command -> exit status: 0, 1 where units failed or data differ, 2 for an error."""
+    """Run one command and return 0, 1 where units failed or data differ, 2 for an error."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments)
-    except (ValueError, OSError, FrameError, ImportError) as error:
+    except _expected() as error:  # evaluated, and its import made, when an error comes
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def track(arguments) -> int:
+def _expected() -> tuple[type[Exception], ...]:
+    """Return the kinds of error that a user can mend."""
+    from trackerlib.data.sequence import FrameError
+
+    return ValueError, OSError, FrameError, ImportError
+
+
+def track(arguments: Namespace) -> int:
     """Follow one target through a video; write its boxes and the annotated video."""
-    from trackerlib.data.video import read_video
+    import numpy as np
+
+    from trackerlib.data.video import AnnotatedVideo, frames_per_second, read_video
     from trackerlib.eval.protocols import Segment
     from trackerlib.eval.runner import follow, resolve_device
     from trackerlib.trackers import parse
@@ -36,7 +51,9 @@ def track(arguments) -> int:
     tracker = spec.build(resolve_device(arguments.device), arguments.seed)
     sequence = read_video(arguments.source, arguments.box)
     boxes, seconds, warnings = [], [], list(sequence.warnings)
-    video = _Video(arguments.out, _fps(arguments.source)) if arguments.out else None
+    video = None
+    if arguments.out:
+        video = AnnotatedVideo(arguments.out, frames_per_second(arguments.source))
     for step in follow(tracker, sequence, Segment("ope", 0, arguments.box)):
         boxes.append(step.box)
         seconds.append(step.seconds)
@@ -58,7 +75,7 @@ def track(arguments) -> int:
     return 0
 
 
-def run(arguments) -> int:
+def run(arguments: Namespace) -> int:
     """Evaluate trackers; what the store holds already is not computed again."""
     from trackerlib.eval import runner
     from trackerlib.eval.store import Store
@@ -76,28 +93,31 @@ def run(arguments) -> int:
     return 1 if summary.failed else 0
 
 
-def report(arguments) -> int:
+def report(arguments: Namespace) -> int:
     """Print the table of what a store holds for trackers and a data set."""
-    from trackerlib.eval.report import collect, rounded, speed, table
+    from trackerlib.eval.report import OUTDATED, collect, rounded, speed, table
     from trackerlib.eval.store import Store
 
     jobs, dataset = _evaluation(arguments)
     found = collect(jobs, dataset, Store(arguments.store))
+    cure = "compute them with the command run and the same options"
     if not found.scores:
+        outdated = (found.missing["reason"] == OUTDATED).sum()
+        former = f" ({outdated} of earlier versions or other data do not count)"
         raise FileNotFoundError(
-            f"report: expected results for {', '.join(arguments.trackers)} "
-            f"in {arguments.store}, found none; compute them with the command run"
+            f"report: expected results for {', '.join(arguments.trackers)} in "
+            f"{arguments.store}, found none{former if outdated else ''}; {cure}"
         )
     print(rounded(table(found)).to_string())
-    told = speed(found)
+    speeds = speed(found)
     print("\nspeed, from runs with one worker alone:")
-    print("none of these had one" if told.empty else told.round(1).to_string())
+    print("none of these had one" if speeds.empty else speeds.round(1).to_string())
     if len(found.missing):
-        print(f"\nmissing:\n{found.missing.to_string(index=False)}")
+        print(f"\nmissing; {cure}:\n{found.missing.to_string(index=False)}")
     return 0
 
 
-def list_data(arguments) -> int:
+def list_data(arguments: Namespace) -> int:
     """Print the sequences of a data set: name, frames, attributes."""
     from trackerlib.data import open_dataset
 
@@ -108,7 +128,7 @@ def list_data(arguments) -> int:
     return 0
 
 
-def check_data(arguments) -> int:
+def check_data(arguments: Namespace) -> int:
     """Compare a data set with the benchmark's manifest; print what differs."""
     from trackerlib.data import open_dataset
 
@@ -119,7 +139,7 @@ def check_data(arguments) -> int:
     return 1 if dataset.problems else 0
 
 
-def render_data(arguments) -> int:
+def render_data(arguments: Namespace) -> int:
     """Render the embedded benchmark, unless it is there; print its folder."""
     from trackerlib.data import synthetic
 
@@ -127,7 +147,7 @@ def render_data(arguments) -> int:
     return 0
 
 
-def fetch_data(arguments) -> int:
+def fetch_data(arguments: Namespace) -> int:
     """Download OTB sequences from their host, verify them, print their folders."""
     from trackerlib.data.fetch import fetch
 
@@ -136,7 +156,7 @@ def fetch_data(arguments) -> int:
     return 0
 
 
-def list_weights(arguments) -> int:
+def list_weights(arguments: Namespace) -> int:
     """Print which weights there are, what they may be used for, and where they come from."""
     from trackerlib.weights.registry import locate, registry
 
@@ -146,16 +166,23 @@ def list_weights(arguments) -> int:
         there = path.is_file()
         state = ("bundled" if entry.bundled else "present") if there else "absent"
         size = path.stat().st_size if there else entry.size
-        size = f"{size:,}" if size else "not known"
-        told = entry.licence, entry.trained_on, entry.benchmark_seen, entry.origin
-        rows.append((entry.name, state, size, *told))
+        row = (
+            entry.name,
+            state,
+            f"{size:,}" if size else "not known",
+            entry.licence,
+            entry.trained_on,
+            entry.benchmark_seen,
+            entry.origin,
+        )
+        rows.append(row)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
     return 0
 
 
-def fetch_weights(arguments) -> int:
+def fetch_weights(arguments: Namespace) -> int:
     """Download weights, verify them, print where they are."""
     from trackerlib import weights
 
@@ -163,7 +190,7 @@ def fetch_weights(arguments) -> int:
     return 0
 
 
-def add_weights(arguments) -> int:
+def add_weights(arguments: Namespace) -> int:
     """Add a file of weights: one of the registry is known by its hash, one's own needs a name."""
     from trackerlib import weights
     from trackerlib.weights import registry
@@ -179,7 +206,7 @@ def add_weights(arguments) -> int:
     return 0
 
 
-def verify_weights(arguments) -> int:
+def verify_weights(arguments: Namespace) -> int:
     """Compare the weights that are there with their hashes; print what differs."""
     from trackerlib import weights
     from trackerlib.weights import registry
@@ -193,40 +220,6 @@ def verify_weights(arguments) -> int:
     return 1 if problems else 0
 
 
-class _Video:
-    """An annotated video, opened when its first frame comes."""
-
-    def __init__(self, path: Path, fps: float):
-        self.path, self.fps, self.writer, self.image = path, fps, None, None
-
-    def write(self, frame: np.ndarray | FrameError, box: np.ndarray) -> None:
-        """Add a frame; in place of an unusable one the last usable one is shown again."""
-        if not isinstance(frame, FrameError):
-            self.image = frame
-        image = self.image.copy()
-        if np.isfinite(box).all():
-            left, top, right, bottom = np.rint([*box[:2], *(box[:2] + box[2:])]).astype(int)
-            cv2.rectangle(image, (left, top), (right, bottom), GREEN, 2, cv2.LINE_AA)
-        if self.writer is None:
-            self._open(image.shape[1::-1])
-        self.writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-
-    def close(self) -> None:
-        """Finish the file. OpenCV says nothing of a full disk, so the file is looked at."""
-        self.writer.release()
-        if not cv2.VideoCapture(str(self.path)).isOpened():
-            raise OSError(f"track: {self.path} was not written whole; is its disk full?")
-
-    def _open(self, size: tuple[int, int]) -> None:
-        codec = cv2.VideoWriter.fourcc(*"mp4v")
-        self.writer = cv2.VideoWriter(str(self.path), codec, self.fps, size)
-        if not self.writer.isOpened():
-            raise ValueError(
-                f"track: OpenCV {cv2.__version__} cannot write MPEG-4 to {self.path}; "
-                "give a name that ends in .mp4 or .avi, in a folder that can be written"
-            )
-
-
 def _different(*paths: Path | None) -> None:
     """Raise ValueError if one file would be written over another."""
     given = [path for path in paths if path]
@@ -237,21 +230,17 @@ def _different(*paths: Path | None) -> None:
         )
 
 
-def _save(path: Path, boxes: list[np.ndarray]) -> None:
+def _save(path: Path, boxes: "list[np.ndarray]") -> None:
+    import numpy as np
+
     try:
         np.savetxt(path, boxes, "%.10g", ",")
     except OSError as error:
         raise OSError(f"track: cannot write {path}: {error.strerror}") from error
 
 
-def _fps(source: Path) -> float:
-    """Frames per second that a video plays at."""
-    told = 0.0 if source.is_dir() else cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS)
-    return told if told > 0 else FOLDER_FPS
-
-
-def _evaluation(arguments):
-    """What `run` and `report` are about: jobs, data set."""
+def _evaluation(arguments: Namespace) -> "tuple[list[Job], Dataset]":
+    """Return what `run` and `report` are about: jobs, data set."""
     from trackerlib.data import open_dataset
     from trackerlib.eval.runner import plan
     from trackerlib.trackers import parse
@@ -263,12 +252,14 @@ def _evaluation(arguments):
     return plan(specs, dataset, arguments.protocol, arguments.seeds, arguments.device), dataset
 
 
-def _warn(lines) -> None:
+def _warn(lines: Iterable[str]) -> None:
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
 
 
-def _box(text: str) -> np.ndarray:
+def _box(text: str) -> "np.ndarray":
+    import numpy as np
+
     try:
         box = np.array(text.split(","), dtype=np.float64)
     except ValueError:
@@ -293,8 +284,9 @@ def _output(text: str) -> Path:
     return path
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m trackerlib", description=__doc__)
+def _parser() -> ArgumentParser:
+    summary = (__doc__ or "").partition("\n")[0]
+    parser = ArgumentParser("python -m trackerlib", description=summary)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _track_options(_command(commands, "track", track))
     run_parser = _command(commands, "run", run)
@@ -309,13 +301,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands, name: str, function) -> argparse.ArgumentParser:
+def _command(
+    commands: "argparse._SubParsersAction[ArgumentParser]",
+    name: str,
+    function: Callable[[Namespace], int],
+) -> ArgumentParser:
     parser = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
     parser.set_defaults(command=function)
     return parser
 
 
-def _track_options(parser) -> None:
+def _track_options(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER")
     parser.add_argument(
         "--box", type=_box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
@@ -327,7 +323,7 @@ def _track_options(parser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
 
 
-def _evaluation_options(parser) -> None:
+def _evaluation_options(parser: ArgumentParser) -> None:
     _data_options(parser)
     parser.add_argument(
         "--trackers",
@@ -342,14 +338,14 @@ def _evaluation_options(parser) -> None:
     parser.add_argument("--store", type=Path, default=cache_dir() / "store", metavar="FOLDER")
 
 
-def _data_options(parser) -> None:
+def _data_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", default="embedded", help="a folder of OTB sequences")
     parser.add_argument(
         "--split", default="all", help="otb2013, otb50, otb100, all or names: Couple,David"
     )
 
 
-def _data_commands(commands) -> None:
+def _data_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> None:
     for name, function in (("list", list_data), ("check", check_data)):
         _data_options(_command(commands, name, function))
     _command(commands, "render", render_data)
@@ -358,7 +354,7 @@ def _data_commands(commands) -> None:
     fetch.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where to put")
 
 
-def _weights_commands(commands) -> None:
+def _weights_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> None:
     _command(commands, "list", list_weights)
     _command(commands, "fetch", fetch_weights).add_argument("name", metavar="NAME")
     add = _command(commands, "add", add_weights)
