@@ -23,13 +23,16 @@ class Config:
     inputs: int = 4608  # features of a box: 3 x 3 x 512
     layers: int = 3  # 3 [1], or 2 without fc5 [2]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.layers not in (2, 3):
             raise ValueError(f"head.Config: expected 2 or 3 layers, got {self.layers}")
 
 
 class SharedLayers(nn.Module):
-    """What all videos share: fc4 and fc5 [1], random numbers from a generator or PyTorch's own."""
+    """What all videos share: fc4 and fc5 [1].
+
+    generator  of the first weights; None: PyTorch's own
+    """
 
     def __init__(self, config: Config | None = None, generator: torch.Generator | None = None):
         super().__init__()
@@ -39,28 +42,34 @@ class SharedLayers(nn.Module):
             self.fc5 = layer(WIDTH, WIDTH, BIAS, generator)
 
     def shared(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
-        """(K, inputs) -> (K, WIDTH), see `Head.forward`."""
+        """Return the last shared layer's output (K, WIDTH) for features (K, inputs).
+
+        dropout  as in `Head.forward`
+        """
         x = dropped(relu(self.fc4(features)), dropout)
         return dropped(relu(self.fc5(x)), dropout) if self.config.layers == 3 else x
 
 
 class Head(SharedLayers):
-    """The layers that track one target: `SharedLayers` and a new fc6."""
+    """The layers that track one target: `SharedLayers`, and an fc6 of its own."""
 
     def __init__(self, config: Config | None = None, generator: torch.Generator | None = None):
         super().__init__(config, generator)
         self.fc6 = layer(WIDTH, 2, 0.0, generator)
 
     def forward(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
-        """(K, inputs) -> (K, 2): scores of the background and of the target.
+        """Return scores (K, 2) of the background and of the target for features (K, inputs).
 
-        dropout  source of the dropout's choices, while learning; None drops nothing
+        dropout  generator that chooses what is dropped, in training; None drops nothing
         """
         return self.fc6(self.shared(features, dropout))
 
 
 class DomainHead(SharedLayers):
-    """The layers that learn from many videos: `SharedLayers`, and two rows of fc6 for each video [1]."""
+    """The layers of multi-domain learning: `SharedLayers`, and domain-specific ones [1].
+
+    Every video is a domain, with an fc6 of its own: two of the 2 * videos rows.
+    """
 
     def __init__(self, videos: int, config: Config | None = None):
         super().__init__(config)
@@ -69,11 +78,11 @@ class DomainHead(SharedLayers):
     def forward(
         self, features: Tensor, videos: Tensor, dropout: torch.Generator | None = None
     ) -> Tensor:
-        """Boxes (K, inputs) judged by the branches (V,) -> (K, V, 2).
+        """Return scores (K, V, 2) of features (K, inputs), by the layers of each video (V,).
 
         The scores are of the background and of the target, see `Head.forward`.
         """
-        rows = (2 * videos[:, None] + torch.arange(2)).flatten()
+        rows = (2 * videos[:, None] + torch.arange(2)).flatten()  # of videos 3, 0: 6 7 0 1
         scores = linear(self.shared(features, dropout), self.fc6.weight[rows], self.fc6.bias[rows])
         return scores.unflatten(1, (len(videos), 2))
 
@@ -81,7 +90,7 @@ class DomainHead(SharedLayers):
 def layer(
     inputs: int, outputs: int, bias: float, generator: torch.Generator | None = None
 ) -> nn.Linear:
-    """A fully connected layer as it is before it learns."""
+    """Return an untrained fully connected layer: normal weights, all biases the same."""
     new = nn.Linear(inputs, outputs)
     nn.init.normal_(new.weight, std=STD, generator=generator)
     nn.init.constant_(new.bias, bias)
@@ -89,9 +98,14 @@ def layer(
 
 
 def dropped(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Half of the values set to 0, the others doubled; all as they are without a generator."""
+    """Return x (any shape) with half of its values 0 and the others doubled.
+
+    generator  that chooses which; None changes nothing
+    """
     if generator is None:
         return x
+    # One random bit per value is taken from each byte of 64-bit numbers: much faster than a
+    # float for each, which PyTorch's own dropout draws.
     words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(generator=generator)
     bits = words.view(torch.uint8)[: x.numel()].view(x.shape) & 1  # one of each byte
     return x * (2 * bits).to(x)

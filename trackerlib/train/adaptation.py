@@ -1,19 +1,19 @@
-"""Learn MSDAT's adaptation layers: which mixtures of a backbone's channels tell where a target is.
+"""Train MSDAT's adaptation layers: which mixtures of a backbone's channels locate a target.
 
     python -m trackerlib.train.adaptation --backbone vggm --levels conv1+conv2+conv3 \\
         --photos FOLDER --out FOLDER --minutes 20
 
-The backbone stays as it is. On each level a branch of its own learns, under a head that is
-thrown away afterwards, to say for every place of a search window whether the target is
+The backbone stays as it is. On each level a branch of its own is trained, under a head that is
+thrown away afterwards, to predict for every position of a search window whether the target is
 there and how far from it [1]. It begins as the projection onto the level's principal
 components, which keeps the most of what a linear correlation filter sees. In the end all
-mixtures are made equally loud, so that the filter listens to each.
+mixtures are scaled to unit energy, so that none drowns the others in the filter.
 
-Windows are cut out of films of the renderer's scenes that are not in the embedded
-benchmark, and, with --photos, out of collages: photographs of these folders into which
-those with a transparent ground are pasted. The backbone takes most of the time, so its maps
-stay on a shelf and teach several times. The curve is in <out>/loss.png; a run that was
-stopped goes on from <out>/checkpoint.pt, and the layers are written to
+Windows are cut out of clips of the renderer's scenes by a held-out camera, which the embedded
+benchmark does not have, and, with --photos, out of collages: photographs of these folders into
+which their foreground crops are pasted. The backbone takes most of the time, so its maps
+are cached and used in several steps. The curves are in <out>/loss.png; a training that was
+stopped resumes from <out>/checkpoint.pt, and the layers are written to
 <out>/adaptation.safetensors:
 
     python -m trackerlib weights add <out>/adaptation.safetensors --name my-msdat \\
@@ -23,14 +23,12 @@ stopped goes on from <out>/checkpoint.pt, and the layers are written to
     adaptation. ICME 2017, sections 3.2 and 3.3.
 """
 
-import argparse
-import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -43,110 +41,139 @@ from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.nets.adaptation import KERNELS, Adaptation, Config
 from trackerlib.nets.backbone import border, tiling
 from trackerlib.nets.losses import default_boxes, msdat_loss
-from trackerlib.train import images, trainer
+from trackerlib.train import arguments, images, trainer
+from trackerlib.train.images import LabelledFrame
+from trackerlib.train.trainer import Losses, Trainer
+from trackerlib.train.videos import HELD_OUT, hold_out
 from trackerlib.weights import inference, store
 
-SIDE = 224  # what the backbone sees of a search window, pixels; as the tracker's
+WINDOW_SIDE = 224  # pixels of a search window; as the tracker's
 PADDING = 1.8  # of the search window, in targets; as the tracker's
-REACH = 0.3  # how far from the middle a target stands at most, in windows
-HELD_OUT = ("Carton", "Ride")  # scenes that measure, never teach
-HOLD_OUT = 10  # of photographs and of cut-outs, one of so many measures
+REACH = 0.3  # from the middle of the window to the target's centre at most, in windows
 BATCH = 16  # windows per step
-FRESH = 2  # of them new; the others have taught before
-SHELF = 256  # windows whose maps are kept
-SOLVED_ON = 48  # windows from which principal components and loudness are found
-MEASURED_ON = 32  # windows of the held-out scenes
-KERNEL = 7  # of the head, spread so that it covers the target
-RATE = 0.002  # Adam's greatest, in root mean squares of the weights
-HEAD_RATE = 1e-3
+NEW = 2  # of them; the maps of the others are cached
+CACHED = 256  # windows whose maps are kept
+SOLUTION_WINDOWS = 48  # from which principal components and energies are found
+VALIDATION_WINDOWS = 32
+KERNEL = 7  # of the head, dilated so that it covers the target
+MAX_LR = 0.002  # of Adam, in root mean squares of the weights
+HEAD_MAX_LR = 1e-3
 WARM_UP = 50  # steps
-REPORT = 50  # steps between two points of the curve
+VALIDATE_EVERY = 50  # steps
+
+Maps = dict[str, Tensor]  # level -> (N, C, n, n)
+Sources = tuple[list[LabelledFrame], list[np.ndarray], list[np.ndarray]]  # of `images.targets`
 
 
 class Window(NamedTuple):
     """A search window as the backbone sees it, and where in it the target is."""
 
-    image: np.ndarray  # (seen, seen, 3) float32 RGB, 0 to 255
+    image: np.ndarray  # (side, side, 3) float32 RGB, 0 to 255
     centre: np.ndarray  # (2,) x, y of the target, in windows from the upper left corner
 
 
-def window(rng: np.random.Generator, frame: np.ndarray, box: np.ndarray, around: int) -> Window:
+def cut_window(
+    rng: np.random.Generator, frame: np.ndarray, box: np.ndarray, border: int
+) -> Window:
     """Cut a search window out of a frame, the target anywhere up to REACH from its middle.
 
-    around  pixels that the backbone needs beside the SIDE of the window
+    border  pixels that the backbone needs around the WINDOW_SIDE of the window
     """
     size = box[2:] * (1 + PADDING)
     offset = rng.uniform(-REACH, REACH, 2)
-    span = np.rint(size * (1 + 2 * around / SIDE)).astype(int)
+    span = np.rint(size * (1 + 2 * border / WINDOW_SIDE)).astype(int)  # in pixels of the frame
     left, top = np.floor(centres(box) - offset * size - span / 2).astype(int)
-    seen = SIDE + 2 * around
-    patch = crop(frame, int(left), int(top), *span.tolist()).numpy()
-    way = cv2.INTER_AREA if span.min() > seen else cv2.INTER_LINEAR
-    image = cv2.resize(patch, (seen, seen), interpolation=way)
-    exact = (centres(box) - (left, top)) / span  # in spans
-    centre = (exact - 0.5) * (seen / SIDE) + 0.5
+    side = WINDOW_SIDE + 2 * border
+    width, height = span.tolist()
+    patch = crop(frame, int(left), int(top), width, height).numpy()
+    way = cv2.INTER_AREA if span.min() > side else cv2.INTER_LINEAR
+    image = cv2.resize(patch, (side, side), interpolation=way)
+    # The crop began at a whole pixel: the centre is found from there, not from the offset.
+    exact = (centres(box) - (left, top)) / span
+    centre = (exact - 0.5) * (side / WINDOW_SIDE) + 0.5
     if rng.random() < 0.5:
         image, centre[0] = image[:, ::-1], 1 - centre[0]
     return Window(images.developed(rng, image), centre)
 
 
-class Shelf:
-    """Windows as the backbone sees them; their maps are kept as long as there is room.
+class WindowCache:
+    """Maps of the latest CACHED search windows.
 
-    targets  endless frames with boxes
+    levels  layers of the backbone
+    frames  endless frames with boxes
     """
 
-    def __init__(self, backbone: inference.Inference, levels: list[str], targets, seed: int):
-        self.backbone, self.levels, self.targets = backbone, levels, targets
+    def __init__(
+        self,
+        backbone: inference.Inference,
+        levels: list[str],
+        frames: Iterator[LabelledFrame],
+        seed: int,
+    ):
+        self.backbone = backbone
+        self.levels = levels
+        self.frames = frames
         self.taps = [backbone.taps[level] for level in levels]
-        self.around = border(self.taps, SIDE)
+        self.border = border(self.taps, WINDOW_SIDE)
         self.rng = np.random.default_rng(seed)
-        self.kept = deque(maxlen=SHELF)
+        self.kept: deque[tuple[list[Tensor], Tensor]] = deque(maxlen=CACHED)
 
-    def put(self, count: int) -> None:
-        """Look at so many new windows."""
+    def add(self, count: int) -> None:
+        """Send so many new windows through the backbone."""
         for _ in range(count):
-            image, centre = window(self.rng, *next(self.targets), self.around)
-            maps = self.backbone(torch.from_numpy(image).permute(2, 0, 1)[None], *self.levels)
+            frame, box = next(self.frames)
+            image, centre = cut_window(self.rng, frame, box, self.border)
+            batch = torch.from_numpy(image).permute(2, 0, 1)[None]  # (1, 3, side, side)
+            maps = self.backbone(batch, *self.levels)
             tiles = [
-                tiling(m, tap, SIDE, self.around)[0].half()
+                tiling(m, tap, WINDOW_SIDE, self.border)[0].half()
                 for m, tap in zip(maps, self.taps, strict=True)
             ]
             self.kept.append((tiles, torch.from_numpy(centre).float()))
 
-    def take(self, chosen: Iterable[int]) -> tuple[dict[str, Tensor], Tensor]:
-        """Level -> maps (N, C, n, n), and the targets' places (N, 2) in windows."""
-        tiles, places = zip(*(self.kept[i] for i in chosen), strict=True)
-        maps = [torch.stack(level).float() for level in zip(*tiles, strict=True)]
-        return dict(zip(self.levels, maps, strict=True)), torch.stack(places)
+    def select(self, indices: Iterable[int]) -> tuple[Maps, Tensor]:
+        """Return the maps of some windows, and their targets' centres (N, 2) in windows."""
+        chosen = [self.kept[index] for index in indices]
+        maps = {
+            level: torch.stack([tiles[row] for tiles, _ in chosen]).float()  # (N, C, n, n)
+            for row, level in enumerate(self.levels)
+        }
+        return maps, torch.stack([centre for _, centre in chosen])
 
-    def sample(self) -> dict[str, Tensor]:
-        """Maps of SOLVED_ON windows, or of as many as there are."""
-        return self.take(range(min(SOLVED_ON, len(self.kept))))[0]
+    def sample(self) -> Maps:
+        """Return the maps of SOLUTION_WINDOWS windows, or of as many as there are."""
+        return self.select(range(min(SOLUTION_WINDOWS, len(self.kept))))[0]
 
-    def batch(self) -> tuple[dict[str, Tensor], Tensor]:
-        """FRESH new windows, and others that have taught before."""
-        self.put(FRESH if self.kept else BATCH)
-        new = range(len(self.kept) - FRESH, len(self.kept))
-        old = self.rng.choice(len(self.kept) - FRESH, BATCH - FRESH, replace=False)
-        return self.take([*new, *old.tolist()])
+    def batch(self) -> tuple[Maps, Tensor]:
+        """Return BATCH windows as `select` does: NEW ones, the others from the cache."""
+        self.add(NEW if self.kept else BATCH)
+        new = range(len(self.kept) - NEW, len(self.kept))
+        old = self.rng.choice(len(self.kept) - NEW, BATCH - NEW, replace=False)
+        return self.select([*new, *old.tolist()])
+
+
+def branch(layers: Adaptation, level: str) -> list[nn.Conv2d]:
+    """Return the 3x3 and the 5x5 convolution of a level, in this order."""
+    return list(getattr(layers, level).values())
 
 
 @torch.no_grad()
-def begin(layers: Adaptation, maps: dict[str, Tensor]) -> None:
+def initialise(layers: Adaptation, maps: Maps) -> None:
     """Make every branch the projection onto its level's principal components.
 
     The largest components lie in turn in the 3x3 and the 5x5 filters, in the middle of
     them; the outputs have a mean square of 1, all channels together.
     """
     for level, features in maps.items():
-        rows = features.transpose(0, 1).flatten(1)  # (C, units)
+        rows = features.transpose(0, 1).flatten(1)  # (C, N * positions)
         values, vectors = torch.linalg.eigh((rows @ rows.T / rows.shape[1]).double())
-        convolutions = getattr(layers, level).values()
+        convolutions = branch(layers, level)
         count = sum(convolution.out_channels for convolution in convolutions)
+        # Eigenvalues ascend, and each is the mean square of its component.
         scale = (values[-count:].mean()).rsqrt()
-        strongest = (vectors.flip(1)[:, :count] * scale).T.float()
+        strongest = (vectors.flip(1)[:, :count] * scale).T.float()  # (count, C)
         for place, convolution in enumerate(convolutions):
+            assert convolution.bias is not None
             nn.init.zeros_(convolution.weight)
             nn.init.zeros_(convolution.bias)
             middle = convolution.kernel_size[0] // 2
@@ -154,164 +181,170 @@ def begin(layers: Adaptation, maps: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def equalised(layers: Adaptation, maps: dict[str, Tensor]) -> Adaptation:
-    """The same layers, each mixture with a mean square of 1 over the maps."""
+def with_unit_energy(layers: Adaptation, maps: Maps) -> Adaptation:
+    """Return a copy of the layers, each output with a mean square of 1 over the maps."""
     layers = deepcopy(layers)
     for level, features in maps.items():
         scale = layers(features, level).square().mean((0, 2, 3)).clamp(min=1e-12).rsqrt()
-        convolutions = list(getattr(layers, level).values())
+        convolutions = branch(layers, level)
         parts = scale.split([convolution.out_channels for convolution in convolutions])
         for convolution, part in zip(convolutions, parts, strict=True):
+            assert convolution.bias is not None
             convolution.weight *= part[:, None, None, None]
             convolution.bias *= part
     return layers
 
 
-def head(layers: Adaptation, level: str, units: int) -> nn.Conv2d:
-    """Of the dashed block in [1], Fig. 3: displacement and two scores for every default box."""
-    channels = sum(branch.out_channels for branch in getattr(layers, level).values())
-    spread = max(1, round(units / (1 + PADDING) / (KERNEL - 1)))
-    layer = nn.Conv2d(channels, 4, KERNEL, dilation=spread, padding=KERNEL // 2 * spread)
+def head(layers: Adaptation, level: str, size: int) -> nn.Conv2d:
+    """Return the dashed block of [1], Fig. 3: displacement and two scores per default box.
+
+    size  map positions per side of a search window
+    """
+    channels = sum(convolution.out_channels for convolution in branch(layers, level))
+    # At 28 positions a target is 10 wide: a kernel of 7 covers it at a dilation of 2.
+    dilation = max(1, round(size / (1 + PADDING) / (KERNEL - 1)))
+    layer = nn.Conv2d(channels, 4, KERNEL, dilation=dilation, padding=KERNEL // 2 * dilation)
+    assert layer.bias is not None
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class Course(trainer.Course):
-    """The layers' and their heads'; the backbone does not learn."""
+class AdaptationTask:
+    """Trains the layers and their heads on a fixed backbone: a `trainer.Task`.
 
-    parts, warm_up = ("layers", "heads", "optimiser"), WARM_UP
+    held_out  frames with boxes to validate on; see `images.targets`
+    mode      of `weights.inference`, in which the backbone runs
+    """
 
-    def __init__(self, out: Path, seconds: float, config: Config, mode: str = "auto"):
-        super().__init__(out, seconds, **asdict(config))
+    def __init__(self, config: Config, held_out: Iterator[LabelledFrame], mode: str = "auto"):
         self.backbone = inference.load(config.backbone, "cpu", mode)
-        self.layers = Adaptation(config).to(memory_format=torch.channels_last)
+        known = store.backbone_channels(config.backbone)
+        self.layers = Adaptation(config, known)
+        # Of `memory_format`, PyTorch's type hints know nothing.
+        self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.levels = list(config.channels(known))
         self.heads = nn.ModuleDict(
-            {
-                level: head(self.layers, level, self.units(level))
-                for level in config.channels(store.backbone_channels(config.backbone))
-            }
+            {level: head(self.layers, level, self.map_size(level)) for level in self.levels}
         )
-        rates = {self.layers: RATE, self.heads: HEAD_RATE}
-        self.optimiser = torch.optim.Adam(
-            {"params": [parameter], "peak": rates[part]}
-            for part in rates
+        self.settings: dict[str, Any] = asdict(config)
+        self.modules: dict[str, nn.Module] = {"layers": self.layers, "heads": self.heads}
+        max_lr: Mapping[nn.Module, float] = {self.layers: MAX_LR, self.heads: HEAD_MAX_LR}
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
+            {"params": [parameter], "max_lr": max_lr[part]}
+            for part in max_lr
             for parameter in part.parameters()
         )
+        self.validation = self.cache(held_out, seed=0)
+        self.validation.add(VALIDATION_WINDOWS)
+        self.training = self.validation  # until there is a training set
 
-    def units(self, level: str) -> int:
-        """Per side of a search window."""
-        return SIDE // self.backbone.taps[level].stride
+    def cache(self, frames: Iterator[LabelledFrame], seed: int) -> WindowCache:
+        """Return an empty cache of the backbone's maps of these frames."""
+        return WindowCache(self.backbone, self.levels, frames, seed)
 
-    def begin(self, maps: dict[str, Tensor]) -> None:
-        """Every branch becomes a projection; rates in proportion to its weights."""
-        begin(self.layers, maps)
-        for group in self.optimiser.param_groups:
+    def map_size(self, level: str) -> int:
+        """Return a level's map positions per side of a search window."""
+        return WINDOW_SIDE // self.backbone.taps[level].stride
+
+    def initialise(self, cache: WindowCache) -> None:
+        """Make every branch a projection; learning rates are in proportion to its weights."""
+        self.training = cache
+        initialise(self.layers, cache.sample())
+        for group in self.optimizer.param_groups:
             (parameter,) = group["params"]
             scale = float(parameter.detach().square().mean().sqrt())
-            group["peak"] *= scale if scale else 1
+            group["max_lr"] *= scale if scale else 1  # the biases begin at zero
 
-    def losses(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
-        """(levels, 2): objectness and displacement as in `msdat_loss`."""
+    def batches(self, frames: Iterator[LabelledFrame], seed: int) -> Iterator[tuple[Maps, Tensor]]:
+        """Yield batches of windows of these frames, as `WindowCache.batch` does, without end."""
+        self.training = self.cache(frames, seed)
+        while True:
+            yield self.training.batch()
+
+    def losses(self, maps: Maps, centres: Tensor) -> Tensor:
+        """Return (levels, 2): objectness and displacement as in `msdat_loss`.
+
+        centres  (N, 2) of the targets, in windows
+        """
         rows = []
         for level, features in maps.items():
             predicted = self.heads[level](self.layers(features, level))
-            boxes = default_boxes(places, self.units(level))
-            rows.append(torch.stack(msdat_loss(predicted, *boxes)))
+            displacement, matched = default_boxes(centres, self.map_size(level))
+            rows.append(torch.stack(msdat_loss(predicted, displacement, matched)))
         return torch.stack(rows)
 
-    def learn(self, maps: dict[str, Tensor], places: Tensor) -> Tensor:
-        """One step of Adam -> (levels, 2) losses."""
-        missed = self.losses(maps, places)
-        self.descend(missed.sum())
-        return missed.detach()
+    def training_step(self, batch: tuple[Maps, Tensor], step: int) -> tuple[Tensor, Losses]:
+        """Return the sum of all losses on a batch, and every single one."""
+        maps, centres = batch
+        losses = self.losses(maps, centres)
+        return losses.sum(), self._named(losses)
 
-    def save(self, maps: dict[str, Tensor]) -> None:
-        """Write the checkpoint whole or not at all, the curve, and the layers `equalised`."""
-        from safetensors.torch import save_file
+    @torch.no_grad()
+    def evaluate(self, cache: WindowCache) -> Losses:
+        """Return the losses over all windows of a cache."""
+        parts = []
+        for chunk in torch.arange(len(cache.kept)).split(BATCH):
+            maps, centres = cache.select(chunk.tolist())
+            parts.append(self.losses(maps, centres))
+        return self._named(torch.stack(parts).mean(0))
 
-        self.write()
-        layers = equalised(self.layers, maps).state_dict()
-        half = {name: tensor.half().contiguous() for name, tensor in layers.items()}
-        save_file(half, self.out / "adaptation.safetensors")
-        draw(self.curve, list(self.heads), self.out / "loss.png")
+    def validate(self) -> Losses:
+        """Return the losses on the held-out windows."""
+        return self.evaluate(self.validation)
 
+    def _named(self, losses: Tensor) -> Losses:
+        # (levels, 2) -> two plots, with a line for each level
+        return {
+            f"{quantity}/{level}": losses[row, column]
+            for column, quantity in enumerate(("objectness loss", "displacement loss"))
+            for row, level in enumerate(self.levels)
+        }
 
-def learn(config: Config, folders: list[Path], out: Path, minutes: float) -> None:
-    """Learn for so many minutes, all runs of this folder together; print and draw the curve."""
-    out.mkdir(parents=True, exist_ok=True)
-    run = Course(out, 60 * minutes, config)
-    levels = config.levels.split("+")
-    taught, apart = sources(folders)
-    known = Shelf(run.backbone, levels, images.targets(0, *apart), seed=0)
-    known.put(MEASURED_ON)
-    if run.checkpoint.exists():
-        run.resume()
-    else:
-        first = Shelf(run.backbone, levels, images.targets(1, *taught), seed=1)
-        first.put(SOLVED_ON)
-        run.begin(first.sample())
-        run.report([torch.tensor(measured(run, first))], measured(run, known))
-    seed = 2 + run.step
-    shelf = Shelf(run.backbone, levels, images.targets(seed, *taught), seed)
-    recent = []
-    while run.spent < run.seconds:
-        started = time.monotonic()
-        recent.append(run.learn(*shelf.batch()))
-        run.spent += time.monotonic() - started
-        if len(recent) == REPORT:
-            run.report(recent, measured(run, known))
-            run.save(shelf.sample())
-            recent = []
-    run.save(shelf.sample())
+    def export(self, folder: Path) -> None:
+        """Write the layers, with unit energy, to adaptation.safetensors."""
+        layers = with_unit_energy(self.layers, self.training.sample())
+        trainer.export(layers.state_dict(), folder / "adaptation.safetensors")
 
 
-def sources(folders: list[Path]) -> tuple[tuple, tuple]:
-    """What teaches, and what is held out: films, photographs and cut-outs of either."""
-    photos, things = images.photographs(folders), images.cutouts(folders)
-    apart = images.filmed(HELD_OUT), photos[::HOLD_OUT], things[::HOLD_OUT]
-    del photos[::HOLD_OUT], things[::HOLD_OUT]
-    films = images.filmed([name for name in sorted(SCENES) if name not in HELD_OUT])
-    return (films, photos, things), apart
+def train(
+    config: Config, folders: list[Path], out: Path, minutes: float, mode: str = "auto"
+) -> None:
+    """Train for so many minutes, all runs of this folder together.
+
+    folders  of photographs and foreground crops
+    mode     of `weights.inference`, in which the backbone runs
+    """
+    known, held_out = sources(folders)
+    task = AdaptationTask(config, images.targets(0, *held_out), mode)
+    training = Trainer(task, out, trainer.Config(60 * minutes, WARM_UP, VALIDATE_EVERY))
+    if not training.resume():
+        first = task.cache(images.targets(1, *known), seed=1)
+        first.add(SOLUTION_WINDOWS)
+        task.initialise(first)
+        training.validate([task.evaluate(first)])
+    # Every resumed run draws windows of its own; seeds 0 and 1 are taken.
+    seed = 2 + training.step
+    training.fit(task.batches(images.targets(seed, *known), seed))
 
 
-@torch.no_grad()
-def measured(run: Course, shelf: Shelf) -> list:
-    """Losses over all windows of a shelf."""
-    chunks = torch.arange(len(shelf.kept)).split(BATCH)
-    parts = [run.losses(*shelf.take(chunk.tolist())) for chunk in chunks]
-    return torch.stack(parts).mean(0).tolist()
-
-
-def draw(curve: list[dict], levels: list[str], path: Path) -> None:
-    """Both losses of every level over the steps, as a picture."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    steps = [point["step"] for point in curve]
-    titles = "objectness loss (nat)", "displacement loss (1)"
-    for part, axes in enumerate(figure.subplots(1, 2)):
-        for row, level in enumerate(levels):
-            for which, style in (("taught", ":"), ("held_out", "-")):
-                values = [point[which][row][part] for point in curve]
-                axes.plot(steps, values, style, color=f"C{row}", label=f"{level}, {which}")
-        axes.set(xlabel="step", ylabel=titles[part], ylim=(0, None))
-        axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+def sources(folders: list[Path]) -> tuple[Sources, Sources]:
+    """Return the training and the held-out set: clips, photographs and foreground crops each."""
+    photos, other_photos = hold_out(images.photographs(folders))
+    crops, other_crops = hold_out(images.foreground_crops(folders))
+    clips = images.clips([name for name in sorted(SCENES) if name not in HELD_OUT])
+    return (clips, photos, crops), (images.clips(HELD_OUT), other_photos, other_crops)
 
 
 def main() -> None:
-    """Read the command line and learn."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Read the command line and train."""
+    assert __doc__ is not None
+    parser = arguments.parser("adaptation", __doc__.splitlines()[0], minutes=20)
     parser.add_argument("--backbone", default="vggm", metavar="NAME", help="of the registry")
-    parser.add_argument("--levels", default="conv1+conv2+conv3", help="its taps, joined by +")
-    parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--minutes", type=float, default=20.0)
-    arguments = parser.parse_args()
-    config = Config(arguments.backbone, arguments.levels)
-    learn(config, arguments.photos, arguments.out, arguments.minutes)
+    parser.add_argument("--levels", default="conv1+conv2+conv3", help="its layers, joined by +")
+    arguments.add_renamed(parser, {"--trunk": "--backbone"})
+    given = parser.parse_args()
+    train(Config(given.backbone, given.levels), given.photos, given.out, given.minutes)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
-"""Learn the network of MDNet, FDN or RT-MDNet from many videos, each with its own last layer.
+"""Train the network of MDNet, FDN or RT-MDNet by multi-domain learning: on many videos at once.
 
     python -m trackerlib.train.multidomain --network mdnet --photos FOLDER --out FOLDER
 
 What is target in one video is background in the next, so the videos share all layers but
-the last: fc6 has a branch for each, and every step is of one video, in random order [1].
-A step takes 8 frames; 32 boxes that overlap the target by 0.7 or more, 96 by 0.5 or less.
-RT-MDNet also sets the videos' targets apart [3]: its paper has --embedding 0.1, and
---accumulate 50 steps before the weights move. With --mine 4, negatives are the hardest of
-four times as many, as the head scores them then: look-alikes, where there are any.
+the last: fc6 has domain-specific layers, one for each, and every step is of one video, in random
+order [1]. A batch is 8 frames; 32 positives, of an IoU with the target of 0.7 or more, and 96
+negatives, of 0.5 or less. RT-MDNet also sets the videos' targets apart [3]: its paper has
+--embedding 0.1, and --accumulate 50 steps before the weights move. --mine 4 is hard negative
+mining: negatives are those with the highest scores of four times as many, such as distractors.
 
-The videos are films of the renderer's scenes that are not in the embedded benchmark; with
---photos, things with a transparent ground that move over photographs of these folders;
-and with --data the sequences of a data set in OTB's format, of --split. One must not
-measure on what taught. With --fixed-backbone, only fc4, fc5 and the branches learn; features
-are then kept and teach several times, which suits a CPU.
+The videos are clips of the renderer's scenes by a held-out camera, which the embedded benchmark
+does not have; with --photos, objects that move over photographs of these folders, of which they
+are foreground crops; and with --data the sequences of a data set in OTB's format, of --split. Do
+not evaluate on training videos. With --fixed-backbone, only fc4, fc5 and fc6 are trained;
+features are then kept and used in several steps, which suits a CPU.
 
-The curve is in <out>/loss.png; a run that was stopped goes on from <out>/checkpoint.pt.
-What is shared is written to <out>/multidomain.safetensors:
+The curves are in <out>/loss.png; a training that was stopped resumes from
+<out>/checkpoint.pt. The shared layers are written to <out>/multidomain.safetensors:
 
     python -m trackerlib weights add <out>/multidomain.safetensors --name my-mdnet \\
         --format safetensors --network vggm          (--network head if the backbone was fixed)
@@ -29,342 +29,314 @@ What is shared is written to <out>/multidomain.safetensors:
 """
 
 import argparse
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
-from torch.utils.data import DataLoader, IterableDataset
+from torch import Tensor, nn
 
 from trackerlib import weights
+from trackerlib.nets.backbone import Backbone
 from trackerlib.nets.head import Config, DomainHead
 from trackerlib.nets.losses import binary_loss, embedding_loss
 from trackerlib.trackers.fdn import FrameFeatures
 from trackerlib.trackers.mdnet.features import BINS, CropFeatures
-from trackerlib.trackers.mdnet.samplers import over, with_iou
-from trackerlib.trackers.rtmdnet import SceneFeatures, reachable_centres
-from trackerlib.train import trainer
-from trackerlib.train.videos import FILMS, MIN_SIDE, MOVING, Video, sources
+from trackerlib.trackers.protocols import BoxFeatures
+from trackerlib.trackers.rtmdnet import SceneFeatures
+from trackerlib.train import arguments, trainer
+from trackerlib.train.samples import NEGATIVES, POSITIVES, BoxSamples, Samples
+from trackerlib.train.trainer import Losses, Trainer
+from trackerlib.train.videos import CLIPS, OBJECTS, Video, sources
 from trackerlib.weights import inference
 
 NETWORKS = ("mdnet", "fdn", "rtmdnet")
-FRAMES = 8  # of a video per step
-POSITIVES, NEGATIVES = 32, 96  # boxes per step
-LEAST, MOST = 0.7, 0.5  # overlap of a positive and of a negative, [2] section 3.3
-POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale; authors' code
-BACKBONE_RATE, RATE = 1e-4, 1e-3  # greatest learning rates of the convolutions and of the others
-MOMENTUM, DECAY, GRADIENT_LIMIT = 0.9, 5e-4, 10.0
+BACKBONE_MAX_LR, MAX_LR = 1e-4, 1e-3  # of the convolutions and of the others
+MOMENTUM, WEIGHT_DECAY, MAX_GRAD_NORM = 0.9, 5e-4, 10.0
 WARM_UP = 20  # steps
-OTHERS = 100  # videos at most that a step sets its own apart from, [3]
+MAX_OTHERS = 100  # videos that a step sets its own apart from, [3]
 KEPT = 3  # batches of a video whose features are kept, if the backbone is fixed
-AGAIN = 15  # steps on such ones for one that is new
-REPORT = 100  # new batches between two points of the curve
-RIDGE = 1.0  # of the judge that measures
+REPLAYS = 15  # steps on such ones for one on a new batch
+VALIDATE_EVERY = 100  # new batches
+RIDGE = 1.0  # of the linear classifier that validates
 
 
-class Drawn(NamedTuple):
-    """A frame of a video and what is learned from it."""
+class Batch(NamedTuple):
+    """Features of a batch, all of one video."""
 
-    frame: np.ndarray  # (H, W, 3) uint8 RGB
-    target: Tensor  # (4,)
-    positives: Tensor  # (p, 4)
-    negatives: Tensor  # (n, 4)
-
-
-class Samples(IterableDataset):
-    """Endless steps' worth of boxes, the videos in a new order every round.
-
-    Each is the number of the video and FRAMES of what is `drawn`.
-    """
-
-    def __init__(self, videos: list[Video], seed: int, scene: bool = False, mined: int = 1):
-        self.videos, self.seed = videos, seed
-        self.how = scene, NEGATIVES * mined
-
-    def __iter__(self) -> Iterator[tuple[int, list[Drawn]]]:
-        rng = np.random.default_rng(self.seed)
-        generator = torch.Generator().manual_seed(self.seed)
-        while True:
-            for number in rng.permutation(len(self.videos)).tolist():
-                video = self.videos[number]
-                yield number, [drawn(video, rng, generator, *self.how) for _ in range(FRAMES)]
-
-
-def drawn(
-    video: Video,
-    rng: np.random.Generator,
-    generator: torch.Generator,
-    scene: bool = False,
-    negatives: int = NEGATIVES,
-) -> Drawn:
-    """A frame of a video with boxes that hold its target, and boxes that do not.
-
-    scene      whether they are all from the scene around the target
-    negatives  of FRAMES frames together
-    """
-    frame, box = video(rng)
-    target = torch.from_numpy(box)
-    sampler = over(frame, MIN_SIDE, generator, reachable_centres(target) if scene else None)
-    near = partial(sampler.gaussian, target, *POSITIVE_RANGE)
-    around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
-    everywhere = partial(sampler.everywhere, target, NEGATIVE_RANGE[1])
-    half = negatives // FRAMES // 2
-    positives = with_iou(near, target, POSITIVES // FRAMES, min_iou=LEAST)
-    far = [with_iou(draw, target, half, max_iou=MOST) for draw in (around, everywhere)]
-    return Drawn(frame, target, positives, torch.cat(far))
+    video: int
+    positives: Tensor  # (POSITIVES, D)
+    negatives: Tensor  # (NEGATIVES, D), or more, from which hard ones are mined
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is learned, on which features."""
+    """What is trained, on which features."""
 
     network: str  # of NETWORKS
     backbone: str  # a name in the registry of weights
     videos: int
-    fixed: bool  # whether its convolutions do not learn
+    fixed: bool  # whether its convolutions are not trained
     pooling: str | None = None  # of boxes from the map; None: the network's own
     sparse: bool = False  # RT-MDNet's map at stride 16
     embedding: float = 0.0  # weight of the instance embedding loss
     accumulate: int = 1  # steps before the weights move
-    mined: int = 1  # negatives for each that is learned, which is the hardest of them
+    mined: int = 1  # negatives that are drawn for each that is trained on: the hardest of them
 
 
-class Course(trainer.Course):
-    """Of the shared layers and the branches."""
+class MultiDomainTask:
+    """Trains the shared and the domain-specific layers: a `trainer.Task`.
 
-    parts, warm_up = ("backbone", "head", "optimiser"), WARM_UP
+    held_out  batches of `Samples` to validate on
+    mode      of `weights.inference`, in which a fixed backbone runs
+    """
 
-    def __init__(self, out: Path, seconds: float, chosen: Settings):
-        super().__init__(out, seconds, **asdict(chosen))
-        self.chosen, self.scene = chosen, chosen.network == "rtmdnet"
-        form = {"dense": self.scene and not chosen.sparse}
-        self.backbone = weights.load(chosen.backbone, **form)
-        geometry = self.backbone.taps["conv3"]
-        self.head = DomainHead(chosen.videos, Config(BINS**2 * geometry.channels))
-        if chosen.fixed:
-            run = inference.load(chosen.backbone, "cpu", **form)
-        else:
-            self.backbone.requires_grad_(True).to(memory_format=torch.channels_last)
-            run = self.backbone
-        self.dtype = torch.bfloat16 if inference.best_mode() == "bfloat16" else torch.float32
-        if chosen.network == "mdnet":
-            self.features = CropFeatures(run)
-        else:
-            kind = SceneFeatures if self.scene else FrameFeatures
-            pooling = [chosen.pooling] if chosen.pooling else []
-            self.features = kind(run, "conv3", *pooling)
-        learning = {self.head: RATE}
-        if not chosen.fixed:
-            learning = {self.backbone: BACKBONE_RATE} | learning
-        self.optimiser = torch.optim.SGD(
-            [
-                {"params": [parameter], "peak": rate}
-                for part, rate in learning.items()
-                for parameter in part.parameters()
-            ],
-            lr=RATE,
-            momentum=MOMENTUM,
-            weight_decay=DECAY,
+    def __init__(
+        self,
+        settings: Settings,
+        held_out: list[tuple[int, list[BoxSamples]]],
+        mode: str = "auto",
+    ):
+        self.chosen = settings
+        self.scene = settings.network == "rtmdnet"
+        self.held_out = held_out
+        dense = self.scene and not settings.sparse
+        self.backbone = cast(Backbone, weights.load(settings.backbone, dense=dense))
+        self.head = DomainHead(
+            settings.videos, Config(BINS**2 * self.backbone.taps["conv3"].channels)
         )
-        self.optimiser.register_step_pre_hook(self._cut)
+        self.dtype = inference.number_type(mode)
+        self.features = self._features(mode, dense)
         self.dropout = torch.Generator()
+        self.settings: dict[str, Any] = asdict(settings)
+        self.modules: dict[str, nn.Module] = {"backbone": self.backbone, "head": self.head}
+        self.optimizer: torch.optim.Optimizer = self._optimizer()
 
-    def seen(self, frames: list[Drawn]) -> tuple[Tensor, Tensor]:
-        """Features of the positives and of the negatives in all frames."""
-        near, far = [], []
-        for frame, target, positives, negatives in frames:
+    def _features(self, mode: str, dense: bool) -> BoxFeatures:
+        chosen = self.chosen
+        if chosen.fixed:
+            backbone: Any = inference.load(chosen.backbone, "cpu", mode, dense=dense)
+        else:
+            # Of `memory_format`, PyTorch's type hints know nothing.
+            self.backbone.requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            backbone = self.backbone
+        pooling: dict[str, Any] = {"pooling": chosen.pooling} if chosen.pooling else {}
+        if chosen.network == "mdnet":
+            return CropFeatures(backbone)
+        if chosen.network == "fdn":
+            return FrameFeatures(backbone, "conv3", **pooling)
+        return SceneFeatures(backbone, "conv3", **pooling)
+
+    def _optimizer(self) -> torch.optim.SGD:
+        max_lr: dict[nn.Module, float] = {self.head: MAX_LR}
+        if not self.chosen.fixed:
+            max_lr = {self.backbone: BACKBONE_MAX_LR} | max_lr
+        groups = [
+            {"params": [parameter], "max_lr": lr}
+            for part, lr in max_lr.items()
+            for parameter in part.parameters()
+        ]
+        return torch.optim.SGD(groups, lr=MAX_LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+
+    def batch(self, video: int, frames: list[BoxSamples]) -> Batch:
+        """Return the features of the boxes in all frames."""
+        positives, negatives = [], []
+        for frame, target, inside, outside in frames:
             with self.precision():
                 self.features.set_frame(frame, target)
-                features = self.features(torch.cat((positives, negatives)))
-            near.append(features[: len(positives)])
-            far.append(features[len(positives) :])
-        return torch.cat(near).to(self.dtype), torch.cat(far).to(self.dtype)
+                features = self.features(torch.cat((inside, outside)))
+            positives.append(features[: len(inside)])
+            negatives.append(features[len(inside) :])
+        return Batch(
+            video, torch.cat(positives).to(self.dtype), torch.cat(negatives).to(self.dtype)
+        )
 
-    def learn(self, video: int, near: Tensor, far: Tensor) -> Tensor:
-        """One step of stochastic gradient descent, on what is `seen` -> the loss."""
-        self.dropout.manual_seed(self.step)
-        far = self.hardest(video, far)
-        videos = torch.cat((torch.tensor([video]), self.others(video)))
+    def batches(self, videos: list[Video], seed: int) -> Iterator[Batch]:
+        """Yield batches without end; with a fixed backbone, REPLAYS former ones after a new one.
+
+        The boxes are drawn by another process.
+        """
+        data = Samples(videos, seed, self.scene, self.chosen.mined)
+        rng = np.random.default_rng(seed - 1)
+        kept: dict[int, deque[Batch]] = {}
+        for video, frames in data.drawn_ahead():
+            new = self.batch(video, frames)
+            yield new
+            if not self.chosen.fixed:
+                continue  # of a backbone that has moved, features are no longer right
+            kept.setdefault(video, deque(maxlen=KEPT)).append(new)
+            for other in rng.choice(list(kept), REPLAYS).tolist():
+                yield kept[other][rng.integers(len(kept[other]))]
+
+    def training_step(self, batch: Batch, step: int) -> tuple[Tensor, Losses]:
+        """Return the loss of a batch: the binary one, and the embedding loss if it has a weight.
+
+        step  seed of the dropout and of the other videos
+        """
+        self.dropout.manual_seed(step)
+        video, positives, _ = batch
+        negatives = self.hard_negatives(batch)
+        videos = torch.cat((torch.tensor([video]), self.other_videos(video)))
         with self.precision():
-            scores = self.head(torch.cat((near, far)), videos, self.dropout).float()
-        loss = binary_loss(scores[: len(near), 0], scores[len(near) :, 0])
+            features = torch.cat((positives, negatives))
+            scores = self.head(features, videos, self.dropout).float()  # (K, videos, 2)
+        loss = binary_loss(scores[: len(positives), 0], scores[len(positives) :, 0])
         if self.chosen.embedding:
-            apart = embedding_loss(scores[: len(near)], 0, len(scores))
-            loss = loss + self.chosen.embedding * apart
-        self.descend(loss, self.chosen.accumulate)
-        return loss.detach()
+            embedding = embedding_loss(scores[: len(positives)], 0, len(scores))
+            loss = loss + self.chosen.embedding * embedding
+        return loss, {"loss": loss}
 
     @torch.no_grad()
-    def hardest(self, video: int, far: Tensor) -> Tensor:
-        """The negatives that are most like the video's target, as the head sees them now."""
-        if len(far) <= NEGATIVES:
-            return far
+    def hard_negatives(self, batch: Batch) -> Tensor:
+        """Return the NEGATIVES (n, D) that the head, as it is now, scores highest."""
+        negatives = batch.negatives
+        if len(negatives) <= NEGATIVES:
+            return negatives
         with self.precision():
-            background, target = self.head(far, torch.tensor([video]))[:, 0].float().unbind(1)
-        return far[(target - background).topk(NEGATIVES).indices]
+            scores = self.head(negatives, torch.tensor([batch.video]))[:, 0]
+        background, target = scores.float().unbind(1)
+        return negatives[(target - background).topk(NEGATIVES).indices]
 
-    def others(self, video: int) -> Tensor:
-        """Videos that this one's target is set apart from, drawn anew for every step."""
+    def other_videos(self, video: int) -> Tensor:
+        """Return the videos that this one's target is set apart from, drawn anew in every step."""
         count = self.chosen.videos - 1 if self.chosen.embedding else 0
-        drawn = torch.randperm(count, generator=self.dropout)[:OTHERS]
-        return drawn + (drawn >= video)
+        drawn = torch.randperm(count, generator=self.dropout)[:MAX_OTHERS]
+        return drawn + (drawn >= video)  # the video itself is left out: 0 1 2 -> 0 1 3 for 2
 
     @torch.no_grad()
-    def untaught(self, videos: list[Video]) -> Tensor:
-        """(2,) the loss before it learns, and no time waited for data."""
+    def untrained_loss(self, videos: list[Video]) -> Losses:
+        """Return the loss of the first batch, without dropout."""
         video, frames = next(iter(Samples(videos, 0, self.scene)))
-        branch = torch.tensor([video])
-        near, far = (self.head(x.float(), branch)[:, 0] for x in self.seen(frames))
-        return torch.stack((binary_loss(near, far), torch.tensor(0.0)))
+        _, positives, negatives = self.batch(video, frames)
+        number = torch.tensor([video])
+        scores = [self.head(x.float(), number)[:, 0] for x in (positives, negatives)]
+        return {"loss": binary_loss(scores[0], scores[1])}
 
-    def precision(self):
-        """The context in which products are of the machine's fastest type."""
+    def precision(self) -> torch.autocast:
+        """Return the context in which products are of the machine's fastest type."""
         return torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32)
 
-    def _cut(self, optimiser, *_):
-        learning = [group["params"][0] for group in optimiser.param_groups]
-        clip_grad_norm_(learning, GRADIENT_LIMIT)
-
     @torch.no_grad()
-    def measured(self, batches: list) -> list[float]:
-        """Share of the boxes that are misjudged in videos that never taught, mean of both kinds.
+    def validate(self) -> Losses:
+        """Return the share of the boxes of held-out videos that are misclassified.
 
-        The judge is linear on the shared layers' output and solved on half of the frames.
+        The mean of the share of the positives and that of the negatives. Held-out videos have no
+        layers of their own: a linear classifier on the shared layers' output stands for them. It
+        is fitted on every second frame by ridge regression.
         """
         wrong = []
-        for _, frames in batches:
-            known, new = (self.judged(frames[part::2]) for part in (0, 1))
-            rows, labels = known
-            mean = rows.mean(0)
-            rows = rows - mean
-            gram = rows.T @ rows + RIDGE * torch.eye(rows.shape[1])
-            judge = torch.linalg.solve(gram, rows.T @ labels)
-            rows, labels = new
-            missed = ((rows - mean) @ judge * labels < 0).float()
+        for video, frames in self.held_out:
+            fitted, labels = self.rows(video, frames[::2])
+            mean = fitted.mean(0)
+            fitted = fitted - mean
+            gram = fitted.T @ fitted + RIDGE * torch.eye(fitted.shape[1])  # (WIDTH, WIDTH)
+            classifier = torch.linalg.solve(gram, fitted.T @ labels)
+            tested, labels = self.rows(video, frames[1::2])
+            missed = ((tested - mean) @ classifier * labels < 0).float()
             wrong.append((missed[labels > 0].mean() + missed[labels < 0].mean()) / 2)
-        return [float(torch.stack(wrong).mean())]
+        return {"misclassified held-out boxes": torch.stack(wrong).mean()}
 
-    def judged(self, frames: list) -> tuple[Tensor, Tensor]:
-        """The shared layers' output (n, WIDTH) and what it is (n,): positives 3, negatives -1."""
-        near, far = self.seen(frames)
+    def rows(self, video: int, frames: list[BoxSamples]) -> tuple[Tensor, Tensor]:
+        """Return the shared layers' output (n, WIDTH) and labels (n,): positives 3, negatives -1.
+
+        So both kinds weigh the same: a third of the boxes, three times the label.
+        """
+        _, positives, negatives = self.batch(video, frames)
         balance = NEGATIVES / POSITIVES
-        labels = torch.cat((torch.full((len(near),), balance), -torch.ones(len(far))))
-        return self.head.shared(torch.cat((near, far)).float()), labels
+        labels = torch.cat((torch.full((len(positives),), balance), -torch.ones(len(negatives))))
+        return self.head.shared(torch.cat((positives, negatives)).float()), labels
 
-    def save(self) -> None:
-        """Write the checkpoint, the curve, and what is shared, whole or not at all."""
-        from safetensors.torch import save_file
-
-        self.write()
+    def export(self, folder: Path) -> None:
+        """Write what the videos share to multidomain.safetensors."""
         shared = {name: t for name, t in self.head.state_dict().items() if "fc6" not in name}
         if not self.chosen.fixed:
             shared |= self.backbone.state_dict()
-        half = {name: tensor.half().contiguous() for name, tensor in shared.items()}
-        save_file(half, self.out / "multidomain.safetensors")
-        draw(self.curve, self.out / "loss.png")
+        trainer.export(shared, folder / "multidomain.safetensors")
 
 
-def learn(run: Course, taught: list[Video], apart: list[Video]) -> None:
-    """Go on until the run's seconds are spent; print and draw the curve."""
-    run.out.mkdir(parents=True, exist_ok=True)
-    measured_on = list(islice(Samples(apart, 0, run.scene), len(apart)))
-    if run.checkpoint.exists():
-        run.resume()
-    else:
-        run.report([run.untaught(taught)], run.measured(measured_on))
-    data = Samples(taught, 1 + run.step, run.scene, run.chosen.mined)
-    ahead = DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=4, collate_fn=as_is)
-    recent, shelf, rng = [], {}, np.random.default_rng(run.step)
-    for began, (video, frames) in waiting(ahead):
-        waited = time.monotonic() - began
-        seen = run.seen(frames)
-        losses = [run.learn(video, *seen)]
-        if run.chosen.fixed:
-            shelf.setdefault(video, deque(maxlen=KEPT)).append(seen)
-            for other in rng.choice(list(shelf), AGAIN).tolist():
-                losses.append(run.learn(other, *shelf[other][rng.integers(len(shelf[other]))]))
-        run.spent += time.monotonic() - began
-        recent.append(torch.stack((torch.stack(losses).mean(), torch.tensor(waited))))
-        if len(recent) == REPORT or run.spent >= run.seconds:
-            run.report(recent, run.measured(measured_on))
-            run.save()
-            recent = []
-        if run.spent >= run.seconds:
-            return
+def train(
+    settings: Settings,
+    training: list[Video],
+    held_out: list[Video],
+    out: Path,
+    minutes: float,
+    mode: str = "auto",
+) -> Trainer:
+    """Train for so many minutes, all runs of this folder together.
+
+    training, held_out  of `videos.sources`; settings.videos of the former
+    """
+    batches = Samples(held_out, 0, settings.network == "rtmdnet")
+    task = MultiDomainTask(settings, list(islice(batches, len(held_out))), mode)
+    run = Trainer(task, out, trainer_config(settings, minutes))
+    if not run.resume():
+        run.validate([task.untrained_loss(training)])
+    run.fit(task.batches(training, seed=1 + run.step))
+    return run
 
 
-def as_is(step: tuple) -> tuple:
-    """What a worker hands over, unchanged."""
-    return step
-
-
-def waiting(data: Iterable) -> Iterator:
-    """Every item with the moment from which it was waited for."""
-    items = iter(data)
-    while True:
-        yield time.monotonic(), next(items)
-
-
-def draw(curve: list[dict], path: Path) -> None:
-    """The loss of what teaches, and the share misjudged of what does not, over the steps."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    steps = [point["step"] for point in curve]
-    titles = "loss (nat)", "boxes misjudged in held-out videos (1)"
-    parts = [point["taught"][0] for point in curve], [point["held_out"][0] for point in curve]
-    for axes, title, values in zip(figure.subplots(1, 2), titles, parts, strict=True):
-        axes.plot(steps, values)
-        axes.set(xlabel="step", ylabel=title, ylim=(0, None))
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+def trainer_config(settings: Settings, minutes: float) -> trainer.Config:
+    """Return how long to train and how."""
+    return trainer.Config(
+        seconds=60 * minutes,
+        warm_up=WARM_UP,
+        validate_every=VALIDATE_EVERY * (1 + REPLAYS * settings.fixed),
+        accumulate=settings.accumulate,
+        max_grad_norm=MAX_GRAD_NORM,
+    )
 
 
 def main() -> None:
-    """Read the command line and learn."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", default="mdnet", choices=NETWORKS)
-    parser.add_argument("--pooling", help="of boxes from the map, if not the network's own")
-    parser.add_argument("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
-    parser.add_argument("--embedding", type=float, default=0.0, help="weight of its loss")
-    parser.add_argument("--accumulate", type=int, default=1, metavar="STEPS")
-    parser.add_argument(
-        "--mine", type=int, default=1, metavar="TIMES", help="negatives drawn for one"
-    )
-    parser.add_argument("--films", type=int, default=FILMS, help="of every scene")
-    parser.add_argument("--things", type=int, default=MOVING, help="that move over photographs")
-    parser.add_argument("--backbone", default="vggm", metavar="NAME", help="of the registry")
-    parser.add_argument(
-        "--fixed-backbone", action="store_true", help="its convolutions do not learn"
-    )
-    parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="FOLDER")
-    parser.add_argument("--data", help="data set in OTB's folder format, to learn from")
-    parser.add_argument("--split", default="all", help="of it, or names of sequences")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--minutes", type=float, default=20.0)
+    """Read the command line and train."""
+    parser = _parser()
     given = parser.parse_args()
-    counts = {
-        "--mine": (given.mine, 1),
-        "--films": (given.films, 0),
-        "--things": (given.things, 0),
+    for name, lowest in (("mine", 1), ("clips", 0), ("objects", 0)):
+        count = getattr(given, name)
+        if count < lowest:
+            parser.error(f"expected --{name} of at least {lowest}, got {count}")
+    training, held_out = sources(given.photos, given.data, given.split, given.clips, given.objects)
+    settings = Settings(
+        network=given.network,
+        backbone=given.backbone,
+        videos=len(training),
+        fixed=given.fixed_backbone,
+        pooling=given.pooling,
+        sparse=given.sparse,
+        embedding=given.embedding,
+        accumulate=given.accumulate,
+        mined=given.mine,
+    )
+    train(settings, training, held_out, given.out, given.minutes)
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = arguments.parser("multidomain", __doc__.splitlines()[0], minutes=20)
+    add = parser.add_argument
+    add("--network", default="mdnet", choices=NETWORKS)
+    add("--pooling", help="of boxes from the map, if not the network's own")
+    add("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
+    add("--embedding", type=float, default=0.0, help="weight of its loss")
+    add("--accumulate", type=int, default=1, metavar="STEPS", help="before the weights move")
+    add("--mine", type=int, default=1, metavar="TIMES", help="negatives drawn for one")
+    add("--clips", type=int, default=CLIPS, help="of every scene")
+    add("--objects", type=int, default=OBJECTS, help="that move over photographs")
+    add("--backbone", default="vggm", metavar="NAME", help="of the registry")
+    add("--fixed-backbone", action="store_true", help="do not train its convolutions")
+    add("--data", help="data set in OTB's folder format, to train on")
+    add("--split", default="all", help="of it, or names of sequences")
+    former = {
+        "--trunk": "--backbone",
+        "--fixed-trunk": "--fixed-backbone",
+        "--films": "--clips",
+        "--things": "--objects",
     }
-    for name, (count, least) in counts.items():
-        if count < least:
-            parser.error(f"expected {name} of at least {least}, got {count}")
-    taught, apart = sources(given.photos, given.data, given.split, given.films, given.things)
-    seconds = 60 * given.minutes
-    what = given.network, given.backbone, len(taught), given.fixed_backbone
-    how = given.pooling, given.sparse, given.embedding, given.accumulate, given.mine
-    run = Course(given.out, seconds, Settings(*what, *how))
-    learn(run, taught, apart)
+    arguments.add_renamed(parser, former)
+    return parser
 
 
 if __name__ == "__main__":

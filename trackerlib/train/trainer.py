@@ -1,91 +1,273 @@
-"""What every learning run has: a schedule, a curve, and a checkpoint to go on from."""
+"""The loop of every offline training: steps, a schedule, validation, checkpoints, curves.
+
+A training module brings a `Task`, which is all that is its own: the data, the network, one
+training step, validation. The `Trainer` does the rest, in one folder:
+
+    trainer = Trainer(task, folder, Config(seconds=1200, warm_up=50, validate_every=100))
+    if not trainer.resume():
+        trainer.validate()  # before the first step
+    trainer.fit(task.batches(seed=trainer.step))
+
+The folder then holds checkpoint.pt, from which a stopped training resumes, the curves in
+loss.png, and what the task exports.
+
+[1] Goyal et al.: Accurate, large minibatch SGD: training ImageNet in 1 hour. 2017,
+    section 2.2: the learning rate begins low and rises linearly.
+[2] Loshchilov, Hutter: SGDR: stochastic gradient descent with warm restarts. ICLR 2017,
+    equation 5: then it falls as half a cosine.
+"""
 
 import json
 import math
-import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from time import monotonic
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from trackerlib.paths import draft_of, remove_drafts
+
+__all__ = ["Config", "Losses", "Task", "Trainer", "export", "plot_history"]
+
+VERSION = 2  # of the checkpoint's layout
+PARTS = {"training": ":", "held_out": "-"}  # of a point of the history -> line style
+BAR = "{percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s, {remaining} left{postfix}"
+
+Losses = dict[str, Tensor]  # "loss", or "quantity/line" where a plot has several lines
 
 
-class Course:
-    """A run of so many seconds in a folder. A subclass adds what learns, and an `optimiser`.
+class Task(Protocol):
+    """What a training module brings.
 
-    Each parameter of the optimiser is a group of its own, whose greatest rate is its `peak`.
-
-    parts     attributes with a state, which a checkpoint holds
-    warm_up   steps until the rate is at its greatest
-    settings  what a checkpoint must agree with
+    settings   what a checkpoint must agree with
+    modules    name -> what is trained; a checkpoint holds its state
+    optimizer  of groups of one parameter, each with its `max_lr`
     """
 
-    parts: tuple[str, ...]
-    warm_up: int
+    settings: dict[str, Any]
+    modules: dict[str, nn.Module]
+    optimizer: torch.optim.Optimizer
 
-    def __init__(self, out: Path, seconds: float, **settings: Any):
-        self.out, self.seconds, self.settings = out, seconds, settings
-        self.step, self.spent, self.curve = 0, 0.0, []
+    def training_step(self, batch: Any, step: int) -> tuple[Tensor, Losses]:
+        """Return the loss () whose gradient the weights follow, and what the curves show.
+
+        step  number of steps before this one
+        """
+        ...
+
+    def validate(self) -> Losses:
+        """Return what the curves show of the held-out set."""
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Write the weights as others load them."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a training goes."""
+
+    seconds: float  # of training steps, in all runs of a folder together
+    warm_up: int  # steps until the learning rate is at its maximum [1]
+    validate_every: int  # steps
+    accumulate: int = 1  # steps whose gradients are summed before the weights move
+    max_grad_norm: float | None = None  # of all gradients together
+
+
+class Trainer:
+    """Trains a task in a folder until its time is spent.
+
+    step     training steps so far
+    elapsed  seconds that they took; validation and checkpoints do not count
+    history  points of the curves: step, minutes, and name -> value of either of PARTS
+    """
+
+    def __init__(self, task: Task, folder: Path, config: Config):
+        self.task = task
+        self.folder = folder
+        self.config = config
+        self.step = 0
+        self.elapsed = 0.0
+        self.history: list[dict[str, Any]] = []
 
     @property
     def checkpoint(self) -> Path:
-        return self.out / "checkpoint.pt"
+        """Return the file that a stopped training resumes from."""
+        return self.folder / "checkpoint.pt"
 
-    def descend(self, loss: Tensor, every: int = 1) -> None:
-        """One step: a linear start of the rate, then half a cosine to zero.
+    def fit(self, batches: Iterator[Any]) -> None:
+        """Train on endless batches until the time is spent; validate and save now and then."""
+        from tqdm import tqdm
 
-        every  steps whose gradients are added before the weights move
-        """
+        left = max(self.config.seconds - self.elapsed, 0)
+        recent: list[Losses] = []
+        with tqdm(total=left, bar_format=BAR, file=sys.stderr) as bar:
+            while self.elapsed < self.config.seconds:
+                # Waiting for data counts: a budget is what passes on the clock.
+                started = monotonic()
+                recent.append(self.training_step(next(batches)))
+                seconds = monotonic() - started
+                self.elapsed += seconds
+                bar.set_postfix_str(f"step {self.step}", refresh=False)
+                bar.update(min(seconds, left - bar.n))
+                if len(recent) == self.config.validate_every:
+                    self.validate(recent)
+                    recent = []
+        if recent:
+            self.validate(recent)
+
+    def training_step(self, batch: Any) -> Losses:
+        """Take one step on a batch -> what the curves show of it, without gradients."""
+        loss, losses = self.task.training_step(batch, self.step)
         loss.backward()
         self.step += 1
-        if self.step % every:
-            return
-        progress = min(self.spent / self.seconds, 1)
-        factor = min(1, self.step / self.warm_up) * (1 + math.cos(math.pi * progress)) / 2
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * factor
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        # With accumulate = 3 the weights move after steps 3, 6, 9: gradients add up between.
+        if self.step % self.config.accumulate == 0:
+            self._update_weights()
+        return {name: value.detach() for name, value in losses.items()}
 
-    def report(self, recent: list[Tensor], held_out: list) -> None:
-        """Print a point of the curve and keep it."""
-        point = {"step": self.step, "minutes": round(self.spent / 60, 2)}
-        point |= {"taught": torch.stack(recent).mean(0).tolist(), "held_out": held_out}
-        print(json.dumps(point), flush=True)
-        self.curve.append(point)
+    def _update_weights(self) -> None:
+        optimizer, factor = self.task.optimizer, self.lr_factor()
+        for group in optimizer.param_groups:
+            group["lr"] = group["max_lr"] * factor
+        if self.config.max_grad_norm is not None:
+            parameters = [group["params"][0] for group in optimizer.param_groups]
+            clip_grad_norm_(parameters, self.config.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
 
-    def write(self, **more: Any) -> None:
-        """Write the checkpoint, whole or not at all."""
-        draft = self.checkpoint.with_suffix(".draft")
-        state = {name: getattr(self, name) for name in ("step", "spent", "curve", "settings")}
-        states = {name: getattr(self, name).state_dict() for name in self.parts}
-        torch.save(state | states | more, draft)
-        os.replace(draft, self.checkpoint)
+    def lr_factor(self) -> float:
+        """Return the learning rate as a share of its maximum: a linear warm-up, half a cosine.
 
-    def read(self) -> dict[str, Any]:
-        """The checkpoint's content.
-
-        Raises ValueError, with the cure, if it is damaged or of other settings.
+        It falls with the time that is spent, not with steps: how many there will be depends on
+        the machine. At step 50 of a warm-up of 100, after half of the time, it is 0.5 * 0.5.
         """
-        where = type(self).__module__.split(".")[-1]
+        progress = min(self.elapsed / self.config.seconds, 1)
+        return min(1, self.step / self.config.warm_up) * (1 + math.cos(math.pi * progress)) / 2
+
+    def validate(self, recent: list[Losses] | None = None) -> None:
+        """Validate, print a point of the history and save.
+
+        recent  of the training steps since the point before, which are averaged
+        """
+        point = {
+            "step": self.step,
+            "minutes": round(self.elapsed / 60, 2),
+            "training": _mean(recent or []),
+            "held_out": _mean([self.task.validate()]),
+        }
+        self.history.append(point)
+        _print_beside_bar(json.dumps(point))
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, the curves and the task's weights, each whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "version": VERSION,
+            "settings": self.task.settings,
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "history": self.history,
+            "optimizer": self.task.optimizer.state_dict(),
+            "modules": {name: part.state_dict() for name, part in self.task.modules.items()},
+        }
+        with draft_of(self.checkpoint) as draft:
+            torch.save(state, draft)
+        self.task.export(self.folder)
+        plot_history(self.history, self.folder / "loss.png")
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint -> whether there is one.
+
+        Raises ValueError, with the cure, if it is damaged, of another layout, or of other
+        settings.
+        """
+        remove_drafts(self.checkpoint)  # of a run that was killed while it wrote
+        if not self.checkpoint.exists():
+            return False
+        state = self._read()
+        for name, module in self.task.modules.items():
+            module.load_state_dict(state["modules"][name])
+        self.task.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.elapsed = state["elapsed"]
+        self.history = state["history"]
+        return True
+
+    def _read(self) -> dict[str, Any]:
+        module = type(self.task).__module__.split(".")[-1]
+        anew = "remove it to train from the start, or choose another folder"
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, UnpicklingError) as error:
+            raise ValueError(f"{module}: {self.checkpoint} is damaged; {anew}") from error
+        if state.get("version") != VERSION:
             raise ValueError(
-                f"{where}: {self.checkpoint} is damaged; remove it to begin anew, "
-                "or choose another folder"
-            ) from error
-        if state["settings"] != self.settings:
+                f"{module}: {self.checkpoint} is of an earlier version of this library, whose "
+                f"checkpoints had another layout; {anew}"
+            )
+        if state["settings"] != self.task.settings:
             raise ValueError(
-                f"{where}: {self.checkpoint} is of {state['settings']}, asked for was "
-                f"{self.settings}; choose another folder"
+                f"{module}: {self.checkpoint} is of {state['settings']}, asked for was "
+                f"{self.task.settings}; choose another folder"
             )
         return state
 
-    def resume(self) -> None:
-        """Go on where a stopped run was. Raises what `read` does."""
-        state = self.read()
-        for name in self.parts:
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
+
+def _mean(losses: list[Losses]) -> dict[str, float]:
+    """Return the mean over the steps of every name: two of {"loss": 1} and {"loss": 3} -> 2."""
+    names = losses[0] if losses else ()
+    return {name: float(torch.stack([each[name] for each in losses]).mean()) for name in names}
+
+
+def _print_beside_bar(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line)  # print would leave a piece of the progress bar in the line
+    sys.stdout.flush()
+
+
+def export(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors in half precision as safetensors, whole or not at all."""
+    from safetensors.torch import save_file
+
+    half = {name: tensor.half().cpu().contiguous() for name, tensor in state.items()}
+    with draft_of(path) as draft:
+        save_file(half, draft)
+
+
+def plot_history(history: list[dict[str, Any]], path: Path) -> None:
+    """Draw a plot of every quantity over the steps: training dotted, held-out set solid.
+
+    history  as `Trainer.history`; "objectness/conv1" is the line conv1 of the plot objectness
+    """
+    from matplotlib.figure import Figure
+
+    # As a dictionary keeps the order of what is put in first, and nothing twice.
+    names = list(dict.fromkeys(n for point in history for part in PARTS for n in point[part]))
+    quantities = list(dict.fromkeys(name.partition("/")[0] for name in names))
+    lines = list(dict.fromkeys(name.partition("/")[2] for name in names))
+    figure = Figure(figsize=(4.5 * len(quantities), 4), layout="constrained")
+    plots = figure.subplots(1, len(quantities), squeeze=False)[0]
+    for name in names:
+        quantity, _, line = name.partition("/")
+        axes = plots[quantities.index(quantity)]
+        for part, style in PARTS.items():
+            points = [(p["step"], p[part][name]) for p in history if name in p[part]]
+            if points:
+                label = f"{line} {part.replace('_', '-')}".strip()
+                colour = f"C{lines.index(line)}"
+                axes.plot(*zip(*points, strict=True), style, color=colour, label=label)
+    for axes, quantity in zip(plots, quantities, strict=True):
+        axes.set(xlabel="step", ylabel=quantity, ylim=(0, None))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    with draft_of(path) as draft:
+        figure.savefig(draft, format="png", dpi=100)

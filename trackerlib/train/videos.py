@@ -1,6 +1,7 @@
-"""Videos to learn a target from: films of the renderer's scenes, moving things, sequences.
+"""Videos to train on: clips of the renderer's scenes, moving objects, sequences of a data set.
 
-Some of them are held out: they measure, and never teach.
+Some of them are held out, for validation: no scene and no object is in both sets, and no piece
+of a photograph that is a moving object's background.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,54 +15,74 @@ from trackerlib.data import open_dataset
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.train import images
+from trackerlib.train.images import LabelledFrame
 
 HELD_OUT = ("Carton", "Ride")  # scenes
-FILMS = 3  # of every scene
-MOVING, APART = 100, 10  # videos made of photographs: to learn from, and held out
-MIN_SIDE = 8.0  # least side of a box, pixels
+HELD_OUT_EVERY = 10  # of photographs and of foreground crops, the first of so many is held out
+CLIPS = 3  # of every scene
+CLIP_FRAMES = 24
+OBJECTS = 100  # videos of moving objects to train on
+HELD_OUT_OBJECTS = 10  # videos of moving objects to validate on
+MIN_BOX_SIDE = 8.0  # pixels
 
-Video = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a random frame, its box
+Video = Callable[[np.random.Generator], LabelledFrame]  # -> a random frame of it
 
 
 def sources(
-    folders: list[Path], data: str | None, split: str, films: int = FILMS, things: int = MOVING
+    folders: list[Path], data: str | None, split: str, clips: int = CLIPS, objects: int = OBJECTS
 ) -> tuple[list[Video], list[Video]]:
-    """The videos that teach, and those that are held out.
+    """Return the videos of the training set and those of the held-out set.
 
-    films   of every scene that teaches
-    things  that move over photographs and teach
+    folders  of photographs and foreground crops
+    data     a data set in OTB's folder format, or None; split  of it, or names of sequences
+    clips    of every scene of the training set
+    objects  that move over photographs in the training set
     """
     scenes = [name for name in sorted(SCENES) if name not in HELD_OUT]
-    taught, apart = filmed(scenes, films), filmed(HELD_OUT, FILMS)
-    photos, cutouts = images.photographs(folders), images.cutouts(folders)
-    if cutouts:
-        known = [thing for place, thing in enumerate(cutouts) if place % 10]
-        taught += moving(things, 0, photos, known)
-        apart += moving(APART, 1, photos, cutouts[::10])
+    training, held_out = scene_clips(scenes, clips), scene_clips(HELD_OUT, CLIPS)
+    photos, crops = images.photographs(folders), images.foreground_crops(folders)
+    if crops:
+        known, others = hold_out(crops)
+        training += moving_objects(objects, 0, photos, known)
+        held_out += moving_objects(HELD_OUT_OBJECTS, 1, photos, others)
     if data:
-        taught += [partial(of_sequence, found) for found in open_dataset(data, split).sequences]
-    return taught, apart
+        found = open_dataset(data, split).sequences
+        training += [partial(frame_of_sequence, sequence) for sequence in found]
+    return training, held_out
 
 
-def filmed(names: Iterable[str], films: int) -> list[Video]:
-    """Films of scenes that show their target."""
-    made = (images.film(name, number, 24) for number, name in product(range(films), names))
-    return [partial(anywhere, frames) for frames in made if frames]
+def hold_out(items: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return what is trained on and what is held out, such as items 0, 10 and 20 of 25."""
+    training = [item for index, item in enumerate(items) if index % HELD_OUT_EVERY]
+    return training, items[::HELD_OUT_EVERY]
 
 
-def moving(count: int, seed: int, photos: list, things: list) -> list[Video]:
-    """Videos in which one of the things moves over a photograph."""
+def scene_clips(names: Iterable[str], count: int) -> list[Video]:
+    """Return so many clips of every scene, without those that never show their target."""
+    made = (
+        images.clip(name, number, CLIP_FRAMES) for number, name in product(range(count), names)
+    )
+    return [partial(frame_of_clip, frames) for frames in made if frames]
+
+
+def moving_objects(
+    count: int, seed: int, photos: list[np.ndarray], crops: list[np.ndarray]
+) -> list[Video]:
+    """Return so many videos in which an object moves over a photograph.
+
+    crops  (h, w, 4) each, of `images.foreground_crops`
+    """
     rng = np.random.default_rng(seed)
-    return [images.moving(rng, photos, things) for _ in range(count)]
+    return [images.moving_object(rng, photos, crops) for _ in range(count)]
 
 
-def anywhere(frames: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One of a film's frames with its box."""
+def frame_of_clip(frames: list[LabelledFrame], rng: np.random.Generator) -> LabelledFrame:
+    """Return one of a clip's frames with its box."""
     return frames[rng.integers(len(frames))]
 
 
-def of_sequence(sequence: Sequence, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One of a sequence's frames with its box, which has an area."""
-    known = np.flatnonzero((sequence.boxes[:, 2:] >= MIN_SIDE).all(1))
+def frame_of_sequence(sequence: Sequence, rng: np.random.Generator) -> LabelledFrame:
+    """Return one of a sequence's frames whose target is known and no speck, with its box."""
+    known = np.flatnonzero((sequence.boxes[:, 2:] >= MIN_BOX_SIDE).all(1))
     index = int(rng.choice(known))
     return sequence.frames[index], sequence.boxes[index]
