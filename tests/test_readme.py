@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from trackerlib import __main__ as command_line
+from trackerlib import trackers
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"python -m trackerlib ((?:\\\n|[^\n`])+)", README)
-TARGETS = re.findall(r"(?:^|`)make ([a-z]+)((?: [A-Z]+=(?:\"[^\"]*\"|\S+))*)", README, re.M)
+TARGETS = re.findall(r"(?:^|`)make ([a-z-]+)((?: [A-Z]+=(?:\"[^\"]*\"|[^\s`]+))*)", README, re.M)
+TRACKERS = re.findall(r"^\| `(\w+)` \|", README.partition("| op |")[0], re.M)
+SPECIFICATIONS = re.findall(r"`(\w+:[\w=+,.-]+)`", README)
+LINKS = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
 
 
 @pytest.mark.parametrize("text", COMMANDS)
@@ -31,7 +35,23 @@ def test_a_target_is_known_to_make(target, settings):
 
 def test_commands_were_found():
     assert len(COMMANDS) >= 5 and {target for target, _ in TARGETS} >= {
+        "bench-trunks",
         "book",
-        "test",
+        "check",
         "reproduce",
+        "test",
     }
+
+
+def test_the_table_of_trackers_is_complete():
+    assert sorted(TRACKERS) == trackers.names()
+
+
+@pytest.mark.parametrize("text", SPECIFICATIONS)
+def test_a_specification_is_understood(text):
+    assert trackers.parse(text).label == text
+
+
+@pytest.mark.parametrize("path", LINKS)
+def test_a_link_leads_to_a_file(path):
+    assert (ROOT / path).is_file()
