@@ -78,7 +78,7 @@ def pooled(maps: torch.Tensor, boxes: np.ndarray, tap: Tap) -> torch.Tensor:
     corners = torch.from_numpy(xywh_to_xyxy(boxes) - tap.centre).float()
     rois = torch.cat((torch.zeros(len(corners), 1), corners), 1)
     maps = maps.contiguous(memory_format=torch.channels_last)
-    return roi_align(maps, rois, BINS, 1 / tap.stride).flatten(1)
+    return roi_align(maps, rois, BINS, 1 / tap.stride, sampling_ratio=2).flatten(1)
 
 
 def untrained() -> Levels:

@@ -57,7 +57,9 @@ def test_it_knows_targets_better_than_an_untrained_one():
         corners = torch.from_numpy(xywh_to_xyxy(boxes)).float() + 38 - tap.centre
         rois = torch.cat((torch.zeros(len(boxes), 1), corners), 1)
         maps = {name: backbone(image, "conv3")[0] for name, backbone in backbones.items()}
-        return {name: roi_align(m, rois, 3, 1 / tap.stride).flatten(1) for name, m in maps.items()}
+        return {
+            name: roi_align(m, rois, 3, 1 / tap.stride, 2).flatten(1) for name, m in maps.items()
+        }
 
     gains = []
     for name in ("Twins", "Ride", "Harbour"):

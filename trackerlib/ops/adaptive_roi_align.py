@@ -1,11 +1,14 @@
-"""Adaptive RoIAlign: the larger a region, the farther apart the cells that a point reads.
+"""Adaptive RoIAlign: the larger a box, the farther apart the map cells that a point reads.
 
 [1] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, section 3.2.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from trackerlib.ops import bilinear
 from trackerlib.ops import rois as regions
@@ -14,119 +17,152 @@ WINDOW, STRIDE = 3, 2  # of the max-pooling that follows, [1]
 
 
 def adaptive_roi_align(
-    features: torch.Tensor,
-    rois: torch.Tensor,
+    input: Tensor,
+    boxes: Tensor | Sequence[Tensor],
     grid: int,
-    spatial_scale: float,
+    spatial_scale: float = 1.0,
     pool: bool = True,
-) -> torch.Tensor:
-    """Sample every region at grid x grid points, then max-pool 3 x 3 with stride 2.
+) -> Tensor:
+    """Sample every box at grid x grid points, then max-pool 3 x 3 with stride 2.
 
-    features       (N, C, H, W) float; fastest if stored channels-last
-    rois           (K, 5): batch index, x1, y1, x2, y2 in image pixels
+    input          (N, C, H, W) float; fastest if stored channels-last
+    boxes          (K, 5): batch index, x1, y1, x2, y2 in image pixels; or a list of
+                   (L, 4) without index, one tensor per image
     grid           points per side; 7 in [1], which makes 3 x 3 after pooling
     spatial_scale  map cells per image pixel
     pool           False returns the points themselves
-    returns        (K, C, n, n), dtype of features, stored channels-last;
+    returns        (K, C, n, n), dtype of input, stored channels-last;
                    n = (grid - 3) // 2 + 1, or grid without pooling
 
-    A region extends over end - start + 1 cells, a grid-th of which is the bin
-    size b. A point stands at each bin's leading edge p and reads floor(p) and the
-    cell s = max(1, round(b)) further, with weights 1 - distance / s; cells outside
-    the map count 0, and so does a point outside. (The paper gives the bandwidth s,
-    the authors' code the rest.) Sums, gradients and bad values as in `roi_align`.
+    A box extends over end - start + 1 map cells, a grid-th of which is the bin
+    size b. A point stands at each bin's first edge p and reads floor(p) and the
+    map cell s = max(1, round(b)) further, with weights 1 - distance / s; what lies outside
+    the map counts 0, and so does a point outside. Sums, gradients and bad values are those
+    of `roi_align`.
 
+    Source: [1]; the paper gives the bandwidth s, the authors' code the rest.
     Raises ValueError as `roi_align` does, and for a grid too small to be pooled.
     """
-    regions.check("adaptive_roi_align", features, rois, spatial_scale, grid=grid)
+    boxes = regions.checked("adaptive_roi_align", input, boxes, spatial_scale)
+    regions.check_count("adaptive_roi_align", "grid", grid)
     if pool and grid < WINDOW:
         raise ValueError(
             f"adaptive_roi_align: expected a grid of at least {WINDOW} to max-pool, got {grid}; "
             "use pool=False"
         )
-    return _adaptive_roi_align(features, rois, grid, float(spatial_scale), *_window(pool))
-
-
-def _window(pool):
-    return (WINDOW, STRIDE) if pool else (1, 1)
+    window, stride = (WINDOW, STRIDE) if pool else (1, 1)
+    return _adaptive_roi_align(input, boxes, grid, float(spatial_scale), window, stride)
 
 
 @torch.library.custom_op("trackerlib::adaptive_roi_align", mutates_args=())
 def _adaptive_roi_align(
-    features: torch.Tensor,
-    rois: torch.Tensor,
+    input: Tensor,
+    boxes: Tensor,
     grid: int,
     spatial_scale: float,
     window: int,
     stride: int,
-) -> torch.Tensor:
-    regions.check_values("adaptive_roi_align", features, rois, spatial_scale)
-    taps = _taps(features, rois, grid, spatial_scale)
-    pooled = bilinear.max_weighted_sum(regions.as_addends(features), taps, window, stride)
-    return pooled.permute(0, 3, 1, 2).to(features.dtype)
+) -> Tensor:
+    regions.check_values("adaptive_roi_align", input, boxes, spatial_scale)
+    neighbours = _neighbours(input, boxes, grid, spatial_scale)
+    rows = regions.as_addends(input)
+    pooled = bilinear.max_weighted_sum(rows, neighbours, (window, window), (stride, stride))
+    return pooled.permute(0, 3, 1, 2).to(input.dtype)
 
 
 @_adaptive_roi_align.register_fake
-def _(features, rois, grid, spatial_scale, window, stride):
-    return regions.empty_regions(features, rois, (grid - window) // stride + 1)
+def _(
+    input: Tensor, boxes: Tensor, grid: int, spatial_scale: float, window: int, stride: int
+) -> Tensor:
+    side = (grid - window) // stride + 1
+    return regions.empty_bins(input, boxes, (side, side))
 
 
 @torch.library.custom_op("trackerlib::adaptive_roi_align_backward", mutates_args=())
 def _adaptive_roi_align_backward(
-    grad: torch.Tensor,
-    features: torch.Tensor,
-    rois: torch.Tensor,
+    grad: Tensor,
+    input: Tensor,
+    boxes: Tensor,
     grid: int,
     spatial_scale: float,
     window: int,
     stride: int,
-) -> torch.Tensor:
-    taps = _taps(features, rois, grid, spatial_scale)
-    grad = grad.permute(0, 2, 3, 1).to(taps.weights.dtype)
-    rows = regions.as_rows(regions.widened(features))
-    return regions.as_map(bilinear.scatter_add_max(grad, rows, taps, window, stride), features)
+) -> Tensor:
+    neighbours = _neighbours(input, boxes, grid, spatial_scale)
+    grad = grad.permute(0, 2, 3, 1).to(neighbours.weights.dtype)
+    rows = regions.as_rows(regions.widened(input))
+    total = bilinear.scatter_add_max(grad, rows, neighbours, (window, window), (stride, stride))
+    return regions.as_map(total, input)
 
 
 @_adaptive_roi_align_backward.register_fake
-def _(grad, features, rois, grid, spatial_scale, window, stride):
-    return regions.empty_map(features)
+def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
+    return regions.empty_map(input)
 
 
-def _taps(features, rois, grid, scale):
-    """Cells and weights of every point."""
-    start, end = regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
-    length = torch.tensor(features.shape[2:], device=rois.device)[:, None, None, None]
-    size = ((end - start + 1) / grid)[:, None, None]
-    order = torch.arange(grid, device=rois.device, dtype=start.dtype)[:, None, None]
-    position = start[:, None, None] + order * size  # (2, grid, 1, K)
+def _neighbours(input: Tensor, boxes: Tensor, grid: int, scale: float) -> bilinear.Neighbours:
+    """Return the map cells of every point, and their weights."""
+    H, W = input.shape[2:]
+    start, end = regions.corners(input, boxes, scale)  # (2, K)
+    rows, columns = (
+        _along(start[axis], end[axis], grid, length) for axis, length in enumerate((H, W))
+    )
+    return bilinear.neighbours(rows, columns, boxes[:, 0], (H, W))
+
+
+def _along(start: Tensor, end: Tensor, grid: int, length: int) -> bilinear.Axis:
+    """Return the map cells around the points of one axis.
+
+    start, end  (K,) map cells
+    grid        points
+    length      map cells of the axis
+    """
+    # From 1.5 to 8.5 with a grid of 3: the extent is 8 cells, a bin 2.67, so that s = 3. Points
+    # stand at 1.5, 4.17 and 6.83. The first reads cells 1 and 4, with weights 1 - 0.5 / 3 = 0.83
+    # and 0.17; the last reads 6 and 9, with 0.72 and 0.28, or 6 alone if the map ends at 9.
+    size = (end - start + 1) / grid  # (K,)
+    order = torch.arange(grid, device=start.device, dtype=start.dtype)[:, None, None]
+    position = start + order * size  # (grid, 1, K)
     inside = (position >= 0) & (position < length)
     step = regions.round_away(size).clamp(min=1)
-    return bilinear.taps(position, inside, step, rois[:, 0], features.shape[2:])
+    return bilinear.along(position, inside, step, length)
 
 
-def _save(ctx, inputs, output):
-    features, rois, *ctx.settings = inputs
-    ctx.save_for_backward(features, rois)
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    input, boxes, *ctx.settings = inputs
+    ctx.save_for_backward(input, boxes)
 
 
-def _backward(ctx, grad):
-    return _adaptive_roi_align_backward(grad, *ctx.saved_tensors, *ctx.settings), *[None] * 5
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    input, boxes = ctx.saved_tensors
+    of_input = _adaptive_roi_align_backward(grad, input, boxes, *ctx.settings)
+    return of_input, *[None] * (1 + len(ctx.settings))
 
 
-_adaptive_roi_align.register_autograd(_backward, setup_context=_save)
+_adaptive_roi_align.register_autograd(_gradients, setup_context=_save)
 
 if find_spec("triton"):  # imported with the first map on a GPU
 
     @_adaptive_roi_align.register_kernel("cuda")
-    def _(features, rois, grid, spatial_scale, window, stride):
+    def _(
+        input: Tensor, boxes: Tensor, grid: int, spatial_scale: float, window: int, stride: int
+    ) -> Tensor:
         from trackerlib.ops.kernels import roi_align as kernels
 
-        sampling = kernels.Sampling(grid, 1, window, stride, "max", "adaptive")
-        return kernels.forward(features, rois, spatial_scale, sampling)
+        sampling = kernels.Sampling((grid, grid), 1, window, stride, "max", "adaptive")
+        return kernels.forward(input, boxes, spatial_scale, sampling)
 
     @_adaptive_roi_align_backward.register_kernel("cuda")
-    def _(grad, features, rois, grid, spatial_scale, window, stride):
+    def _(
+        grad: Tensor,
+        input: Tensor,
+        boxes: Tensor,
+        grid: int,
+        spatial_scale: float,
+        window: int,
+        stride: int,
+    ) -> Tensor:
         from trackerlib.ops.kernels import roi_align as kernels
 
-        sampling = kernels.Sampling(grid, 1, window, stride, "max", "adaptive")
-        return kernels.backward(grad, features, rois, spatial_scale, sampling)
+        sampling = kernels.Sampling((grid, grid), 1, window, stride, "max", "adaptive")
+        return kernels.backward(grad, input, boxes, spatial_scale, sampling)

@@ -1,67 +1,90 @@
-"""Values between the cells of a map, averaged or compared: the PyTorch body of the RoIAligns.
+"""Values between map cells, averaged or compared: the PyTorch body of the RoIAligns.
 
-A point takes from four cells: two rows times two columns. So a bin's average is a
-weighted sum of rows of the map stored as (cells, channels), which is what
+A point reads four map cells: two rows times two columns. A bin's average is therefore
+a weighted sum of rows of the map stored as (cells, channels), which is what
 `embedding_bag` computes, and its gradient is the same sum with the roles of bins
-and cells exchanged.
+and map cells exchanged.
 """
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from trackerlib.ops.rois import regions_first
+from trackerlib.ops.rois import boxes_first
 
-CHUNK = 2**22  # bytes of points held at once, more leave the cache, fewer take more calls
-
-
-class Taps(NamedTuple):
-    """Which cells are weighed: T of them for each of K grids of n x n bins."""
-
-    cells: torch.Tensor  # (K, n, n, T) int32, rows of the map
-    weights: torch.Tensor  # (K, n, n, T)
+MAX_BYTES = 2**22  # of points held at once: more leave the cache, fewer take more calls
 
 
-def taps(position, inside, step, images, shape) -> Taps:
-    """The cells around points that form grids, S x S points to a bin, averaged.
+class Axis(NamedTuple):
+    """The map cells around the points of one axis: T = 2 S of them for each of n bins."""
 
-    position  (2, n, S, K) of the points' rows and columns, in cells
-    inside    bool, broadcast to position: which points count
-    step      cells from the upper neighbour to the lower one, broadcast to position
-    images    (K,) which map of the batch
-    shape     (H, W)
-    returns   T = (2 * S) ** 2
+    cells: Tensor  # (n, T, K) int32, all inside the map
+    weights: Tensor  # (n, T, K)
 
-    Regions come last until the end: they make the long loops.
+
+class Neighbours(NamedTuple):
+    """Which map cells are weighed: T of them for each of K grids of h x w bins."""
+
+    cells: Tensor  # (K, h, w, T) int32, rows of the map
+    weights: Tensor  # (K, h, w, T)
+
+
+def along(position: Tensor, inside: Tensor, step: Tensor | int, length: int) -> Axis:
+    """Return the two map cells around every point of one axis, for the average of a bin's points.
+
+    position  (n, S, K) map cells: S points in each of n bins of K boxes
+    inside    (n, S, K) bool: which points count
+    step      map cells from the first neighbour to the second, broadcast to position
+    length    map cells of the axis
     """
-    length = torch.tensor(shape, device=position.device, dtype=torch.int32)[:, None, None, None]
+    # Two points of one bin at 0.25 and 1.5 on an axis of 2 cells, one cell apart:
+    # 0.25 lies between cells 0 and 1, with weights 0.75 and 0.25; 1.5 lies between cell 1
+    # and cell 2, with 0.5 each, of which cell 2 is outside: it is read as cell 1 with weight 0.
+    # cells [0, 1, 1, 1], weights [0.75, 0.25, 0.5, 0] / 2 points
     position = position.where(inside, 0)
-    low = position.floor()
-    share = (position - low) / step
-    cells = torch.stack((low, (low + step).minimum(length)), 3).int()  # (2, n, S, 2, K)
-    weights = torch.stack((1 - share, share), 3) / position.shape[2]
-    weights = weights * (inside[..., None, :] & (cells < length[..., None]))
-    rows, columns = cells.minimum(length[..., None] - 1).flatten(2, 3)  # (n, 2 * S, K)
-    rows = (rows + images.int() * shape[0]) * shape[1]
-    down, across = weights.flatten(2, 3)
-    return Taps(
-        regions_first(rows[:, None, :, None] + columns[None, :, None]).flatten(3),
-        regions_first(down[:, None, :, None] * across[None, :, None]).flatten(3),
+    first = position.floor()
+    share = (position - first) / step
+    cells = torch.stack((first, (first + step).clamp(max=length)), 2).int()  # (n, S, 2, K)
+    weights = torch.stack((1 - share, share), 2) / position.shape[1]
+    weights = weights * (inside[:, :, None] & (cells < length))
+    return Axis(cells.clamp(max=length - 1).flatten(1, 2), weights.flatten(1, 2))
+
+
+def neighbours(rows: Axis, columns: Axis, images: Tensor, size: tuple[int, int]) -> Neighbours:
+    """Return the map cells of every bin: all pairs of a row and a column.
+
+    rows, columns  what `along` returns for either axis
+    images         (K,) which map of the batch
+    size           height and width of a map
+    """
+    # A 2 x 3 map and its rows of memory:   0 1 2    the second image's:  6 7 8
+    #                                       3 4 5                         9 10 11
+    # A point at y = 0.5 and x = 1.25 of the first image reads rows 0 and 1 (weights 0.5, 0.5)
+    # and columns 1 and 2 (0.75, 0.25): cells [1, 2, 4, 5], weights [0.375, 0.125, 0.375, 0.125].
+    height, width = size
+    starts = (rows.cells + images.int() * height) * width  # (h, T, K): where the rows begin
+    # Boxes come last until here, as the longest loop of all that is computed, and first from here.
+    return Neighbours(
+        boxes_first(starts[:, None, :, None] + columns.cells[None, :, None]).flatten(3),
+        boxes_first(rows.weights[:, None, :, None] * columns.weights[None, :, None]).flatten(3),
     )
 
 
-def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:
-    """Weighted sums of rows (cells, C) -> (K, n, n, C).
+def weighted_sum(rows: Tensor, neighbours: Neighbours) -> Tensor:
+    """Return the weighted sums of rows (cells, C) of a map: (K, h, w, C), dtype of rows.
 
-    Rows of bfloat16 are summed in float32, and take half of the time. They want weights
-    of their own type: a weight comes as two of them, its nearest and what that leaves.
+    Rows of bfloat16 are summed in float32, which takes half of the time.
     """
-    cells, weights = taps
+    cells, weights = neighbours
     if rows.dtype == torch.bfloat16:
-        near = weights.bfloat16()
-        weights = torch.cat((near, (weights - near).bfloat16()), -1)
+        # They need weights of their own type: a weight is split into the nearest bfloat16
+        # and the rest, as 0.7 into 0.69921875 and 0.00078125.
+        nearest = weights.bfloat16()
+        weights = torch.cat((nearest, (weights - nearest).bfloat16()), -1)
         cells = torch.cat((cells, cells), -1)
     width = cells.shape[-1]
     bags = embedding_bag(
@@ -70,48 +93,79 @@ def blend(rows: torch.Tensor, taps: Taps) -> torch.Tensor:
     return bags.view(*cells.shape[:3], rows.shape[1])
 
 
-def spread(grad: torch.Tensor, taps: Taps, count: int) -> torch.Tensor:
-    """Gradient of `blend`: (K, n, n, C) -> (count, C), a weighted sum of bins for every cell."""
-    cells, entries = taps.cells.flatten().sort()
+def scatter_add(grad: Tensor, neighbours: Neighbours, count: int) -> Tensor:
+    """Return the gradient of `weighted_sum`: a weighted sum of bins for every map cell.
+
+    grad     (K, h, w, C)
+    count    map cells of the batch
+    returns  (count, C)
+    """
+    # Two bins of two neighbours each, cells [[1, 2], [2, 0]] of 3: sorted, [0, 1, 2, 2] are
+    # entries [3, 0, 1, 2], which belong to bins [1, 0, 0, 1]; the cells' bags start at [0, 1, 2].
+    cells, entries = neighbours.cells.flatten().sort()
     starts = torch.searchsorted(cells, torch.arange(count, dtype=torch.int32, device=grad.device))
     return embedding_bag(
-        entries // taps.cells.shape[-1],
+        entries // neighbours.cells.shape[-1],
         grad.reshape(-1, grad.shape[-1]),
         starts,
-        per_sample_weights=taps.weights.flatten()[entries],
+        per_sample_weights=neighbours.weights.flatten()[entries],
         mode="sum",
     )
 
 
-def max_weighted_sum(rows: torch.Tensor, taps: Taps, window: int, stride: int) -> torch.Tensor:
-    """The largest of every window x window neighbouring bins -> (K, m, m, C)."""
-    K, n, _, _ = taps.cells.shape
-    side = (n - window) // stride + 1
-    largest = rows.new_empty(K, side, side, rows.shape[1])
-    for (part,), some in _few(rows, taps, largest):
-        columns = reduce(torch.maximum, blend(rows, some).unfold(1, window, stride).unbind(-1))
-        part.copy_(reduce(torch.maximum, columns.unfold(2, window, stride).unbind(-1)))
-    return largest
+def max_weighted_sum(
+    rows: Tensor, neighbours: Neighbours, window: tuple[int, int], stride: tuple[int, int]
+) -> Tensor:
+    """Return the maximum of every window of neighbouring bins.
+
+    rows            (cells, C)
+    window, stride  bins along rows and columns
+    returns         (K, H, W, C), dtype of rows; H = (h - window[0]) // stride[0] + 1
+    """
+    K, h, w, _ = neighbours.cells.shape
+    sides = [
+        (bins - extent) // step + 1
+        for bins, extent, step in zip((h, w), window, stride, strict=True)
+    ]
+    maxima = rows.new_empty(K, *sides, rows.shape[1])
+    for (part,), few in _few_boxes(rows, neighbours, maxima):
+        points = weighted_sum(rows, few)
+        # One axis after the other, by pairs: `amax` over both takes longer.
+        columns = reduce(torch.maximum, points.unfold(1, window[0], stride[0]).unbind(-1))
+        part.copy_(reduce(torch.maximum, columns.unfold(2, window[1], stride[1]).unbind(-1)))
+    return maxima
 
 
 def scatter_add_max(
-    grad: torch.Tensor, rows: torch.Tensor, taps: Taps, window: int, stride: int
-) -> torch.Tensor:
-    """Gradient of `max_weighted_sum`: (K, m, m, C) -> like rows; the first of equals takes all."""
-    geometry = [window] * 2, [stride] * 2, [0, 0], [1, 1], False
-    won = rows.new_empty(*taps.cells.shape[:3], rows.shape[1])
-    for (part, share), some in _few(rows, taps, won, grad):
-        points = blend(rows, some).permute(0, 3, 1, 2)
-        _, winners = torch.ops.aten.max_pool2d_with_indices(points, *geometry)
-        taken = torch.ops.aten.max_pool2d_with_indices_backward(
-            share.permute(0, 3, 1, 2), points, *geometry, winners
+    grad: Tensor,
+    rows: Tensor,
+    neighbours: Neighbours,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+) -> Tensor:
+    """Return the gradient of `max_weighted_sum`, like rows; the first of equals takes all.
+
+    grad  (K, H, W, C); the rest as in `max_weighted_sum`
+    """
+    pooling = list(window), list(stride), [0, 0], [1, 1], False  # no padding, no dilation
+    of_points = rows.new_empty(*neighbours.cells.shape[:3], rows.shape[1])
+    # What the forward pass kept would be larger than the map: the points are computed again.
+    for (part, share), few in _few_boxes(rows, neighbours, of_points, grad):
+        points = weighted_sum(rows, few).permute(0, 3, 1, 2)
+        _, winners = torch.ops.aten.max_pool2d_with_indices(points, *pooling)
+        shares = torch.ops.aten.max_pool2d_with_indices_backward(
+            share.permute(0, 3, 1, 2), points, *pooling, winners
         )
-        part.copy_(taken.permute(0, 2, 3, 1))
-    return spread(won, taps, len(rows))
+        part.copy_(shares.permute(0, 2, 3, 1))
+    return scatter_add(of_points, neighbours, len(rows))
 
 
-def _few(rows, taps, *tensors):
-    """Parts of the tensors and taps with few enough regions to stay in the cache."""
-    count = max(1, CHUNK // (taps.cells.shape[1] ** 2 * rows[0].nbytes))
-    for *parts, cells, weights in zip(*(t.split(count) for t in (*tensors, *taps)), strict=True):
-        yield parts, Taps(cells, weights)
+def _few_boxes(
+    rows: Tensor, neighbours: Neighbours, *tensors: Tensor
+) -> Iterator[tuple[list[Tensor], Neighbours]]:
+    """Yield parts of the tensors and neighbours with few enough boxes to stay in the cache."""
+    h, w = neighbours.cells.shape[1:3]
+    count = max(1, MAX_BYTES // (h * w * rows[0].nbytes))
+    together = (*tensors, *neighbours)
+    for *parts, cells, weights in zip(*(t.split(count) for t in together), strict=True):
+        yield parts, Neighbours(cells, weights)

@@ -4,7 +4,7 @@
     Correlation Filters. TPAMI 2015.
 
 A name that ends in f is a spectrum: the half that `torch.fft.rfft2` keeps of a
-real grid of `size` (H, W) cells, the other half being its mirror image. Dots in
+real grid of `size` (H, W) map cells, the other half being its mirror image. Dots in
 a shape stand for any number of batch dimensions. A filter's life, linear:
 
     xf = spectrum(features)
@@ -15,17 +15,22 @@ a shape stand for any number of batch dimensions. A filter's life, linear:
 
 import math
 from importlib.util import find_spec
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.fft import irfft2, rfft2
 
 COMPLEX = (torch.complex64, torch.complex128)
 
 
-def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
-    """What the filter should answer to every shift: (H, W), 1 at shift (0, 0), cyclic.
+def gaussian_label(size: tuple[int, int], sigma: float) -> Tensor:
+    """Return the desired response to every shift: (H, W), 1 at shift (0, 0), cyclic.
 
-    sigma in cells. Source: [1] section 8.1.
+    size   height and width, map cells
+    sigma  of the Gaussian, map cells
+
+    Source: [1] section 8.1.
     Raises ValueError for an empty grid or a sigma that is not positive.
     """
     if min(size) < 1 or not sigma > 0:
@@ -33,12 +38,13 @@ def gaussian_label(size: tuple[int, int], sigma: float) -> torch.Tensor:
             f"gaussian_label: expected a size of at least 1 x 1 cells and sigma > 0, "
             f"got {tuple(size)} and {sigma}; a tenth of the target's cells is a usual sigma"
         )
+    # Signed shifts squared: 5 cells have 0, 1, 2, -2, -1, and 4 cells 0, 1, -2, -1.
     rows, columns = (((torch.arange(n) + n // 2) % n - n // 2) ** 2 for n in size)
     return torch.exp(-0.5 / sigma**2 * (rows[:, None] + columns))
 
 
-def hann(size: tuple[int, int]) -> torch.Tensor:
-    """The window (H, W) that fades a map out towards its border, where it is zero.
+def hann(size: tuple[int, int]) -> Tensor:
+    """Return the window (H, W) that fades a map out towards its border, where it is zero.
 
     Source: [1] section 8.1, the cosine window.
     """
@@ -46,8 +52,8 @@ def hann(size: tuple[int, int]) -> torch.Tensor:
     return rows[:, None] * columns
 
 
-def spectrum(features: torch.Tensor) -> torch.Tensor:
-    """Real maps (..., H, W) -> (..., H, W // 2 + 1) complex64, or complex128 of float64.
+def spectrum(features: Tensor) -> Tensor:
+    """Transform real maps (..., H, W) to (..., H, W // 2 + 1) complex64, or complex128 of float64.
 
     Half precisions are transformed in float32: no FFT of theirs runs everywhere.
     Raises ValueError for maps that are empty or not real floating point.
@@ -58,13 +64,13 @@ def spectrum(features: torch.Tensor) -> torch.Tensor:
     return rfft2(features.to(torch.promote_types(features.dtype, torch.float32)))
 
 
-def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
-    """Spectrum of the inner products of x with all shifts of z, summed over channels.
+def cross_correlation(xf: Tensor, zf: Tensor) -> Tensor:
+    """Return the spectrum of the inner products of x with all shifts of z, summed over channels.
 
     xf, zf   (..., C, H, W // 2 + 1) complex64 or complex128
     returns  (..., H, W // 2 + 1)
 
-    Source: [1] section 7.1. Learns through both.
+    Source: [1] section 7.1. Both get a gradient.
     Raises ValueError unless both have one shape, dtype and device.
     """
     fine = xf.ndim >= 3 and xf.dtype in COMPLEX and xf.numel() and xf.shape == zf.shape
@@ -76,44 +82,45 @@ def cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
 
 
 @torch.library.custom_op("trackerlib::cross_correlation", mutates_args=())
-def _cross_correlation(xf: torch.Tensor, zf: torch.Tensor) -> torch.Tensor:
+def _cross_correlation(xf: Tensor, zf: Tensor) -> Tensor:
     return _products(xf, zf)
 
 
-def _products(xf, zf):
+def _products(xf: Tensor, zf: Tensor) -> Tensor:
     # Not the lazy `conj`, which is lost in an op that is being compiled (pytorch issue 198118);
     # the product takes the copy's place, as memory traffic is all the cost there is.
     return zf.conj_physical().mul_(xf).sum(-3)
 
 
 @_cross_correlation.register_fake
-def _(xf, zf):
+def _(xf: Tensor, zf: Tensor) -> Tensor:
     return xf.new_empty(xf.shape[:-3] + xf.shape[-2:])
 
 
 if find_spec("triton"):
 
     @_cross_correlation.register_kernel("cuda")
-    def _(xf, zf):
+    def _(xf: Tensor, zf: Tensor) -> Tensor:
         from trackerlib.ops.kernels import correlation_filter as kernels
 
         return kernels.cross_correlation(xf, zf)
 
 
-def _remember(ctx, inputs, output):
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward(ctx, grad):
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
     (xf, zf), grad = ctx.saved_tensors, grad.unsqueeze(-3)
+    # Of a product x * conj(z), PyTorch's gradients are grad * z and conj(grad) * x.
     return grad * zf, grad.conj_physical() * xf
 
 
-_cross_correlation.register_autograd(_backward, setup_context=_remember)
+_cross_correlation.register_autograd(_backward, setup_context=_save)
 
 
-def energy(xf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Squared norms (...) of feature maps with spectra xf (..., C, H, W // 2 + 1).
+def energy(xf: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return squared norms (...) of feature maps with spectra xf (..., C, H, W // 2 + 1).
 
     The inner product of x with itself, unshifted: one plane is transformed back,
     which takes no longer than adding up all squared magnitudes (Parseval).
@@ -123,8 +130,8 @@ def energy(xf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return irfft2(_products(xf, xf), size)[..., 0, 0]
 
 
-def linear_correlation(xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Spectrum of the linear kernel between x and all shifts of z, per feature value.
+def linear_correlation(xf: Tensor, zf: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the spectrum of the linear kernel between x and all shifts of z, per feature value.
 
     xf, zf   (..., C, H, W // 2 + 1)
     returns  (..., H, W // 2 + 1)
@@ -136,10 +143,8 @@ def linear_correlation(xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int]
     return cross_correlation(xf, zf) / (xf.shape[-3] * size[0] * size[1])
 
 
-def gaussian_correlation(
-    xf: torch.Tensor, zf: torch.Tensor, size: tuple[int, int], sigma: float
-) -> torch.Tensor:
-    """Spectrum of the Gaussian kernel between x and all shifts of z.
+def gaussian_correlation(xf: Tensor, zf: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
+    """Return the spectrum of the Gaussian kernel between x and all shifts of z.
 
     xf, zf   (..., C, H, W // 2 + 1)
     sigma    bandwidth, of the root mean square difference of two feature values
@@ -156,13 +161,14 @@ def gaussian_correlation(
     products = irfft2(cross_correlation(xf, zf), size)
     # Training compares x with itself: then the unshifted product is its energy already.
     energies = 2 * products[..., 0, 0] if zf is xf else energy(xf, size) + energy(zf, size)
+    # |x - z|^2 = |x|^2 + |z|^2 - 2 x z, at every shift of z; rounding may leave it below 0.
     distances = (energies[..., None, None] - 2 * products).clamp(min=0)
     mean = distances / (xf.shape[-3] * size[0] * size[1])
     return rfft2(torch.exp(-mean / sigma**2))
 
 
-def train(kf: torch.Tensor, yf: torch.Tensor, regularisation: float) -> torch.Tensor:
-    """Spectrum of the dual weights alpha (..., H, W // 2 + 1).
+def train(kf: Tensor, yf: Tensor, regularisation: float) -> Tensor:
+    """Return the spectrum of the dual weights alpha (..., H, W // 2 + 1).
 
     kf              kernel of the patch with itself (..., H, W // 2 + 1)
     yf              label (H, W // 2 + 1), or one each
@@ -174,8 +180,8 @@ def train(kf: torch.Tensor, yf: torch.Tensor, regularisation: float) -> torch.Te
     return yf / (kf + regularisation)
 
 
-def respond(alphaf: torch.Tensor, kf: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The filter's answer (..., H, W) to every shift of a patch, kf its kernel with the model.
+def respond(alphaf: Tensor, kf: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the response (..., H, W) to every shift of a patch, kf its kernel with the model.
 
     Source: [1] eq. 22. Raises ValueError for weights and kernel of two sizes.
     """
@@ -184,8 +190,8 @@ def respond(alphaf: torch.Tensor, kf: torch.Tensor, size: tuple[int, int]) -> to
     return irfft2(alphaf * kf, size)
 
 
-def update(old: torch.Tensor, new: torch.Tensor, learning_rate: float) -> torch.Tensor:
-    """A model, or its dual weights, moved towards the newest frame's: (1 - rate) old + rate new.
+def update(old: Tensor, new: Tensor, learning_rate: float) -> Tensor:
+    """Move a model, or its dual weights, towards the newest frame's: (1 - lr) old + lr new.
 
     Source: [1] section 8.1. Raises ValueError for two shapes or a rate outside 0 to 1.
     """
@@ -200,8 +206,8 @@ def update(old: torch.Tensor, new: torch.Tensor, learning_rate: float) -> torch.
     return torch.add(old, new - old, alpha=learning_rate)  # a third of complex `lerp`'s time
 
 
-def peak(response: torch.Tensor) -> tuple[int, int]:
-    """Rows and columns by which the target moved: where (H, W) is largest, as signed shifts.
+def peak(response: Tensor) -> tuple[int, int]:
+    """Return rows and columns by which the target moved: the maximum of (H, W) as signed shifts.
 
     Raises ValueError for another rank, no cells, or a maximum that is not finite,
     as it is after any feature that is not.
@@ -216,12 +222,13 @@ def peak(response: torch.Tensor) -> tuple[int, int]:
             f"peak: expected a finite response, got {float(response[row, column])} at row {row}, "
             f"column {column}; look for NaN or infinity among the features"
         )
+    # The shifts are cyclic: of 6 rows, row 4 is a shift of -2.
     rows, columns = response.shape
     return (row + rows // 2) % rows - rows // 2, (column + columns // 2) % columns - columns // 2
 
 
-def subcell_peak(response: torch.Tensor) -> tuple[float, float]:
-    """The peak between cells: the top of a parabola along either axis through `peak`.
+def subcell_peak(response: Tensor) -> tuple[float, float]:
+    """Return the peak between map cells: the top of a parabola along either axis through `peak`.
 
     Each goes through the highest cell and its two cyclic neighbours; where these
     are as high, the peak stays on its cell. Raises ValueError like `peak`.
@@ -234,19 +241,21 @@ def subcell_peak(response: torch.Tensor) -> tuple[float, float]:
     )
 
 
-def _top(values, i):
-    """How far from i, at most half a step, the parabola around the greatest value has its top."""
+def _top(values: list[float], i: int) -> float:
+    """Return how far from i, at most half a step, the parabola around the maximum has its top."""
+    # Values 1, 3, 2 rise by 2 and fall by 1: the bend is 3, the top at (2 - 1) / (2 * 3) = 1/6.
     before, after = values[i] - values[i - 1], values[i] - values[(i + 1) % len(values)]
     bend = before + after
     return (before - after) / (2 * bend) if 0 < bend < math.inf else 0.0
 
 
-def _unexpected(function, expected, cure, *tensors):
+def _unexpected(function: str, expected: str, cure: str, *tensors: Tensor) -> ValueError:
     got = " and ".join(f"{tuple(t.shape)} {t.dtype} on {t.device}" for t in tensors)
     return ValueError(f"{function}: expected {expected}, got {got}; {cure}")
 
 
-def _require_size(function, xf, size):
+def _require_size(function: str, xf: Tensor, size: tuple[int, int]) -> None:
+    """Raise ValueError unless xf is a spectrum of maps of `size`."""
     height, columns = size[0], size[1] // 2 + 1
     if xf.shape[-2:] != (height, columns) or not xf.is_complex():
         expected = f"a spectrum (..., {height}, {columns}) of {tuple(size)} cells"
@@ -254,7 +263,8 @@ def _require_size(function, xf, size):
         raise _unexpected(function, expected, cure, xf)
 
 
-def _require_grids(function, af, bf):
+def _require_grids(function: str, af: Tensor, bf: Tensor) -> None:
+    """Raise ValueError unless both are spectra of one size and device."""
     fine = af.is_complex() and bf.is_complex() and af.ndim >= 2 and af.shape[-2:] == bf.shape[-2:]
     if not fine or af.device != bf.device:
         expected = "two spectra (..., H, W // 2 + 1) of one size and device"

@@ -16,25 +16,27 @@ import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-CHUNK = 2**19  # pixels weighted at a time, so that what they need stays in the cache
+MAX_PIXELS = 2**19  # weighted at a time, so that what they need stays in the cache
 
 
 @torch.library.custom_op("trackerlib::crop_and_resize", mutates_args=())
 def _crop_and_resize(
-    image: torch.Tensor,
-    boxes: torch.Tensor,
+    image: Tensor,
+    boxes: Tensor,
     size: Sequence[int],
     mean: Sequence[float],
     std: Sequence[float],
     fill: Sequence[float],
     antialias: bool,
     dtype: torch.dtype,
-) -> torch.Tensor:
+) -> Tensor:
     _check_values(boxes)
     if len(boxes) == 0:
         return _fake(image, boxes, size, mean, std, fill, antialias, dtype)
@@ -47,6 +49,8 @@ def _crop_and_resize(
     pixels = _scale(image[top : bottom + 1, left : right + 1], fill, std)
     outside = _scale(pixels.new_tensor(fill).expand(1, size[1], -1), mean, std).flatten()
 
+    # A crop's strip is the lines that it touches. All strips are as high as the tallest, so that
+    # they make one tensor; near the lower end they begin earlier, to stay inside.
     first = rows[:, 0, 0]
     height = int((rows[:, -1, -1] - first).max()) + 1  # of the tallest crop's strip
     first = first.clamp(max=bottom + 1 - top - height)
@@ -54,7 +58,7 @@ def _crop_and_resize(
     rows = rows - first[:, None, None]
     row_weights, column_weights = (w.to(pixels.dtype) for w in (row_weights, column_weights))
 
-    count = max(1, CHUNK // (height * columns[0].numel()))
+    count = max(1, MAX_PIXELS // (height * columns[0].numel()))
     chunks = crops, starts, columns, column_weights, rows, row_weights
     for crop, start, column, column_weight, row, row_weight in zip(
         *(tensor.split(count) for tensor in chunks), strict=True
@@ -69,7 +73,16 @@ def _crop_and_resize(
 
 
 @_crop_and_resize.register_fake
-def _fake(image, boxes, size, mean, std, fill, antialias, dtype):
+def _fake(
+    image: Tensor,
+    boxes: Tensor,
+    size: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    fill: Sequence[float],
+    antialias: bool,
+    dtype: torch.dtype,
+) -> Tensor:
     shape = boxes.shape[0], *size, image.shape[2]
     return torch.empty(shape, dtype=dtype, device=image.device).permute(0, 3, 1, 2)
 
@@ -77,7 +90,16 @@ def _fake(image, boxes, size, mean, std, fill, antialias, dtype):
 if find_spec("triton"):  # imported at the first call, as a machine without a GPU needs none
 
     @_crop_and_resize.register_kernel("cuda")
-    def _(image, boxes, size, mean, std, fill, antialias, dtype):
+    def _(
+        image: Tensor,
+        boxes: Tensor,
+        size: Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        fill: Sequence[float],
+        antialias: bool,
+        dtype: torch.dtype,
+    ) -> Tensor:
         from trackerlib.ops.kernels import crop_and_resize as kernels
 
         _check_values(boxes)
@@ -85,7 +107,8 @@ if find_spec("triton"):  # imported at the first call, as a machine without a GP
         return kernels.forward(image, boxes, mean, std, fill, antialias, crops)
 
 
-def _check_values(boxes: torch.Tensor) -> None:
+def _check_values(boxes: Tensor) -> None:
+    """Raise ValueError for boxes that are not finite or have no area."""
     good = boxes.isfinite().all(1) & (boxes[:, 2:] > 0).all(1)
     if not good.all():
         bad = int(good.logical_not().nonzero()[0])
@@ -95,8 +118,8 @@ def _check_values(boxes: torch.Tensor) -> None:
         )
 
 
-def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """As torch.empty; on a CPU from numpy, whose memory comes in huge pages where there are any.
+def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return memory as torch.empty does, on a CPU from numpy, which asks for huge pages.
 
     Touching 35 MB of crops for the first time takes 3 ms with them, 14 ms without.
     """
@@ -106,13 +129,19 @@ def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> to
     return torch.from_numpy(memory).view(dtype).view(shape)
 
 
-def _taps(spans: torch.Tensor, count: int, side: int, antialias: bool):
-    """Which of `side` pixels make each of `count` samples, and their shares.
+def _taps(spans: Tensor, count: int, side: int, antialias: bool) -> tuple[Tensor, Tensor]:
+    """Return which of `side` pixels make each of `count` samples, and their shares.
 
     spans    (K, 2): start and extent of each box along the axis
     returns  (K, count, taps) int32 indices, ascending, all within the image
              (K, count, taps) float64 weights, of sum 1 with those outside the image
     """
+    # From 0.25 over an extent of 4, 2 samples of an axis of 4 pixels: the scale is 2 and the
+    # samples' centres 0.75 and 2.75. Bilinear, the first takes pixels 0 and 1, at distances 0.75
+    # and 0.25, with weights 0.25 and 0.75; the second takes pixels 2 and 3. With antialias the
+    # triangle reaches 2 pixels: for the first sample its heights at pixels -1 to 2 are 0.125,
+    # 0.625, 0.875, 0.375, of sum 2. The weights of pixels 0 to 3 are [0.3125, 0.4375, 0.1875, 0];
+    # what they lack of 1 is the share of pixel -1, outside, which is `fill`.
     start, extent = spans.double()[..., None].unbind(1)  # (K, 1)
     scale = extent / count
     centre = start + (torch.arange(count).to(start) + 0.5) * scale - 0.5  # (K, count)
@@ -121,34 +150,36 @@ def _taps(spans: torch.Tensor, count: int, side: int, antialias: bool):
     first = ((centre - support).floor() + 1).clamp(0, side - taps)
     indices = first[..., None] + torch.arange(taps).to(start)
     weights = (1 - (indices - centre[..., None]).abs() / support[..., None]).clamp(min=0)
-    before = centre - centre.floor()
+    before = centre - centre.floor()  # from the nearest pixel at or before the sample
     total = _half(before, support) + _half(1 - before, support)
     return indices.int(), weights / total[..., None]
 
 
-def _half(nearest: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
-    """Sum of a triangle's heights at distances nearest, nearest + 1, ... up to its support."""
+def _half(nearest: Tensor, support: Tensor) -> Tensor:
+    """Return a triangle's heights summed at distances nearest, nearest + 1, ..., support."""
+    # Heights 1 - d / support at d = 0.25, 1.25 of support 2: 2 - 2 * (0.25 + 0.5) / 2 = 1.25
     terms = (support - nearest).ceil()
     return terms - terms * (nearest + (terms - 1) / 2) / support
 
 
-def _scale(pixels: torch.Tensor, zero: Sequence[float], unit: Sequence[float]) -> torch.Tensor:
-    """(H, W, C) -> (H * W, C) float, (pixels - zero) / unit in each channel."""
+def _scale(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return pixels (H, W, C) as rows (H * W, C) float, (value - mean) / std in each channel."""
     width, C = pixels.shape[1:]
     lines = pixels.flatten(1).to(torch.promote_types(pixels.dtype, torch.float32))
-    zero, unit = (lines.new_tensor(v).repeat(width) for v in (zero, unit))  # long inner loops
-    return ((lines - zero) / unit).view(-1, C)
+    # Repeated for a whole line of pixels, the constants make long inner loops.
+    means, stds = (lines.new_tensor(values).repeat(width) for values in (mean, std))
+    return ((lines - means) / stds).view(-1, C)
 
 
-def _sums(table: torch.Tensor, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(R, D) table, (..., taps) rows of it and their weights -> (N, D), one sum for each `...`."""
+def _sums(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Return weighted sums (N, D) of rows of a table (R, D); rows and weights (..., taps)."""
     rows, weights = rows.flatten(0, -2), weights.flatten(0, -2)
     return embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
 
 
 def crop_and_resize(
-    image: torch.Tensor,
-    boxes: torch.Tensor,
+    image: Tensor,
+    boxes: Tensor,
     size: tuple[int, int],
     *,
     mean: float | Sequence[float] = 0.0,
@@ -156,7 +187,7 @@ def crop_and_resize(
     fill: float | Sequence[float] | None = None,
     antialias: bool = False,
     dtype: torch.dtype = torch.float32,
-) -> torch.Tensor:
+) -> Tensor:
     """Cut boxes out of a frame, resize them to one size, normalise them.
 
     image      (H, W, C) uint8 or float, any strides
@@ -174,7 +205,7 @@ def crop_and_resize(
                on a CPU the memory is numpy's, which `resize_` cannot grow
 
     Sample i along an axis lies at start + (i + 0.5) * extent / count - 0.5,
-    where pixel j has its centre at j. A sample at the border blends the image
+    where pixel j has its centre at j. A sample at the border mixes the image
     with `fill`. Sums are in float32, or in float64 for a float64 image, and
     rounded to `dtype` once. On a GPU the check of the boxes waits for the device.
     On a CPU, with antialias, every crop of a call costs what the largest box
@@ -185,18 +216,19 @@ def crop_and_resize(
     finite or without area, and for inputs that require gradients: it has none.
     """
     _check(image, boxes, size, dtype)
-    mean, std, fill = (
-        _per_channel(name, value, image.shape[2])
-        for name, value in (("mean", mean), ("std", std), ("fill", mean if fill is None else fill))
-    )
-    if 0 in std:
+    C = image.shape[2]
+    means = _per_channel("mean", mean, C)
+    stds = _per_channel("std", std, C)
+    fills = _per_channel("fill", mean if fill is None else fill, C)
+    if 0 in stds:
         raise ValueError(
-            f"crop_and_resize: expected std other than 0, got {std}; 1 changes nothing"
+            f"crop_and_resize: expected std other than 0, got {stds}; 1 changes nothing"
         )
-    return _crop_and_resize(image, boxes, size, mean, std, fill, antialias, dtype)
+    return _crop_and_resize(image, boxes, size, means, stds, fills, antialias, dtype)
 
 
-def _check(image, boxes, size, dtype):
+def _check(image: Tensor, boxes: Tensor, size: tuple[int, int], dtype: torch.dtype) -> None:
+    """Raise ValueError for what `crop_and_resize` does not take; values are checked in the op."""
     if image.ndim != 3 or 0 in image.shape or not _is_pixels(image):
         expected = "an image (H, W, C) uint8 or float of at least one pixel"
         got = f"{tuple(image.shape)} {image.dtype}; bring it there with permute and to"
@@ -220,19 +252,22 @@ def _check(image, boxes, size, dtype):
     raise ValueError(f"crop_and_resize: expected {expected}, got {got}")
 
 
-def _is_pixels(image):
+def _is_pixels(image: Tensor) -> bool:
     return image.dtype == torch.uint8 or image.is_floating_point()
 
 
-def _is_size(size):
-    whole = isinstance(size, Sequence) and all(isinstance(side, Integral) for side in size)
-    return whole and len(size) == 2 and min(size) >= 1
+def _is_size(size: object) -> bool:
+    """Tell whether that is (height, width), whole numbers above 0."""
+    if not isinstance(size, Sequence) or len(size) != 2:
+        return False
+    return all(isinstance(side, Integral) for side in size) and min(size) >= 1
 
 
-def _per_channel(name, value, channels):
-    numbers = value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value
+def _per_channel(name: str, value: Any, channels: int) -> list[float]:
+    """Return one number for each channel; raise ValueError for anything that is not."""
+    numbers = value.tolist() if isinstance(value, Tensor | np.ndarray) else value
     values = list(numbers) if isinstance(numbers, Sequence) else [numbers] * channels
-    finite = all(isinstance(v, Real) and abs(v) < math.inf for v in values)
+    finite = all(isinstance(v, Real) and math.isfinite(v) for v in values)
     if len(values) != channels or not finite:
         raise ValueError(
             f"crop_and_resize: expected {name} as one finite number or one for each of the "

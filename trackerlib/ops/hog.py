@@ -21,7 +21,7 @@ EPSILON = 1e-4 / 4  # under the block norm, for sums over the pixels of a cell
 
 
 def hog(image: torch.Tensor, cell: int = 4) -> torch.Tensor:
-    """Gradient histograms of a grey image, one per square cell.
+    """Return gradient histograms of a grey image, one per square cell.
 
     image    (H, W) float, intensities 0 to 1; pixels beyond the last whole
              cell count only in their neighbours' gradients
@@ -38,6 +38,8 @@ def hog(image: torch.Tensor, cell: int = 4) -> torch.Tensor:
             f"got {tuple(image.shape)} {image.dtype}; enlarge the crop or use smaller cells"
         )
     signed = _histograms(image, cell)  # (18, h, w)
+    # Bins 0 to 8 and 9 to 17 are opposite directions. A block is 2 x 2 cells; each cell is
+    # normalised by the four that it belongs to, by the nearest where the border cuts one off.
     unsigned = signed[:9] + signed[9:]
     blocks = avg_pool2d(unsigned.square().sum(0)[None], 2, stride=1) * 4  # (1, h - 1, w - 1)
     norms = pad((blocks + EPSILON).rsqrt(), (1, 1, 1, 1), mode="replicate")[0]
@@ -48,7 +50,7 @@ def hog(image: torch.Tensor, cell: int = 4) -> torch.Tensor:
 
 
 def _histograms(image: torch.Tensor, cell: int) -> torch.Tensor:
-    """(H, W) -> (18, h, w) gradient magnitude by orientation, shared among the nearest cells."""
+    """Return gradient magnitudes (18, h, w) by orientation, shared among the nearest cells."""
     height, width = (side // cell for side in image.shape)
     dy, dx = (step[: height * cell, : width * cell].flatten() for step in torch.gradient(image))
     turns = torch.atan2(dy, dx) / math.tau
@@ -56,19 +58,25 @@ def _histograms(image: torch.Tensor, cell: int) -> torch.Tensor:
     magnitude = torch.hypot(dy, dx)
     framed = ORIENTATIONS, height + 2, width + 2  # what falls beyond the border ends in the frame
     upper_left, shares = _votes(height, width, cell, image.device)
-    places = bins * (framed[1] * framed[2]) + upper_left
+    # 2 x 3 cells have a frame of 4 x 5, 20 entries for each orientation. A pixel whose upper left
+    # cell is entry 6 and whose orientation is 2 votes at 46, 47, 51 and 52: the four cells.
+    entries = bins * (framed[1] * framed[2]) + upper_left
     votes = torch.zeros(math.prod(framed), dtype=image.dtype, device=image.device)
     for step, share in zip((0, 1, width + 2, width + 3), shares, strict=True):
-        votes[step:].scatter_add_(0, places, share * magnitude)
+        votes[step:].scatter_add_(0, entries, share * magnitude)
     return votes.view(framed)[:, 1:-1, 1:-1]
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # what is kept must serve later calls with gradients too
-def _votes(height: int, width: int, cell: int, device: torch.device):
-    """Of each pixel: its upper left cell in the frame (H * W,), its 4 cells' shares (4, H * W)."""
+def _votes(
+    height: int, width: int, cell: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return each pixel's upper left cell in the frame (H * W,) and 4 cells' shares (4, H * W)."""
 
-    def along(cells):
+    def along(cells: int) -> tuple[torch.Tensor, torch.Tensor]:
+        # Pixel 0 of cells of 4 has its centre at 0.125 cells, 0.625 in the frame between centres:
+        # cell 0 of the frame, which is cut off, takes 0.375, and cell 1, the first, 0.625.
         position = (torch.arange(cells * cell, device=device) + 0.5) / cell + 0.5
         before = position.long()
         return before, torch.stack((1 - position + before, position - before))

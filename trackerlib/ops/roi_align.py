@@ -1,166 +1,315 @@
-"""RoIAlign: regions of a feature map pooled to a fixed grid without rounding their borders.
+"""RoIAlign: boxes on a feature map pooled to a fixed grid without rounding their borders.
 
 [1] He, Gkioxari, Dollár, Girshick: Mask R-CNN. ICCV 2017, section 3, "RoIAlign".
 [2] Cui, Lu, Jing, Shi: Fast dynamic convolutional neural networks for visual
-    tracking. ACML 2018, section 3.2: the largest point instead of the average.
+    tracking. ACML 2018, section 3.2: the maximum of the points instead of the average.
 """
 
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from trackerlib.ops import bilinear
 from trackerlib.ops import rois as regions
 
 REDUCE = ("mean", "max")
 POINTS = ("midpoints", "interior")
+MAX_POINTS = 2**22  # of one box, where the op chooses their number: 130 MB of neighbours
 
 
 def roi_align(
-    features: torch.Tensor,
-    rois: torch.Tensor,
-    output_size: int,
-    spatial_scale: float,
-    samples: int = 2,
+    input: Tensor,
+    boxes: Tensor | Sequence[Tensor],
+    output_size: int | Sequence[int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = -1,
+    aligned: bool = False,
+    *,
     reduce: str = "mean",
     points: str = "midpoints",
-) -> torch.Tensor:
-    """Pool every region to output_size x output_size bins by bilinear sampling.
+) -> Tensor:
+    """Pool every box to h x w bins by bilinear sampling, by default as torchvision's op does.
 
-    features       (N, C, H, W) float; fastest if stored channels-last
-    rois           (K, 5): batch index, x1, y1, x2, y2 in image pixels
-    output_size    bins per side
-    spatial_scale  map cells per image pixel
-    samples        points per bin and side
-    reduce         "mean" of a bin's points, or "max" [2]
-    points         "midpoints" of samples equal parts of the bin: [1] as released,
-                   torchvision's aligned=False; a point more than one cell outside
-                   the map is 0, a nearer one takes the border's value.
-                   "interior", at k / (samples + 1) of the bin: [2] as released; bins
-                   are cut at the map's border, and one with nothing left is 0.
-    returns        (K, C, output_size, output_size), dtype of features, stored channels-last
+    input           (N, C, H, W) float; fastest if stored channels-last
+    boxes           (K, 5): batch index, x1, y1, x2, y2 in image pixels; or a list of
+                    (L, 4) without index, one tensor per image
+    output_size     bins: one number for both sides, or (h, w)
+    spatial_scale   map cells per image pixel
+    sampling_ratio  points per bin and side; 0 or less takes, of each box and axis, as many as
+                    a bin has map cells, rounded up
+    aligned         False: a box is at least one map cell wide and high, and a cell's value
+                    stands at its upper left corner; True: no smallest size, and it stands at
+                    the cell's centre (corners move by -0.5 cells)
+    reduce          "mean" of a bin's points, or "max" [2]
+    points          "midpoints" of equal parts of the bin [1]: a point more than one map cell
+                    outside the map is 0, a nearer one takes the border's value.
+                    "interior", at k / (points + 1) of the bin, as the code of [2] has it: bins
+                    are cut at the map's border, and one with nothing left is 0.
+    returns         (K, C, h, w), dtype of input, stored channels-last
 
-    A region is at least one cell wide and high. Sums are float32 (float64 for
-    float64 maps). The gradient goes to features; of equally large points the
-    first takes it. Maps are taken to be finite. On a GPU with Triton the values of
-    rois are not read back to be checked, which would stall it: a bad region gives
-    NaN there, and no gradient. The gradient is summed in no fixed order there, so
-    that its last digits vary.
+    Sums are float32 (float64 for float64 maps). The gradient goes to the input; of equal
+    maxima the first takes it. Maps are taken to be finite. A GPU with Triton runs a kernel
+    where sampling_ratio is above 0, and the PyTorch body otherwise. The kernel does not read
+    the boxes back to check their values, which would stall it: a bad box gives NaN there, and
+    no gradient. It sums gradients in no fixed order, so that their last digits vary.
 
-    Raises ValueError for other shapes, types, devices or settings, and for
-    regions that are not finite, end before they start or name no image.
+    Source: [1], [2]; names and meaning of the arguments up to aligned: torchvision.ops.
+    Raises ValueError for other shapes, types, devices or settings, for boxes that are not
+    finite, end before they start or name no image, and for one that has too many points.
     """
-    regions.check(
-        "roi_align", features, rois, spatial_scale, output_size=output_size, samples=samples
+    boxes = regions.checked("roi_align", input, boxes, spatial_scale)
+    bins = regions.pair("roi_align", output_size)
+    _check_settings(sampling_ratio, aligned, reduce, points)
+    return _roi_align(
+        input, boxes, bins, float(spatial_scale), sampling_ratio, aligned, reduce, points
     )
+
+
+def _check_settings(sampling_ratio: int, aligned: bool, reduce: str, points: str) -> None:
+    if isinstance(sampling_ratio, bool) or not isinstance(sampling_ratio, int):
+        raise ValueError(
+            "roi_align: expected sampling_ratio to be a whole number of points per bin and side, "
+            f"got {sampling_ratio!r}; -1 takes as many as a bin has map cells"
+        )
+    if not isinstance(aligned, bool):
+        raise ValueError(
+            f"roi_align: expected aligned to be True or False, got {aligned!r}; "
+            "reduce and points are passed by name"
+        )
     for name, value, known in (("reduce", reduce, REDUCE), ("points", points, POINTS)):
         if value not in known:
             raise ValueError(
                 f"roi_align: expected {name} to be one of {known}, got {value!r}; "
                 "Mask R-CNN is mean of midpoints, FDN max of interior points"
             )
-    return _roi_align(features, rois, output_size, float(spatial_scale), samples, reduce, points)
+
+
+class Rule(NamedTuple):
+    """Where the points of a box lie, and what becomes of those of a bin: the op's settings."""
+
+    bins: Sequence[int]  # along rows and columns
+    scale: float  # map cells per image pixel
+    ratio: int  # points per bin and side, or the op chooses
+    aligned: bool
+    reduce: str  # one of REDUCE
+    points: str  # one of POINTS
 
 
 @torch.library.custom_op("trackerlib::roi_align", mutates_args=())
 def _roi_align(
-    features: torch.Tensor,
-    rois: torch.Tensor,
-    output_size: int,
+    input: Tensor,
+    boxes: Tensor,
+    output_size: Sequence[int],
     spatial_scale: float,
-    samples: int,
+    sampling_ratio: int,
+    aligned: bool,
     reduce: str,
     points: str,
-) -> torch.Tensor:
-    regions.check_values("roi_align", features, rois, spatial_scale)
-    rows = regions.as_addends(features)
-    taps = _taps(features, rois, output_size, spatial_scale, samples, reduce, points)
-    if reduce == "mean":
-        pooled = bilinear.blend(rows, taps)
-    else:
-        pooled = bilinear.max_weighted_sum(rows, taps, window=samples, stride=samples)
-    return pooled.permute(0, 3, 1, 2).to(features.dtype)
+) -> Tensor:
+    rule = Rule(output_size, spatial_scale, sampling_ratio, aligned, reduce, points)
+    return _forward(input, boxes, rule)
 
 
 @_roi_align.register_fake
-def _(features, rois, output_size, spatial_scale, samples, reduce, points):
-    return regions.empty_regions(features, rois, output_size)
+def _(input: Tensor, boxes: Tensor, output_size: Sequence[int], *settings: Any) -> Tensor:
+    return regions.empty_bins(input, boxes, output_size)
 
 
 @torch.library.custom_op("trackerlib::roi_align_backward", mutates_args=())
 def _roi_align_backward(
-    grad: torch.Tensor,
-    features: torch.Tensor,
-    rois: torch.Tensor,
-    output_size: int,
+    grad: Tensor,
+    input: Tensor,
+    boxes: Tensor,
+    output_size: Sequence[int],
     spatial_scale: float,
-    samples: int,
+    sampling_ratio: int,
+    aligned: bool,
     reduce: str,
     points: str,
-) -> torch.Tensor:
-    taps = _taps(features, rois, output_size, spatial_scale, samples, reduce, points)
-    grad = grad.permute(0, 2, 3, 1).to(taps.weights.dtype)
-    if reduce == "mean":
-        spread = bilinear.spread(grad, taps, features[:, 0].numel())
-    else:
-        rows = regions.as_rows(regions.widened(features))
-        spread = bilinear.scatter_add_max(grad, rows, taps, window=samples, stride=samples)
-    return regions.as_map(spread, features)
+) -> Tensor:
+    rule = Rule(output_size, spatial_scale, sampling_ratio, aligned, reduce, points)
+    return _backward(grad, input, boxes, rule)
 
 
 @_roi_align_backward.register_fake
-def _(grad, features, rois, output_size, spatial_scale, samples, reduce, points):
-    return regions.empty_map(features)
+def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
+    return regions.empty_map(input)
 
 
-def _taps(features, rois, bins, scale, samples, reduce, points):
-    """Cells and weights of every bin, or of every point where a bin's points are compared."""
-    start, end = regions.corners(rois.to(regions.accumulator(features.dtype)), scale)  # (2, K)
-    length = torch.tensor(features.shape[2:], device=rois.device)[:, None, None]
-    edges = torch.arange(bins + 1, device=rois.device, dtype=start.dtype)[:, None] / bins
-    edges = start[:, None] + (end - start).clamp(min=1)[:, None] * edges  # (2, bins + 1, K)
-    part = torch.arange(samples, device=rois.device, dtype=start.dtype)[:, None]
-    if points == "midpoints":
+def _forward(input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
+    """Return (K, C, h, w)."""
+    regions.check_values("roi_align", input, boxes, rule.scale)
+    rows = regions.as_addends(input)
+    if rule.ratio > 0:
+        pooled = _pool(rows, input, boxes, rule, (rule.ratio, rule.ratio))
+    else:
+        # A box without extent has no points, and stays 0.
+        pooled = rows.new_zeros(len(boxes), *rule.bins, rows.shape[1])
+        for alike, samples in _by_samples(input, boxes, rule):
+            pooled[alike] = _pool(rows, input, boxes[alike], rule, samples)
+    return pooled.permute(0, 3, 1, 2).to(input.dtype)
+
+
+def _backward(grad: Tensor, input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
+    """Return the gradient of the input, (N, C, H, W), for that of what `_forward` returns."""
+    grad = grad.permute(0, 2, 3, 1).to(regions.accumulator(input.dtype))  # (K, h, w, C)
+    if rule.ratio > 0:
+        total = _unpool(grad, input, boxes, rule, (rule.ratio, rule.ratio))
+    else:
+        total = grad.new_zeros(input[:, 0].numel(), input.shape[1])
+        for alike, samples in _by_samples(input, boxes, rule):
+            total += _unpool(grad[alike], input, boxes[alike], rule, samples)
+    return regions.as_map(total, input)
+
+
+def _pool(
+    rows: Tensor, input: Tensor, boxes: Tensor, rule: Rule, samples: tuple[int, int]
+) -> Tensor:
+    """Return bins (K, h, w, C) of boxes that all have so many points per bin, rows x columns."""
+    neighbours = _neighbours(input, boxes, rule, samples)
+    if rule.reduce == "mean":
+        return bilinear.weighted_sum(rows, neighbours)
+    return bilinear.max_weighted_sum(rows, neighbours, window=samples, stride=samples)
+
+
+def _unpool(
+    grad: Tensor, input: Tensor, boxes: Tensor, rule: Rule, samples: tuple[int, int]
+) -> Tensor:
+    """Return the gradient of rows (N * H * W, C) for that of what `_pool` returns."""
+    neighbours = _neighbours(input, boxes, rule, samples)
+    if rule.reduce == "mean":
+        return bilinear.scatter_add(grad, neighbours, input[:, 0].numel())
+    rows = regions.as_rows(regions.widened(input))
+    return bilinear.scatter_add_max(grad, rows, neighbours, window=samples, stride=samples)
+
+
+def _by_samples(
+    input: Tensor, boxes: Tensor, rule: Rule
+) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    """Yield which boxes have the same number of points per bin, and that number."""
+    start, end = regions.corners(input, boxes, rule.scale)
+    size = _size(start, end, rule)  # (2, K)
+    # Bins of 1.4 x 2 map cells have 2 x 2 points, bins of 3.01 x 0.5 cells 4 x 1.
+    samples = torch.stack([(s / b).ceil() for s, b in zip(size, rule.bins, strict=True)])
+    points = samples.prod(0) * (rule.bins[0] * rule.bins[1])  # (K,)
+    if (points > MAX_POINTS).any():
+        first = int(points.argmax())
+        raise ValueError(
+            f"roi_align: expected boxes of at most {MAX_POINTS} points each, as many as map "
+            f"cells, got {boxes[first].tolist()} in row {first}; "
+            "clip the boxes to the image, or choose a sampling_ratio"
+        )
+    for rows, columns in samples.unique(dim=1).t().long().tolist():
+        alike = ((samples[0] == rows) & (samples[1] == columns)).nonzero()[:, 0]
+        if rows and columns:
+            few = max(1, MAX_POINTS // (rows * columns * rule.bins[0] * rule.bins[1]))
+            yield from ((part, (rows, columns)) for part in alike.split(few))
+
+
+def _neighbours(
+    input: Tensor, boxes: Tensor, rule: Rule, samples: tuple[int, int]
+) -> bilinear.Neighbours:
+    """Return the map cells of every bin, or of every point where a bin's points are compared."""
+    H, W = input.shape[2:]
+    start, end = regions.corners(input, boxes, rule.scale)  # (2, K)
+    rows, columns = (
+        _along(start[axis], end[axis], rule.bins[axis], samples[axis], length, rule)
+        for axis, length in enumerate((H, W))
+    )
+    return bilinear.neighbours(rows, columns, boxes[:, 0], (H, W))
+
+
+def _along(
+    start: Tensor, end: Tensor, bins: int, samples: int, length: int, rule: Rule
+) -> bilinear.Axis:
+    """Return the map cells around the points of one axis.
+
+    start, end  (K,) map cells
+    bins        of the axis
+    samples     points per bin
+    length      map cells of the axis
+    """
+    # From 1 to 5 in 2 bins of 2 points: the edges are 1, 3, 5; midpoints stand at 1.5, 2.5 and
+    # 3.5, 4.5; interior points at 1 2/3, 2 1/3 and 3 2/3, 4 1/3. If the map ends at 4, the
+    # midpoint 3.5 is read as 3, the last cell, and 4.5 counts 0; the second bin is cut to 3
+    # to 4, and its interior points are 3 1/3 and 3 2/3, both read as 3.
+    edges = torch.arange(bins + 1, device=start.device, dtype=start.dtype)[:, None] / bins
+    edges = _shifted(start, rule) + _size(start, end, rule) * edges  # (bins + 1, K)
+    part = torch.arange(samples, device=start.device, dtype=start.dtype)[:, None]
+    if rule.points == "midpoints":
         part = (part + 0.5) / samples
     else:
         part = (part + 1) / (samples + 1)
-        edges = edges.clamp(min=0).minimum(length)
-    low, high = edges[:, :-1, None], edges[:, 1:, None]
-    position = low + (high - low) * part  # (2, bins, samples, K)
-    length = length[..., None]
-    if points == "midpoints":
+        edges = edges.clamp(0, length)
+    low, high = edges[:-1, None], edges[1:, None]  # (bins, 1, K)
+    position = low + (high - low) * part  # (bins, samples, K)
+    if rule.points == "midpoints":
         inside = (position >= -1) & (position <= length)
     else:
         inside = (high > low).expand_as(position)
-    position = position.clamp(min=0).minimum(length - 1)
-    if reduce == "max":
-        position, inside = position.flatten(1, 2)[:, :, None], inside.flatten(1, 2)[:, :, None]
-    return bilinear.taps(position, inside, 1, rois[:, 0], features.shape[2:])
+    position = position.clamp(0, length - 1)
+    if rule.reduce == "max":  # every point is a bin of its own, as their values are compared
+        position, inside = position.flatten(0, 1)[:, None], inside.flatten(0, 1)[:, None]
+    return bilinear.along(position, inside, 1, length)
 
 
-def _save(ctx, inputs, output):
-    features, rois, *ctx.settings = inputs
-    ctx.save_for_backward(features, rois)
+def _shifted(edge: Tensor, rule: Rule) -> Tensor:
+    """Return an edge, in map cells, where a cell's value stands at a whole number."""
+    return edge - 0.5 if rule.aligned else edge
 
 
-def _backward(ctx, grad):
-    return _roi_align_backward(grad, *ctx.saved_tensors, *ctx.settings), *[None] * 6
+def _size(start: Tensor, end: Tensor, rule: Rule) -> Tensor:
+    """Return the extent of boxes in map cells, shape of start."""
+    # torchvision subtracts after the shift, which decides how 2.0000001 is rounded up.
+    size = _shifted(end, rule) - _shifted(start, rule)
+    return size if rule.aligned else size.clamp(min=1)
 
 
-_roi_align.register_autograd(_backward, setup_context=_save)
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    input, boxes, *ctx.settings = inputs
+    ctx.save_for_backward(input, boxes)
+
+
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    input, boxes = ctx.saved_tensors
+    of_input = _roi_align_backward(grad, input, boxes, *ctx.settings)
+    return of_input, *[None] * (1 + len(ctx.settings))
+
+
+_roi_align.register_autograd(_gradients, setup_context=_save)
 
 if find_spec("triton"):  # imported with the first map on a GPU
 
     @_roi_align.register_kernel("cuda")
-    def _(features, rois, output_size, spatial_scale, samples, reduce, points):
+    def _(input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
+        rule = Rule(*settings)
+        if rule.ratio <= 0:
+            return _forward(input, boxes, rule)
         from trackerlib.ops.kernels import roi_align as kernels
 
-        sampling = kernels.Sampling(output_size, *[samples] * 3, reduce, points)
-        return kernels.forward(features, rois, spatial_scale, sampling)
+        return kernels.forward(input, boxes, rule.scale, _sampling(rule))
 
     @_roi_align_backward.register_kernel("cuda")
-    def _(grad, features, rois, output_size, spatial_scale, samples, reduce, points):
+    def _(grad: Tensor, input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
+        rule = Rule(*settings)
+        if rule.ratio <= 0:
+            return _backward(grad, input, boxes, rule)
         from trackerlib.ops.kernels import roi_align as kernels
 
-        sampling = kernels.Sampling(output_size, *[samples] * 3, reduce, points)
-        return kernels.backward(grad, features, rois, spatial_scale, sampling)
+        return kernels.backward(grad, input, boxes, rule.scale, _sampling(rule))
+
+    def _sampling(rule: Rule) -> Any:
+        from trackerlib.ops.kernels import roi_align as kernels
+
+        return kernels.Sampling(
+            bins=(rule.bins[0], rule.bins[1]),
+            samples=rule.ratio,
+            window=rule.ratio,
+            stride=rule.ratio,
+            reduce=rule.reduce,
+            rule=rule.points,
+            aligned=rule.aligned,
+        )

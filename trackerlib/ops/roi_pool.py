@@ -1,146 +1,191 @@
-"""RoIPool: the largest cell of every bin, the region's border rounded to whole cells.
+"""RoIPool: the maximum of every bin's map cells, the box's border rounded to whole cells.
 
 [1] Girshick: Fast R-CNN. ICCV 2015, section 2.1; the rounding is that of the released code.
 """
 
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from trackerlib.ops import rois as regions
 
-CHUNK = 2**19  # values compared at once, so that they stay in the cache
-FAR = 2**24  # cells: float32 holds all whole numbers up to here
+MAX_ELEMENTS = 2**19  # compared at once, so that they stay in the cache
+MAX_WHOLE = 2**24  # float32 holds all whole numbers up to here
 
 
 def roi_pool(
-    features: torch.Tensor, rois: torch.Tensor, output_size: int, spatial_scale: float
-) -> torch.Tensor:
-    """Pool every region to output_size x output_size bins by their largest cells.
+    input: Tensor,
+    boxes: Tensor | Sequence[Tensor],
+    output_size: int | Sequence[int],
+    spatial_scale: float = 1.0,
+) -> Tensor:
+    """Pool every box to h x w bins by their maximum, as torchvision's op does.
 
-    features       (N, C, H, W) float; fastest if stored channels-last
-    rois           (K, 5): batch index, x1, y1, x2, y2 in image pixels
-    output_size    bins per side
+    input          (N, C, H, W) float; fastest if stored channels-last
+    boxes          (K, 5): batch index, x1, y1, x2, y2 in image pixels; or a list of
+                   (L, 4) without index, one tensor per image
+    output_size    bins: one number for both sides, or (h, w)
     spatial_scale  map cells per image pixel
-    returns        (K, C, output_size, output_size), dtype of features, stored channels-last
+    returns        (K, C, h, w), dtype of input, stored channels-last
 
-    Both corners are rounded, and both their cells belong to the region. Bin i of
+    Both corners are rounded, and both their map cells belong to the box. Bin i of
     n covers the cells from floor(i L / n) to ceil((i + 1) L / n) of a side of L,
-    cut at the map's border; one with nothing left is 0. The gradient goes to
-    features, the first of equal cells takes it. Bad values as in `roi_align`.
+    cut at the map's border; one with nothing left is 0. The gradient goes to the
+    input, the first of equal cells takes it. Bad values as in `roi_align`.
 
-    Raises ValueError for other shapes, types, devices or settings, and for
-    regions that are not finite, end before they start or name no image.
+    torchvision computes i (L / n) in floats, so that for some n of 7 and more, such as the
+    last of 7 bins on 57 cells, its bin has one cell more than the fraction says.
+
+    Source: [1]. Raises ValueError for other shapes, types, devices or settings, and for
+    boxes that are not finite, end before they start or name no image.
     """
-    regions.check("roi_pool", features, rois, spatial_scale, output_size=output_size)
-    keep = features.requires_grad and torch.is_grad_enabled()
-    cells = features[:, 0].numel()
-    if keep and cells > FAR:
+    boxes = regions.checked("roi_pool", input, boxes, spatial_scale)
+    bins = regions.pair("roi_pool", output_size)
+    keep = input.requires_grad and torch.is_grad_enabled()
+    cells = input[:, 0].numel()
+    if keep and cells > MAX_WHOLE:
         raise ValueError(
-            f"roi_pool: expected at most {FAR} cells in a batch to learn from, got {cells}; "
-            "pool it in parts"
+            f"roi_pool: expected at most {MAX_WHOLE} cells in a batch with a gradient, "
+            f"got {cells}; pool it in parts"
         )
-    return _roi_pool(features, rois, output_size, float(spatial_scale), keep)[0]
+    return _roi_pool(input, boxes, bins, float(spatial_scale), keep)[0]
 
 
 @torch.library.custom_op("trackerlib::roi_pool", mutates_args=())
 def _roi_pool(
-    features: torch.Tensor, rois: torch.Tensor, output_size: int, spatial_scale: float, keep: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The pooled bins and, to keep for the gradient, their winners (K, n, n, C).
+    input: Tensor,
+    boxes: Tensor,
+    output_size: Sequence[int],
+    spatial_scale: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the pooled bins and, to keep for the gradient, their winners (K, h, w, C).
 
-    A winner is told by the number of cells from it to the end of the batch, 0 if there is none:
-    the first of equal cells has the largest, so that one maximum finds it.
+    A winner is stored as the number of map cells from it to the end of the batch, 0 if there is
+    none: the first of equal cells has the highest, so that one maximum finds it.
     """
-    regions.check_values("roi_pool", features, rois, spatial_scale)
-    rows = regions.as_rows(regions.widened(features))
+    regions.check_values("roi_pool", input, boxes, spatial_scale)
+    rows = regions.as_rows(regions.widened(input))
     count, C = rows.shape
-    shape = len(rois), output_size, output_size, C
+    shape = len(boxes), *output_size, C
     pooled = rows.new_empty(shape)
     winners = rows.new_empty(shape if keep else (0, C))
-    for bins, cells in _bins(features, rois, output_size, spatial_scale):
-        values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)
-        largest = values.amax(0) if len(cells) else values.new_zeros(len(bins), C)
-        pooled.view(-1, C)[bins] = largest
+    for bins, cells in _bins(input, boxes, output_size, spatial_scale):
+        values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)  # (T, b, C)
+        maxima = values.amax(0) if len(cells) else values.new_zeros(len(bins), C)
+        pooled.view(-1, C)[bins] = maxima
         if keep:
+            # Values 3, 5, 5 at cells 0, 1, 4 of 6: those that equal 5 are 0, 1, 1, times the
+            # distances 6, 5, 2 to the end gives 0, 5, 2. The maximum, 5, is cell 6 - 5 = 1.
             to_end = (count - cells)[..., None].to(values.dtype)
-            won = values.eq_(largest).mul_(to_end)
-            winners.view(-1, C)[bins] = won.amax(0) if len(cells) else largest
-    return pooled.permute(0, 3, 1, 2).to(features.dtype), winners
+            won = values.eq_(maxima).mul_(to_end)
+            winners.view(-1, C)[bins] = won.amax(0) if len(cells) else maxima
+    return pooled.permute(0, 3, 1, 2).to(input.dtype), winners
 
 
-def _bins(features, rois, n, scale):
-    """Bins of one size, few at a time: which of all K * n * n (b,), and their cells (T, b)."""
-    C, H, W = features.shape[1:]
+def _bins(
+    input: Tensor, boxes: Tensor, output_size: Sequence[int], scale: float
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield bins of one size, few at a time: which of all K * h * w (b,), their cells (T, b)."""
+    C, H, W = input.shape[1:]
     start, end = (
-        regions.round_away(corner).clamp(-FAR, FAR).long()[:, None]
-        for corner in regions.corners(rois.to(regions.accumulator(features.dtype)), scale)
-    )  # (2, 1, K)
-    length = end - start + 1
-    bound = torch.tensor([[[H]], [[W]]], device=rois.device)
-    order = torch.arange(n, device=rois.device)[:, None]
-    first = (start + order * length // n).clamp(min=0).minimum(bound)  # (2, n, K)
-    last = (start - (-(order + 1) * length // n)).clamp(min=0).minimum(bound)
-    height, width = last - first
-    row, column = first
-    corner = regions.regions_first((row + rois[:, 0].long() * H)[:, None] * W + column).flatten()
-    sizes = regions.regions_first(height[:, None] * (W + 1) + width).flatten()
-    grid = torch.arange(H * W, device=rois.device).view(H, W)
+        regions.round_away(corner).clamp(-MAX_WHOLE, MAX_WHOLE).long()
+        for corner in regions.corners(input, boxes, scale)
+    )  # (2, K)
+    top, height = _extents(start[0], end[0], output_size[0], H)  # (h, K)
+    left, width = _extents(start[1], end[1], output_size[1], W)  # (w, K)
+    # On a 2 x 3 map, a bin of 2 x 2 cells at row 0 and column 1 has corner 1 and size 2 * 4 + 2;
+    # the grid's first 2 rows and columns are cells 0, 1, 3, 4: plus the corner, 1, 2, 4, 5.
+    top = top + boxes[:, 0].long() * H
+    corner = regions.boxes_first(top[:, None] * W + left).flatten()  # (K * h * w,)
+    sizes = regions.boxes_first(height[:, None] * (W + 1) + width).flatten()
+    grid = torch.arange(H * W, device=boxes.device).view(H, W)
     for size in sizes.unique().tolist():
         cells = grid[: size // (W + 1), : size % (W + 1)].reshape(-1, 1)
         alike = (sizes == size).nonzero()[:, 0]
-        for bins in alike.split(CHUNK // (len(cells) * C + 1) + 1):
+        for bins in alike.split(MAX_ELEMENTS // (len(cells) * C + 1) + 1):
             yield bins, cells + corner[bins]
 
 
+def _extents(start: Tensor, end: Tensor, bins: int, length: int) -> tuple[Tensor, Tensor]:
+    """Return the first map cell of every bin of one axis and how many it has: two (bins, K).
+
+    start, end  (K,) the box's first and last cell
+    length      map cells of the axis
+    """
+    # Cells 2 to 6 in 3 bins: 5 cells, a bin is 1 2/3 of them. The bins begin 0, 1, 3 cells after
+    # the first and end before 2, 4, 5 (rounded up): cells 2-3, 3-5 and 5-6. On a map of 6 cells
+    # the last has cell 5 alone.
+    extent = end - start + 1
+    order = torch.arange(bins, device=start.device)[:, None]
+    first = (start + order * extent // bins).clamp(0, length)
+    last = (start - (-(order + 1) * extent // bins)).clamp(0, length)  # -(-a // b) rounds up
+    return first, last - first
+
+
 @_roi_pool.register_fake
-def _(features, rois, output_size, spatial_scale, keep):
-    pooled = regions.empty_regions(features, rois, output_size)
-    shape = pooled.permute(0, 2, 3, 1).shape if keep else (0, features.shape[1])
-    return pooled, features.new_empty(shape, dtype=regions.accumulator(features.dtype))
+def _(
+    input: Tensor,
+    boxes: Tensor,
+    output_size: Sequence[int],
+    spatial_scale: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    pooled = regions.empty_bins(input, boxes, output_size)
+    shape = pooled.permute(0, 2, 3, 1).shape if keep else (0, input.shape[1])
+    return pooled, input.new_empty(shape, dtype=regions.accumulator(input.dtype))
 
 
 @torch.library.custom_op("trackerlib::roi_pool_backward", mutates_args=())
-def _roi_pool_backward(
-    grad: torch.Tensor, winners: torch.Tensor, shape: list[int]
-) -> torch.Tensor:
+def _roi_pool_backward(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> Tensor:
     N, C, H, W = shape
+    # Row 0 takes what has no winner; the others are the map's cells from the last to the first.
     from_end = grad.new_zeros(1 + N * H * W, C, dtype=regions.accumulator(grad.dtype))
-    some = max(1, CHUNK // grad.shape[1:].numel())  # regions at a time
-    shares = grad.permute(0, 2, 3, 1).split(some)
-    for winner, share in zip(winners.split(some), shares, strict=True):
+    few = max(1, MAX_ELEMENTS // grad.shape[1:].numel())  # boxes at a time
+    shares = grad.permute(0, 2, 3, 1).split(few)
+    for winner, share in zip(winners.split(few), shares, strict=True):
         share = share.reshape(-1, C).to(from_end.dtype)
         from_end.scatter_add_(0, winner.view(-1, C).long(), share)
     return from_end[1:].flip(0).view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
 
 
 @_roi_pool_backward.register_fake
-def _(grad, winners, shape):
+def _(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> Tensor:
     N, C, H, W = shape
     return grad.new_empty(N, H, W, C).permute(0, 3, 1, 2)
 
 
-def _save(ctx, inputs, output):
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(output[1])
     ctx.shape = list(inputs[0].shape)
 
 
-def _backward(ctx, grad, _):
-    return _roi_pool_backward(grad, *ctx.saved_tensors, ctx.shape), *[None] * 4
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    (winners,) = ctx.saved_tensors
+    return _roi_pool_backward(grad, winners, ctx.shape), None, None, None, None
 
 
-_roi_pool.register_autograd(_backward, setup_context=_save)
+_roi_pool.register_autograd(_gradients, setup_context=_save)
 
 if find_spec("triton"):  # imported with the first map on a GPU
 
     @_roi_pool.register_kernel("cuda")
-    def _(features, rois, output_size, spatial_scale, keep):
+    def _(
+        input: Tensor,
+        boxes: Tensor,
+        output_size: Sequence[int],
+        spatial_scale: float,
+        keep: bool,
+    ) -> tuple[Tensor, Tensor]:
         from trackerlib.ops.kernels import roi_pool as kernels
 
-        return kernels.forward(features, rois, output_size, spatial_scale, keep)
+        return kernels.forward(input, boxes, output_size, spatial_scale, keep)
 
     @_roi_pool_backward.register_kernel("cuda")
-    def _(grad, winners, shape):
+    def _(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> Tensor:
         from trackerlib.ops.kernels import roi_pool as kernels
 
         return kernels.backward(grad, winners, shape)

@@ -5,23 +5,26 @@ trackerlib/ops/crop_and_resize.py, without a table of them in memory: a crop
 costs the bytes of its pixels and its samples, nothing between.
 """
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 SAMPLES = 128  # per program
 
 
 @triton.jit
 def _half(nearest, support):
-    """Sum of a triangle's heights at distances nearest, nearest + 1, ... up to its support."""
+    """Return a triangle's heights summed at distances nearest, nearest + 1, ..., support."""
     terms = tl.ceil(support - nearest)
     return terms - terms * (nearest + (terms - 1) / 2) / support
 
 
 @triton.jit
 def _taps(start, extent, sample, count, side, ANTIALIAS: tl.constexpr):
-    """First pixel of each sample, its distance from the sample, support, sum of heights, taps."""
+    """Return each sample's first pixel, its distance, the support, the sum of heights, taps."""
     scale = extent / count
     centre = start + (sample + 0.5) * scale - 0.5
     support = tl.maximum(scale, 1) if ANTIALIAS else tl.full((), 1, scale.dtype)
@@ -72,16 +75,29 @@ def _kernel(
     tl.store(crops, (sums + (fill - mean)) / std, mask)
 
 
-def forward(image, boxes, mean, std, fill, antialias, crops) -> torch.Tensor:
+def forward(
+    image: Tensor,
+    boxes: Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    fill: Sequence[float],
+    antialias: bool,
+    crops: Tensor,
+) -> Tensor:
     """Fill `crops` (K, C, h, w), channels-last in memory, and return them."""
     K, C, h, w = crops.shape
     if K == 0:
         return crops
     precision = torch.promote_types(image.dtype, torch.float32)
     constants = torch.tensor([mean, std, fill], dtype=precision, device=image.device)
+    H, W, _ = image.shape
+    row_stride, column_stride, channel_stride = image.stride()
+    box_stride, number_stride = boxes.stride()
     with torch.cuda.device_of(image):
         _kernel[(K * triton.cdiv(h * w, SAMPLES),)](
-            image, boxes, constants, crops, *image.stride(), *boxes.stride(),
-            *image.shape, h, w, triton.next_power_of_2(C), SAMPLES, antialias,
+            image, boxes, constants, crops,
+            row_stride, column_stride, channel_stride, box_stride, number_stride,
+            H, W, C, h, w,
+            triton.next_power_of_2(C), SAMPLES, antialias,
         )  # fmt: skip
     return crops
