@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from trackerlib.__main__ import main
 
@@ -39,6 +40,19 @@ def options(otb, tmp_path):
     """What `run` and `report` need for the two sequences."""
     store = str(tmp_path / "store")
     return ["--data", str(otb), "--trackers", "identity", "--device", "cpu", "--store", store]
+
+
+@pytest.fixture(scope="module")
+def running():
+    """Options for `run` to use a cluster that is there: starting one takes seconds."""
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        yield ["--scheduler", cluster.scheduler_address]
 
 
 def video(path):
@@ -181,8 +195,8 @@ def test_run_and_report(options, capsys):
     assert "identity" in capsys.readouterr().out
 
 
-def test_results_of_an_earlier_version_are_reported_missing(options, capsys):
-    assert main(["run", *options]) == 0
+def test_results_of_an_earlier_version_are_reported_missing(options, running, capsys):
+    assert main(["run", *options, *running]) == 0
     store = Path(options[-1])
     for record in store.rglob("Left*.json"):
         record.write_text(record.read_text().replace('"code": "', '"code": "former '))
@@ -195,13 +209,13 @@ def test_results_of_an_earlier_version_are_reported_missing(options, capsys):
     assert main(["report", *options]) == 2
     error = capsys.readouterr().err
     assert "found none (2 of earlier versions" in error and "with the command run" in error
-    assert main(["run", *options]) == 0
+    assert main(["run", *options, *running]) == 0
     assert "2 units computed, 0 were complete" in capsys.readouterr().out
 
 
-def test_a_failed_unit_is_printed_and_reported_missing(otb, options, capsys):
+def test_a_failed_unit_is_printed_and_reported_missing(otb, options, running, capsys):
     (otb / "Left" / "img" / "0001.png").write_bytes(b"no image")
-    assert main(["run", *options]) == 1
+    assert main(["run", *options, *running]) == 1
     assert "Left.ope.seed0: " in capsys.readouterr().err
     assert main(["report", *options]) == 0
     printed = capsys.readouterr().out
