@@ -37,8 +37,8 @@ def test_legends_give_the_numbers_that_tables_give():
 
 
 def test_a_player_stands_alone_and_is_the_same_in_every_run():
-    page = plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"]).data
-    assert page == plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"]).data
+    page = plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"], "two").data
+    assert page == plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"], "two").data
     assert page.count("/9j/") == 2 and "http" not in page  # two JPEGs, nothing from elsewhere
     assert page.count("</script>") == 1 and 'max="1"' in page
 
@@ -46,4 +46,18 @@ def test_a_player_stands_alone_and_is_the_same_in_every_run():
 @pytest.mark.parametrize(("images", "captions"), [([], []), ([FRAME], ["a", "b"])])
 def test_a_player_wants_a_caption_per_image(images, captions):
     with pytest.raises(ValueError, match="one caption per image"):
-        plots.player(images, captions)
+        plots.player(images, captions, "two")
+
+
+def test_a_player_is_known_by_its_name_whatever_it_shows():
+    pages = [plots.player([image], ["a"], "kcf-ride").data for image in (FRAME, FRAME + 9)]
+    assert pages[0] != pages[1]
+    for page in pages:
+        assert page.count('<figure id="player-kcf-ride"') == 1
+        assert page.count('getElementById("player-kcf-ride")') == 1
+
+
+@pytest.mark.parametrize("name", ["", "kcf ride", "kcf_ride", 'a"b', "höhe", "ride\n"])
+def test_a_player_wants_a_slug(name):
+    with pytest.raises(ValueError, match="player: expected a name of letters, digits and hyphens"):
+        plots.player([FRAME], ["a"], name)

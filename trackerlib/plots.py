@@ -1,10 +1,12 @@
 """Figures that two or more chapters use."""
 
 import base64
-import hashlib
 import html
 import itertools
 import json
+import re
+from collections.abc import Iterator
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,8 +16,12 @@ from matplotlib.patches import Rectangle
 
 from trackerlib.eval.metrics import OTB, PRECISION_THRESHOLDS
 
-# Okabe and Ito's palette, which readers with any colour vision can tell apart.
+__all__ = ["COLOURS", "annotate", "draw", "player", "precision_plot", "success_plot"]
+
+# Okabe and Ito's palette, which readers with any colour vision can distinguish.
 COLOURS = ("#009E73", "#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
+Corner = Literal["lower left", "lower right"]
+SLUG = re.compile(r"[A-Za-z0-9-]+")
 
 
 def draw(ax: Axes, frame: np.ndarray, boxes: dict[str, np.ndarray], title: str = "") -> None:
@@ -30,7 +36,10 @@ def draw(ax: Axes, frame: np.ndarray, boxes: dict[str, np.ndarray], title: str =
 
 
 def annotate(frame: np.ndarray, boxes: dict[str, np.ndarray]) -> np.ndarray:
-    """A copy of a frame (H, W, 3) uint8 with boxes (4,) drawn in, coloured as in `draw`."""
+    """Return a copy of a frame (H, W, 3) uint8 with boxes (4,) drawn in, coloured as in `draw`.
+
+    A box that is not finite is left out.
+    """
     image = frame.copy()
     for colour, box in zip(_cycle(), boxes.values(), strict=False):
         if not np.isfinite(box).all():
@@ -43,25 +52,36 @@ def annotate(frame: np.ndarray, boxes: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def success_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
-    """Success (21,) against overlap threshold; the legend gives each curve's mean, its AUC."""
+    """Plot success (21,) against the IoU threshold; the legend gives each curve's AUC."""
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
         ax.plot(OTB.thresholds, curve, color=colour, label=f"{label} [{np.mean(curve):.3f}]")
-    _finish(ax, "overlap threshold (1)", "success rate (1)", (0, 1), "lower left")
+    _finish(ax, "IoU threshold (1)", "success rate (1)", (0, 1), "lower left")
 
 
 def precision_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
-    """Precision (51,) against 0 to 50 px; the legend gives each curve's value at 20 px."""
+    """Plot precision (51,) against 0 to 50 px; the legend gives each curve's value at 20 px."""
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
         ax.plot(PRECISION_THRESHOLDS, curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
     _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50), "lower right")
 
 
-def player(images: list[np.ndarray], captions: list[str], quality: int = 80) -> HTML:
-    """A flip book of (H, W, 3) uint8 images with a slider and a play button.
+def player(images: list[np.ndarray], captions: list[str], name: str, quality: int = 80) -> HTML:
+    """Return a flip book of images with a slider and a play button.
+
+    images    (H, W, 3) uint8 RGB
+    captions  one per image
+    name      unique on its page, of letters, digits and hyphens, such as kcf-ride; the
+              figure's id is player-<name>, whatever it shows
+    quality   of the JPEGs, 0 to 100
 
     It needs neither a kernel nor a network: the images are inside, as JPEG.
-    Raises ValueError unless there is one caption per image.
+    Raises ValueError unless there is one caption per image, and for another name.
     """
+    if not SLUG.fullmatch(name):
+        raise ValueError(
+            f"player: expected a name of letters, digits and hyphens, got {name!r}; "
+            "give one such as kcf-ride"
+        )
     if len(images) != len(captions) or not images:
         raise ValueError(
             f"player: expected one caption per image, got {len(images)} images "
@@ -69,7 +89,6 @@ def player(images: list[np.ndarray], captions: list[str], quality: int = 80) -> 
         )
     width = images[0].shape[1]
     frames = json.dumps([_jpeg(image, quality) for image in images])
-    name = hashlib.sha256(frames.encode()).hexdigest()[:8]  # the same in every run
     return HTML(
         PLAYER.replace("$ID", f"player-{name}")
         .replace("$WIDTH", str(width))
@@ -113,11 +132,11 @@ PLAYER = """
 """
 
 
-def _cycle():
+def _cycle() -> Iterator[str]:
     return itertools.cycle(COLOURS)
 
 
-def _finish(ax, xlabel, ylabel, xlim, corner):
+def _finish(ax: Axes, xlabel: str, ylabel: str, xlim: tuple[float, float], corner: Corner) -> None:
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim, ylim=(0, 1))
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8, loc=corner)
@@ -126,4 +145,4 @@ def _finish(ax, xlabel, ylabel, xlim, corner):
 def _jpeg(image: np.ndarray, quality: int) -> str:
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return base64.b64encode(encoded).decode()
+    return base64.b64encode(encoded.tobytes()).decode()
