@@ -7,7 +7,7 @@ All functions take numpy arrays or torch tensors and return the same kind.
 """
 
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def xywh_to_otb(boxes: Array) -> Array:
     return boxes + _first_pixel(boxes)
 
 
-def _first_pixel(boxes: Array) -> Array:
+def _first_pixel(boxes: Array) -> Any:
     counted_from = np.array([1, 1, 0, 0], dtype=np.float32)  # the sum keeps the boxes' precision
     if _library(boxes) is torch:
         return torch.as_tensor(counted_from, device=boxes.device)

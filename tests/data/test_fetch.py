@@ -101,7 +101,7 @@ def test_two_targets_are_one_download(tmp_path, host, tiny_manifest):
 
 
 def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path, host, long_zip, monkeypatch):
-    monkeypatch.setattr("trackerlib.data.fetch.CHUNK", 256)
+    monkeypatch.setattr("trackerlib.data.fetch.BLOCK_BYTES", 256)
     host.files["Long.zip"], host.breaks = long_zip, 1000
     root = tmp_path / "otb"
     with pytest.raises(ConnectionError, match="Run again to resume"):

@@ -199,7 +199,7 @@ def test_fetch_puts_a_verified_file_in_place_once(served, folder, good):
 
 
 def test_an_interrupted_download_is_resumed(served, folder, good, monkeypatch):
-    monkeypatch.setattr("trackerlib.data.fetch.CHUNK", 256)
+    monkeypatch.setattr("trackerlib.data.fetch.BLOCK_BYTES", 256)
     served.breaks = 1000
     with pytest.raises(ConnectionError, match=r"Run again to resume, or get a.safetensors else"):
         weights.fetch("made")

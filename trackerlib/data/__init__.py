@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from trackerlib.data import manifest, otb, temple_color, uav123
 from trackerlib.data.sequence import Sequence
+
+__all__ = ["Dataset", "open_dataset"]
+
+Reader = Callable[[], tuple[Sequence, list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,9 @@ def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
     opened, ValueError if the split is neither known nor made of known names.
     """
     folder = _embedded() if root == "embedded" else Path(root)
-    sequences, problems, missing = [], [], {}
+    sequences: list[Sequence] = []
+    problems: list[str] = []
+    missing: dict[str, str] = {}
     for name, read in _readers(folder, _names(split)).items():
         try:
             sequence, lines = read()
@@ -54,8 +61,8 @@ def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
     return Dataset(name, tuple(sequences), tuple(problems), missing)
 
 
-def _readers(root: Path, names: list[str] | None) -> dict[str, Callable]:
-    """How to read each sequence: its name -> function without arguments."""
+def _readers(root: Path, names: list[str] | None) -> dict[str, Reader]:
+    """Return how to read each sequence: its name -> function without arguments."""
     for kind in (temple_color, uav123):
         if known := kind.names(root):
             unknown = [name for name in names or [] if name not in known]
@@ -68,7 +75,7 @@ def _readers(root: Path, names: list[str] | None) -> dict[str, Callable]:
     return {t.name: partial(_open, root, t) for t in otb.list_targets(root, names)}
 
 
-def _read(kind, root, name):
+def _read(kind: ModuleType, root: Path, name: str) -> tuple[Sequence, list[str]]:
     return kind.read(root, name), []
 
 
@@ -79,7 +86,7 @@ def _embedded() -> Path:
 
 
 def _names(split: str) -> list[str] | None:
-    """Names of the sequences of a split; None stands for all there are."""
+    """Return the names of the sequences of a split; None stands for all there are."""
     if split == "all":
         return None
     if split.upper() in manifest.SPLITS:
@@ -89,6 +96,6 @@ def _names(split: str) -> list[str] | None:
 
 def _open(root: Path, target: otb.Target) -> tuple[Sequence, list[str]]:
     if target.folder is None:
-        raise FileNotFoundError(f"no folder {root / target.entry.folder}")
+        raise FileNotFoundError(f"no folder {root / target.video}")
     sequence = otb.read_sequence(target.folder, target.entry)
     return sequence, manifest.check_target(target.folder, target.entry) if target.entry else []

@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import torch
 
-GREY = (0.2989, 0.5870, 0.1140)  # weights of R, G, B; ITU-R BT.601, as MATLAB rounds them
+__all__ = ["RGB_TO_GREY", "crop", "grey"]
+
+RGB_TO_GREY = (0.2989, 0.5870, 0.1140)  # ITU-R BT.601, as MATLAB rounds it
 
 
 def crop(frame: np.ndarray, left: int, top: int, width: int, height: int) -> torch.Tensor:
@@ -23,5 +25,5 @@ def crop(frame: np.ndarray, left: int, top: int, width: int, height: int) -> tor
 
 
 def grey(image: torch.Tensor) -> torch.Tensor:
-    """(..., 3) uint8 RGB -> (...) float32 brightness, 0 to 1."""
-    return image.float() @ (torch.tensor(GREY, device=image.device) / 255)
+    """Return the brightness (...) float32, 0 to 1, of an image (..., 3) uint8 RGB."""
+    return image.float() @ (torch.tensor(RGB_TO_GREY, device=image.device) / 255)

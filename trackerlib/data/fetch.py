@@ -15,10 +15,12 @@ from pathlib import Path, PureWindowsPath
 from trackerlib.data import manifest
 from trackerlib.data.manifest import Entry, check_target, find, locate
 
+__all__ = ["download", "fetch", "unpack"]
+
 HOST = "http://cvlab.hanyang.ac.kr/tracker_benchmark/seq"
 ARCHIVED = "https://web.archive.org/web/20221118171918id_/" + HOST  # a copy, should HOST be gone
 LIMIT = 1 << 30  # bytes of an archive, and of what it unpacks to
-CHUNK = 1 << 16  # bytes; an interruption loses at most one
+BLOCK_BYTES = 1 << 16  # of a download; an interruption loses at most one
 TIMEOUT = 30  # seconds without an answer
 
 
@@ -119,10 +121,10 @@ def _transfer(url: str, part: Path, limit: int) -> None:
         total = have + rest if rest else None
         bar = tqdm(desc=part.stem, total=total, initial=have, unit="B", unit_scale=True)
         with part.open("ab" if have else "wb") as file, bar:
-            for chunk in response.iter_content(CHUNK):
-                _check_size(url, file.tell() + len(chunk), limit)
-                file.write(chunk)
-                bar.update(len(chunk))
+            for block in response.iter_content(BLOCK_BYTES):
+                _check_size(url, file.tell() + len(block), limit)
+                file.write(block)
+                bar.update(len(block))
 
 
 def unpack(archive: Path, into: Path, limit: int = LIMIT) -> None:

@@ -5,7 +5,6 @@ checksums of it: one of the whole, and one of every BLOCK rows, so that a check
 can name the rows that differ.
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping
@@ -13,12 +12,26 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from trackerlib.data.rows import read_rows, runs
 from trackerlib.data.sequence import FrameError, read_image
-from trackerlib.paths import shipped
+from trackerlib.paths import hash_bytes, shipped
+
+__all__ = [
+    "SPLITS",
+    "Entry",
+    "check",
+    "check_target",
+    "checksums",
+    "find",
+    "ground_truth_file",
+    "load",
+    "locate",
+    "spelling",
+]
 
 BLOCK = 20  # ground-truth rows per short checksum
 SPLITS = ("OTB2013", "OTB50", "OTB100")
@@ -59,28 +72,28 @@ class Entry:
 
     @property
     def numbers(self) -> range:
-        """Numbers of the frames that count."""
+        """Return the numbers of the frames that count."""
         return range(self.start, self.start + self.frames)
 
     def image(self, number: int) -> str:
-        """Name of a frame's image file."""
+        """Return the name of a frame's image file."""
         return f"{number:0{self.digits}d}.jpg"
 
 
 @lru_cache
 def load() -> Mapping[str, Entry]:
-    """The 100 targets by canonical name, in alphabetical order."""
+    """Return the 100 targets by canonical name, in alphabetical order."""
     table = json.loads(shipped("otb100.json").read_text())
     entries = (Entry(**{key: _frozen(v) for key, v in row.items()}) for row in table["targets"])
     return MappingProxyType({entry.name: entry for entry in entries})
 
 
-def _frozen(value):
+def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def find(name: str) -> list[Entry]:
-    """The targets that a name stands for, as other toolkits spell it.
+    """Return the targets that a name stands for, as other toolkits spell it.
 
     `Jogging.1`, `Jogging_1` and `jogging-1` are Jogging-1; the name of a video,
     `Jogging`, stands for all its targets. An unknown name gives an empty list.
@@ -90,35 +103,37 @@ def find(name: str) -> list[Entry]:
 
 
 def spelling(name: str) -> str:
-    """A name without what toolkits disagree on: capitals, and `.` or `_` for `-`."""
+    """Return a name without what toolkits disagree on: capitals, and `.` or `_` for `-`."""
     return name.lower().replace(".", "-").replace("_", "-")
 
 
 def locate(root: Path, entry: Entry) -> Path | None:
-    """The folder of a target: its video's, or one under its own name in any spelling."""
+    """Return the folder of a target: its video's, or one under its own name in any spelling.
+
+    None if there is neither.
+    """
     folders = {spelling(path.name): path for path in root.iterdir() if path.is_dir()}
     return folders.get(spelling(entry.folder)) or folders.get(spelling(entry.name))
 
 
 def ground_truth_file(folder: Path, target: int | None = None) -> Path:
-    """groundtruth_rect.txt, or groundtruth_rect.<target>.txt in a video of two targets."""
+    """Return groundtruth_rect.txt, or groundtruth_rect.<target>.txt in a video of two targets."""
     numbered = folder / f"groundtruth_rect.{target}.txt"
     return numbered if target and numbered.is_file() else folder / "groundtruth_rect.txt"
 
 
 def checksums(rows: np.ndarray) -> tuple[str, tuple[str, ...]]:
-    """Checksums of a ground truth (T, 4) that separators and line ends do not change.
+    """Return checksums of a ground truth (T, 4) that do not depend on separators and line ends.
 
     returns  sha256 of all rows, crc32 of every BLOCK of them, as hexadecimal text
     """
     lines = [",".join(f"{number:.10g}" for number in row) + "\n" for row in rows]
     blocks = ["".join(lines[i : i + BLOCK]).encode() for i in range(0, len(lines), BLOCK)]
-    sha256 = hashlib.sha256(b"".join(blocks)).hexdigest()
-    return sha256, tuple(f"{zlib.crc32(block):08x}" for block in blocks)
+    return hash_bytes(b"".join(blocks)), tuple(f"{zlib.crc32(block):08x}" for block in blocks)
 
 
 def check(root: str | Path, entries: Iterable[Entry] | None = None) -> list[str]:
-    """What differs between a folder of OTB sequences and the benchmark, a line each.
+    """List what differs between a folder of OTB sequences and the benchmark, a line each.
 
     entries  targets that should be there; all 100 unless given
     """
@@ -131,7 +146,7 @@ def check(root: str | Path, entries: Iterable[Entry] | None = None) -> list[str]
 
 
 def check_target(folder: Path, entry: Entry) -> list[str]:
-    """What differs between one target's folder and the benchmark, a line each.
+    """List what differs between one target's folder and the benchmark, a line each.
 
     Images beyond the frames that count are no difference: the benchmark's own
     archives hold some (David's first 299, Football1's last 7).

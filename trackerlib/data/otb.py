@@ -23,6 +23,8 @@ from trackerlib.data.manifest import Entry, find, ground_truth_file, locate
 from trackerlib.data.rows import check_length, read_rows, runs
 from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
 
+__all__ = ["Target", "list_targets", "read_otb", "read_sequence"]
+
 
 @dataclass(frozen=True)
 class Target:
@@ -32,9 +34,14 @@ class Target:
     folder: Path | None
     entry: Entry | None
 
+    @property
+    def video(self) -> str:
+        """Return the name of the folder that it is in, or should be."""
+        return self.entry.folder if self.entry else self.name
+
 
 def read_otb(root: str | Path, names: list[str] | None = None) -> list[Sequence]:
-    """The sequences of a folder, all or by name.
+    """Read the sequences of a folder, all or by name.
 
     Names may be spelt as in other toolkits (`Jogging.1`, `faceocc1`).
     Raises FileNotFoundError for what is missing, ValueError for a broken ground truth.
@@ -43,11 +50,11 @@ def read_otb(root: str | Path, names: list[str] | None = None) -> list[Sequence]
     absent = [target.name for target in targets if target.folder is None]
     if absent:
         raise FileNotFoundError(f"read_otb: {root} has no folder for {', '.join(absent)}")
-    return [read_sequence(target.folder, target.entry) for target in targets]
+    return [read_sequence(t.folder, t.entry) for t in targets if t.folder]
 
 
 def list_targets(root: str | Path, names: list[str] | None = None) -> list[Target]:
-    """The targets in a folder, or those of the given names, with or without a folder.
+    """List the targets in a folder, or those of the given names, with or without a folder.
 
     Raises FileNotFoundError if the root is not a folder; ValueError for a name
     that is neither in the benchmark nor in the root.
@@ -56,7 +63,7 @@ def list_targets(root: str | Path, names: list[str] | None = None) -> list[Targe
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: expected a folder of OTB sequences")
     folders = {path.name: path for path in sorted(root.iterdir()) if _is_sequence(path)}
-    targets = {}
+    targets: dict[str, Target] = {}
     for name in folders if names is None else names:
         if entries := find(name):
             targets |= {
@@ -77,7 +84,7 @@ def _is_sequence(folder: Path) -> bool:
 
 
 def read_sequence(folder: str | Path, entry: Entry | None = None) -> Sequence:
-    """One target: a folder, and what the manifest knows of it.
+    """Read one target: a folder, and what the manifest knows of it.
 
     Missing images are no error here: they come as FrameError when they are read.
     Nor are boxes with a number that is NaN, zero or negative: they are a warning.

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+__all__ = ["check_length", "parse_rows", "read_rows", "runs"]
+
 
 def parse_rows(text: str, widths: tuple[int, ...], where: str | Path) -> np.ndarray:
-    """Rows of numbers, separated by commas, tabs, blanks or any mixture -> (T, width) float64.
+    """Parse rows of numbers between commas, tabs, blanks or any mixture -> (T, width) float64.
 
     text    one row per line, blank lines allowed at the end alone
     widths  numbers a row may have; the first row settles which, e.g. (4, 8)
     where   the file's name, for messages
 
-    `nan` is a number here: a ground truth says so where the target is not seen.
+    `nan` is a number here: a ground truth says so where the target is not visible.
     Raises ValueError, with the row (from 1), for anything else; also if there is no row.
     """
     lines = text.rstrip().splitlines()
@@ -36,7 +38,7 @@ def parse_rows(text: str, widths: tuple[int, ...], where: str | Path) -> np.ndar
 
 
 def read_rows(path: Path, widths: tuple[int, ...] = (4,)) -> np.ndarray:
-    """`parse_rows` of a file.
+    """Parse a file's rows, see `parse_rows`.
 
     Raises FileNotFoundError if there is none, ValueError if it does not parse.
     """
@@ -56,7 +58,7 @@ def check_length(path: Path, rows: np.ndarray, numbers: np.ndarray) -> None:
 
 
 def runs(numbers: Iterable[int], name: Callable[[int], str] = str) -> str:
-    """Names of rising numbers, consecutive ones as `first to last`: `2, 4 to 7`."""
+    """Return names of rising numbers, consecutive ones as `first to last`: `2, 4 to 7`."""
     groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
     ends = [(run[0], run[-1]) for run in ([n for _, n in group] for _, group in groups)]
     return ", ".join(name(a) if a == b else f"{name(a)} to {name(b)}" for a, b in ends)

@@ -11,6 +11,16 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+__all__ = [
+    "FrameError",
+    "Frames",
+    "ImageFiles",
+    "Sequence",
+    "fill_gaps",
+    "image_files",
+    "read_image",
+]
+
 READ_AHEAD = 4  # frames decoded before they are asked for
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -60,14 +70,14 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def image_files(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the last number in their names, in its order.
+    """Return the images of a folder by the last number in their names, in its order.
 
     Hidden files do not count: macOS leaves a `._0001.jpg` beside `0001.jpg`.
     Raises FileNotFoundError if there is none, ValueError if an image has no
     number or shares it with another.
     """
     paths = folder.glob("[!.]*")
-    files = {}
+    files: dict[int, Path] = {}
     for path in sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
         digits = re.findall(r"\d+", path.stem)
         if not digits:
@@ -81,7 +91,7 @@ def image_files(folder: Path) -> dict[int, Path]:
 
 
 def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
-    """Every number from the first to the last: a missing image gets the name it would have.
+    """Return every number from the first to the last; a missing image gets its would-be name.
 
     Reading that name is a FrameError, so that the frames after it keep their place.
     Where more than a third of the numbers are missing, they are no gaps but another
@@ -128,7 +138,7 @@ class Sequence:
         return len(self.frames)
 
     def read(self, start: int = 0) -> Iterator[np.ndarray | FrameError]:
-        """Frames from `start` on, decoded READ_AHEAD frames ahead in a thread.
+        """Yield frames from `start` on, decoded READ_AHEAD frames ahead in a thread.
 
         A frame that cannot be decoded, or whose size is not that of the sequence's
         first one, comes as the FrameError that says so; all further frames still
@@ -160,7 +170,7 @@ class Sequence:
                 )
 
     def _shape(self, end: int) -> tuple[int, ...] | None:
-        """Shape of the first frame before `end` that can be decoded."""
+        """Return the shape of the first frame before `end` that can be decoded."""
         for index in range(end):
             try:
                 return self.frames[index].shape

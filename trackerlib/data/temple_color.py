@@ -16,14 +16,16 @@ from trackerlib.boxes import otb_to_xywh
 from trackerlib.data.rows import check_length, read_rows, runs
 from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
 
+__all__ = ["names", "read"]
+
 
 def names(root: Path) -> list[str]:
-    """The videos of a folder; none if it is of another format."""
+    """List the videos of a folder; none if it is of another format."""
     return sorted(path.parent.name for path in root.glob("*/*_gt.txt") if _ours(path))
 
 
 def read(root: Path, name: str) -> Sequence:
-    """One video.
+    """Read one video.
 
     Missing images are no error here: they come as FrameError when they are read.
     Raises FileNotFoundError, or ValueError for files that do not parse or agree.
@@ -46,5 +48,5 @@ def read(root: Path, name: str) -> Sequence:
     )
 
 
-def _ours(path):
+def _ours(path: Path) -> bool:
     return path.name == f"{path.parent.name}_gt.txt"

@@ -1,7 +1,7 @@
 r"""Sequences in the folder format of UAV123, 123 videos from drones; the release at 10 fps too.
 
     <root>/data_seq/UAV123/bird1/000001.jpg ...
-    <root>/anno/UAV123/bird1_2.txt    one row x, y, w, h per frame, 1-based; NaN: not seen
+    <root>/anno/UAV123/bird1_2.txt    one row x, y, w, h per frame, 1-based; NaN: not visible
     <root>/configSeqs.m               which frames of which folder: struct('name','bird1_2',
                                       'path','D:\data_seq\UAV123\bird1\','startFrame',775,...)
 
@@ -19,6 +19,8 @@ import numpy as np
 from trackerlib.boxes import otb_to_xywh
 from trackerlib.data.rows import check_length, read_rows
 from trackerlib.data.sequence import ImageFiles, Sequence
+
+__all__ = ["names", "read"]
 
 TABLE = "configSeqs.m"
 SET = re.compile(r"\bseq(\w+)\s*=\s*\{")
@@ -38,12 +40,12 @@ class Part(NamedTuple):
 
 
 def names(root: Path) -> list[str]:
-    """The sequences of a folder; none if it is of another format."""
+    """List the sequences of a folder; none if it is of another format."""
     return list(_table(root)[1]) if (root / TABLE).is_file() else []
 
 
 def read(root: Path, name: str) -> Sequence:
-    """One sequence.
+    """Read one sequence.
 
     Missing images are no error here: they come as FrameError when they are read.
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse
@@ -64,8 +66,8 @@ def read(root: Path, name: str) -> Sequence:
     )
 
 
-def _table(root):
-    """The name of the first set in the table, and its parts by name."""
+def _table(root: Path) -> tuple[str, dict[str, Part]]:
+    """Return the name of the first set in the table, and its parts by name."""
     text = (root / TABLE).read_text(errors="replace")
     begun = SET.search(text)
     if begun is None:
@@ -74,7 +76,7 @@ def _table(root):
     return begun[1], {row["name"]: _part(row) for row in rows}
 
 
-def _part(row):
+def _part(row: re.Match[str]) -> Part:
     folder = "/".join(row["path"].strip("\\/").replace("\\", "/").split("/")[-2:])
     numbers = range(int(row["first"]), int(row["last"]) + 1)
     return Part(folder, numbers, int(row["digits"]), row["ending"])

@@ -17,9 +17,11 @@ from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.rows import check_length, read_rows, runs
 from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
 
+__all__ = ["read_vot"]
+
 
 def read_vot(folder: str | Path) -> Sequence:
-    """One sequence.
+    """Read one sequence.
 
     Missing images are no error here: they come as FrameError when they are read.
     Nor are boxes without an area, or with a NaN: they are a warning.
