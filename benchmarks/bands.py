@@ -4,7 +4,7 @@
 
 A notebook is run as it is and under the perturbations of `benchmarks.perturbations`, each of them
 something that another processor could do. Where a number then differs from the stored one by more
-than rounding, its cell's metadata gets the least and the greatest value seen; `book/conftest.py`
+than rounding, its cell's metadata gets the lowest and the highest value seen; `book/conftest.py`
 compares with them. Bands that are there already are measured anew.
 
 A cell tagged `live` shows a tracker at work, whose boxes the last bits decide. Few arithmetics are

@@ -12,11 +12,27 @@ import pytest
 # Compiling a backbone takes seconds for each size of image: tests of the modes name their own.
 os.environ.setdefault("TRACKERLIB_MODE", "float32")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
 
 # A busy machine is no reason to fail, and a failure must come again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+
+
+def slow_tests() -> set[str]:
+    """Names in slow.txt, such as book/test_build.py::test_pages."""
+    lines = (TESTS / "slow.txt").read_text().splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what slow.txt names: `make check` leaves it out."""
+    slow = slow_tests()
+    for item in items:
+        file = os.path.relpath(item.path, TESTS)
+        if f"{file}::{getattr(item, 'originalname', item.name)}" in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +49,9 @@ def _texture(rng: np.random.Generator, height: int, width: int, blur: float) -> 
     return (128 + 45 * smooth / smooth.std()).clip(0, 255).astype(np.uint8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def moving() -> Callable:
-    """(w, h) -> 20 frames of 320x240 and the boxes (20, 4) of a textured target on a curve."""
+    """(w, h) -> 20 new frames of 320x240 and the boxes (20, 4) of a textured target on a curve."""
 
     def make(width: int, height: int) -> tuple[list[np.ndarray], np.ndarray]:
         rng = np.random.default_rng(0)
