@@ -22,7 +22,7 @@ NAMES = re.compile(
     r"|films?|filmed|filming|cut ?outs?|greatest|least(?! squares))\b"
 )
 WHOLE_NAMES = {"near", "far"}  # as parts they are adverbs: `far_outside`
-DISTANCES = re.compile(r"/(ops|synthetic)/")  # where near and far are places
+DISTANCES = re.compile(r"/(ops|synthetic|tests)/")  # where near and far are places
 PROSE = re.compile(
     r"\b(?<!bench-)(trunks?"
     r"|(un)?taught"
