@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from small_trackers import SPECIFICATIONS
 
 from trackerlib.analysis import profiler
 from trackerlib.analysis.profiler import Profiler
@@ -122,42 +123,35 @@ def test_a_tracker_without_a_target_is_refused():
         Profiler(parse("kcf").build())
 
 
-FEW = (
-    "mode=float32,candidates=16,first_positives=16,first_negatives=64,positives=4,negatives=16,"
-    "mining_pool=96,first_iterations=2,iterations=2,regression=false"
-)
-FILTERED = "mode=float32,side=112"
-SMALL = {  # tracker -> its settings and stages
-    "deeptrack": ("particles=50,first_steps=2,steps=1,lazy=false", "map features scores tune"),
-    "detection": (FEW, "map features scores"),
-    "dlst": (FEW, "map features scores localization training"),
-    "fdn": (FEW, "map features scores"),
-    "hcf": (FILTERED, "map"),
-    "identity": ("", ""),
-    "kcf": ("", ""),
-    "mdnet": (FEW, "map features scores"),
-    "msdat": (FILTERED, "map features"),
-    "opencv": ("", ""),
-    "rtmdnet": (FEW, "map features scores"),
+STAGES = {  # that always come up, but for "rest"
+    "deeptrack": {"map", "features", "scores", "fine-tuning"},
+    "detection": {"map", "features", "scores"},
+    "dlst": {"map", "features", "scores", "localization"},
+    "fdn": {"map", "features", "scores"},
+    "hcf": {"map"},
+    "identity": set(),
+    "kcf": set(),
+    "mdnet": {"map", "features", "scores"},
+    "msdat": {"map", "features"},
+    "opencv": set(),
+    "rtmdnet": {"map", "features", "scores"},
 }
-NAMES = {"tune": "fine-tuning", "training": "localization training"}
+IF_UNSURE = {"fine-tuning", "localization training"}
 
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_every_tracker_is_measured_and_tracks_as_before(name, moving):
     frames, truth = moving(40, 32)
-    text, stages = SMALL[name]
     runs = []
-    for profiled in (False, True):
-        tracker = parse(f"{name}:{text}").build()
+    for wrap in (lambda tracker: tracker, Profiler):
+        tracker = parse(SPECIFICATIONS[name]).build()
         tracker.init(frames[0], truth[0])
-        tracker = Profiler(tracker) if profiled else tracker
+        tracker = wrap(tracker)
         start = profiler.now()
         runs.append(np.array([tracker.update(frame) for frame in frames[1:4]]))
         elapsed = profiler.now() - start
     np.testing.assert_array_equal(*runs)
-    expected = {NAMES.get(stage, stage) for stage in stages.split()} | {"rest"}
-    # A network that is not sure in one of the frames is fine-tuned.
-    assert expected <= set(tracker.seconds) <= expected | {"fine-tuning", "localization training"}
+    expected = STAGES[name] | {"rest"}
+    assert expected <= tracker.seconds.keys() <= expected | IF_UNSURE
     assert min(tracker.seconds.values()) >= 0
-    assert sum(tracker.seconds.values()) == pytest.approx(elapsed, rel=0.05, abs=2e-3)
+    assert 0 < sum(tracker.seconds.values()) <= elapsed

@@ -16,7 +16,7 @@ from trackerlib.trackers.detection import Config, Tracker
 from trackerlib.weights import inference
 
 FAST = Config(
-    tap="conv",
+    layer="conv",
     target_size=64,
     scene=5,
     first_negatives=500,
@@ -108,7 +108,7 @@ def test_a_box_is_pooled_where_it_lies(backbone):
     tracker = Tracker(FAST)
     tracker.init(frame, [100, 90, 60, 30])
     boxes = torch.tensor([[100.0, 90, 60, 30], [140, 60, 30, 60]], dtype=torch.float64)
-    pooled = (tracker.features(boxes) * tracker.unit).view(2, 3, 3, 3)[..., :2]
+    pooled = (tracker.features(boxes) * tracker.features.rms).view(2, 3, 3, 3)[..., :2]
     third = (torch.arange(3) + 0.5) / 3
     bins = torch.stack(torch.meshgrid(third, third, indexing="xy"), -1)  # x, y of their centres
     places = boxes[:, None, None, :2] + boxes[:, None, None, 2:] * bins
@@ -126,7 +126,9 @@ def test_when_it_learns(moving, backbone, value, frames, rows):
     tracker.init(frame, truth[0])
     learned, kept = [], len(tracker.positives.counts)
     tracker.classifier.scores = lambda features: torch.full((len(features),), value)
-    tracker.classifier.learn = lambda near, far, rate, *_: learned.append(tracker.frames)
+    tracker.classifier.fine_tune = lambda positives, negatives, lr, *_: learned.append(
+        tracker.frame_index
+    )
     for _ in range(frames):
         tracker.update(frame)
     assert learned == rows
@@ -137,7 +139,7 @@ def test_the_search_widens_while_the_target_is_lost(moving, backbone):
     (frame, *_), truth = moving(40, 32)
     tracker, widths = Tracker(FAST), []
     tracker.init(frame, truth[0])
-    tracker.classifier.learn = lambda *_: None
+    tracker.classifier.fine_tune = lambda *_: None
     for value in [-1.0] * 11 + [1.0]:
         tracker.classifier.scores = lambda features, value=value: torch.full((256,), value)
         tracker.update(frame)
@@ -173,14 +175,16 @@ def test_the_answer_is_the_callers_own(moving, backbone):
     assert np.isfinite(tracker.update(frames[2])).all()
 
 
-def test_a_specification_names_backbone_and_tap():
-    config = parse("detection:backbone=squeezenet,tap=fire5,target_size=80").config
-    assert config == replace(Config(), backbone="squeezenet", tap="fire5", target_size=80)
+def test_a_specification_names_backbone_and_layer():
+    config = parse("detection:backbone=squeezenet,layer=fire5,target_size=80").config
+    assert config == replace(Config(), backbone="squeezenet", layer="fire5", target_size=80)
 
 
 def test_a_map_that_the_backbone_has_not_is_named():
-    with pytest.raises(ValueError, match=r"tap among conv1, conv2, conv3, .*random, got 'fire5'"):
-        Tracker(Config(backbone="random", tap="fire5", mode="float32"))
+    with pytest.raises(
+        ValueError, match=r"layer among conv1, conv2, conv3, .*random, got 'fire5'"
+    ):
+        Tracker(Config(backbone="random", layer="fire5", mode="float32"))
 
 
 def test_a_random_backbone_is_the_seeds_and_leaves_other_random_numbers_alone():
@@ -200,6 +204,6 @@ def test_it_tracks_on_real_video_with_squeezenet(shared, tmp_path, monkeypatch):
     weights.add(next((shared / "weights").glob("squeezenet*/*.safetensors")))
     (sequence,) = read_otb(shared / "otb", ["Crossing"])
     first, *others = [frame for frame, _ in zip(sequence.read(), range(21), strict=False)]
-    config = Config(backbone="squeezenet", tap="fire5", mode="float32")
+    config = Config(backbone="squeezenet", layer="fire5", mode="float32")
     tracked = track([first, *others], sequence.boxes[0], config)
     assert score(tracked, sequence.boxes[1:21]).auc > 0.6

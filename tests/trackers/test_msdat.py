@@ -62,7 +62,7 @@ def test_reused_maps_are_nearly_those_of_another_pass(moving):
     frames, truth = moving(40, 32)
     tracker = start(frames, truth)
     maps = tracker.maps(frames[0])
-    reused = tracker.spectra(*tracker._again(frames[0], maps, (1, -1)))
+    reused = tracker.spectra(*tracker._maps_after(frames[0], maps, (1, -1)))
     tracker.box[:2] += [-4, 4]
     again = tracker.spectra(tracker.maps(frames[0]))
     for one, other in zip(reused, again, strict=True):
@@ -97,7 +97,7 @@ def test_random_channels_are_drawn_by_seed(moving):
 
 def test_layers_of_another_backbone_or_level_are_refused(moving):
     told = (
-        r"expected adaptation learned on conv3 of random, got vggm-msdat, learned on conv1.*vggm"
+        r"expected adaptation trained on conv3 of random, got vggm-msdat, trained on conv1.*vggm"
     )
     with pytest.raises(ValueError, match=told):
         Tracker(replace(PLAIN, backbone="random", levels="conv3"))

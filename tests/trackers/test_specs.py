@@ -1,28 +1,32 @@
 """Trackers by name, the hash of their code, devices, the tracker that never moves."""
 
+import dataclasses
 import shutil
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_trackers import SPECIFICATIONS
 
 from trackerlib import trackers
-from trackerlib.trackers import names, parse
-
-LIGHT = "mode=float32,candidates=16,first_positives=16,first_negatives=64,regression_boxes=16"
-LEARNERS = "detection", "dlst", "fdn", "mdnet", "rtmdnet"
+from trackerlib.trackers import RENAMED, TRACKERS, names, parse
 
 
-def test_every_name_builds_a_tracker_that_answers_boxes(moving):
+@pytest.mark.parametrize("name", TRACKERS)
+def test_every_name_builds_a_tracker_that_answers_boxes(moving, name):
     frames, truth = moving(40, 32)
+    tracker = parse(SPECIFICATIONS[name]).build(seed=1)
+    with pytest.raises(RuntimeError, match=r"update: .* call init\(frame, box\) first"):
+        tracker.update(frames[1])
+    tracker.init(frames[0], truth[0])
+    box = tracker.update(frames[1])
+    assert (box.shape, box.dtype) == ((4,), np.float64)
+
+
+def test_every_tracker_has_its_name():
+    assert names() == sorted(TRACKERS) == sorted(SPECIFICATIONS)
     assert {"identity", "kcf", "opencv"} <= set(names())
-    for name in names():
-        text = f"{name}:{LIGHT}" if name in LEARNERS else name
-        tracker = parse(text).build(seed=1)
-        tracker.init(frames[0], truth[0])
-        box = tracker.update(frames[1])
-        assert (box.shape, box.dtype) == ((4,), np.float64)
 
 
 def test_identity_never_moves(moving):
@@ -63,6 +67,27 @@ def test_numbers_survive_their_text(sigma, cell):
 def test_a_wrong_specification_lists_what_is_known(text, message):
     with pytest.raises(ValueError, match=message):
         parse(text)
+
+
+def fields(name):
+    """The fields of a tracker's Config."""
+    return {field.name for field in dataclasses.fields(parse(name).config)}
+
+
+@pytest.mark.parametrize("former", RENAMED)
+def test_a_former_name_of_a_field_says_its_new_one(former):
+    assert not [name for name in TRACKERS if former in fields(name)]
+    having = [name for name in TRACKERS if RENAMED[former] in fields(name)]
+    assert having
+    for name in having:
+        told = f"got '{former}=1' in .*; {former} is now called {RENAMED[former]}$"
+        with pytest.raises(ValueError, match=told):
+            parse(f"{name}:{former}=1")
+
+
+def test_a_former_name_is_no_cure_where_the_field_is_not():
+    with pytest.raises(ValueError, match=r"got 'tap=conv3' in 'kcf:tap=conv3'$"):
+        parse("kcf:tap=conv3")
 
 
 @pytest.fixture

@@ -27,22 +27,57 @@ def test_the_features_stay_what_they_are(mode):
 
 def test_a_large_batch_is_its_parts():
     run = Inference(weights.load("vggm"), mode="float32")
-    batch = images(inference.CHUNK + 3)
+    batch = images(inference.MAX_IMAGES + 3)
     (found,) = run(batch, "conv3")
     torch.testing.assert_close(found[-1:], run(batch[-1:], "conv3")[0], rtol=1e-3, atol=1e-4)
-    assert found.shape == (inference.CHUNK + 3, 512, 3, 3)
+    assert found.shape == (inference.MAX_IMAGES + 3, 512, 3, 3)
 
 
-def test_without_a_compiler_nothing_is_compiled(monkeypatch):
+@pytest.fixture
+def unset(monkeypatch):
+    """No mode is wished for."""
+    monkeypatch.delenv("TRACKERLIB_MODE", raising=False)
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch, unset):
     monkeypatch.setattr(inference.shutil, "which", lambda name: None)
     assert Inference(weights.load("vggm")).mode == "float32"
 
 
 @pytest.mark.parametrize(("amx", "mode"), [(True, "bfloat16"), (False, "compiled")])
-def test_the_processor_decides_the_precision(monkeypatch, amx, mode):
+def test_the_processor_decides_the_precision(monkeypatch, unset, amx, mode):
     monkeypatch.setattr(inference.shutil, "which", lambda name: name)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert inference.best_mode() == mode
+
+
+@pytest.mark.parametrize("mode", inference.MODES)
+def test_the_environment_decides_what_auto_is(monkeypatch, mode):
+    monkeypatch.setenv("TRACKERLIB_MODE", mode)
+    assert inference.best_mode() == inference.best_mode("cuda") == mode
+    expected = torch.bfloat16 if mode == "bfloat16" else torch.float32
+    assert inference.number_type("auto") == expected
+    assert inference.number_type("float32") == torch.float32  # a mode that is named is kept
+
+
+def test_a_backbone_is_loaded_again_when_auto_becomes_another_mode(monkeypatch):
+    monkeypatch.setenv("TRACKERLIB_MODE", "float32")
+    first = inference.load("vggm", "cpu")
+    assert first is inference.load("vggm", "cpu", "float32") and first.mode == "float32"
+    monkeypatch.setenv("TRACKERLIB_MODE", "compiled")
+    assert inference.load("vggm", "cpu").mode == "compiled"
+
+
+@pytest.mark.parametrize("mode", ["auto", "float16", "Float32"])
+def test_an_unknown_mode_of_the_environment_is_told(monkeypatch, mode):
+    monkeypatch.setenv("TRACKERLIB_MODE", mode)
+    with pytest.raises(ValueError, match=f"TRACKERLIB_MODE among float32, .*got '{mode}'"):
+        inference.best_mode()
+
+
+def test_an_empty_mode_of_the_environment_is_none(monkeypatch):
+    monkeypatch.setenv("TRACKERLIB_MODE", "")
+    assert inference.best_mode() in inference.MODES
 
 
 def test_an_unknown_mode_is_refused():

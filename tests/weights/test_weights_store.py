@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from trackerlib import weights
 from trackerlib.nets.vggm import VGGM, Config
-from trackerlib.weights import registry
+from trackerlib.weights import formats, registry
 
 FIRST = {"conv1": (64, 3, 3, 3)}  # of SqueezeNet, with depth conv1
 SQUEEZED = {"network": "squeezenet", "config": {"depth": "conv1"}}
@@ -60,7 +60,7 @@ def test_every_format_fills_vggm(tmp_path, table, format):
         made.save_matconvnet(path, tensors, "new")
     else:
         made.save_torch(path, made.mdnet(tensors), "legacy")
-    config = {} if format == "safetensors" else weights.formats.FORMATS[format].config
+    config = {} if format == "safetensors" else formats.FORMATS[format].config
     table(made.entry(path, format=format, config=config))
     backbone = weights.load("made")
     assert backbone.config == Config(**config)
@@ -92,19 +92,19 @@ def test_config_replaces_what_the_entry_says(folder, table):
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "tap", "shape"),
+    ("name", "side", "layer", "shape"),
     [
         ("squeezenet", 107, "fire5", (1, 256, 13, 13)),
         ("googlenet", 107, "inception_3b", (1, 480, 13, 13)),
         ("vgg19-conv3", 64, "conv3_4", (1, 256, 16, 16)),
     ],
 )
-def test_real_files(shared, folder, name, side, tap, shape):
+def test_real_files(shared, folder, name, side, layer, shape):
     entry = registry.registry()[name]
     [path] = shared.glob(f"weights/*/{entry.file}")
     assert weights.add(path) == entry
     images = 255 * torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    [found] = weights.load(name, depth=tap)(images, tap)
+    [found] = weights.load(name, depth=layer)(images, layer)
     assert found.shape == shape and found.isfinite().all() and found.std() > 0
     assert weights.verify() == []
 

@@ -7,6 +7,7 @@ import torch
 
 from trackerlib.trackers.deeptrack import cues
 from trackerlib.trackers.deeptrack.cues import (
+    PatchFeatures,
     colour_cues,
     grey_cues,
     hue_and_value,

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import conv2d, interpolate, linear, max_pool2d, relu
 
 from trackerlib.ops.crop_and_resize import crop_and_resize
-from trackerlib.trackers.deeptrack.network import Cues, DeepTrack, score
+from trackerlib.trackers.deeptrack.network import CueNetworks, DeepTrack, score
 
 
 def generator(seed=0):
@@ -24,7 +24,10 @@ def test_the_sizes_of_the_paper():
 
 
 def test_each_cue_is_two_convolutions_two_pools_and_two_layers_of_its_own():
-    cues, patches = Cues(generator()).double(), torch.randn(5, 3, 32, 32, dtype=torch.float64)
+    cues, patches = (
+        CueNetworks(generator()).double(),
+        torch.randn(5, 3, 32, 32, dtype=torch.float64),
+    )
     for bias in list(cues.parameters())[1::2]:
         torch.nn.init.normal_(bias, generator=generator(1))
     for i in range(3):
@@ -36,9 +39,9 @@ def test_each_cue_is_two_convolutions_two_pools_and_two_layers_of_its_own():
         assert x.shape == (5, 12, 10, 10)
         x = max_pool2d(relu(conv2d(x, *conv2)), 2)
         assert x.shape == (5, 18, 2, 2)
-        units = relu(linear(x.flatten(1), fc1[0].flatten(1), fc1[1]))
-        torch.testing.assert_close(cues.neurons(patches)[:, 8 * i : 8 * i + 8], units)
-        scores = linear(units, fc2[0].flatten(1), fc2[1])
+        neurons = relu(linear(x.flatten(1), fc1[0].flatten(1), fc1[1]))
+        torch.testing.assert_close(cues.neurons(patches)[:, 8 * i : 8 * i + 8], neurons)
+        scores = linear(neurons, fc2[0].flatten(1), fc2[1])
         torch.testing.assert_close(cues(patches)[:, i], scores)
 
 
@@ -67,13 +70,13 @@ def test_saturated_scores_gain_nothing_beyond_their_labels():
 
 def test_the_convolutions_in_bfloat16_are_close_and_learn_alike():
     patches = torch.rand(60, 3, 32, 32, generator=generator(2)) * 10 - 5
-    slopes, units = [], []
+    slopes, neurons = [], []
     for dtype in (torch.float32, torch.bfloat16):
-        cues = Cues(generator(), dtype)
-        units.append(cues.neurons(patches))
-        units[-1].square().mean().backward()
+        cues = CueNetworks(generator(), dtype)
+        neurons.append(cues.neurons(patches))
+        neurons[-1].square().mean().backward()
         slopes.append(cues.conv1.weight.grad)
-    for (exact, rounded), limit in ((units, 0.02), (slopes, 0.15)):
+    for (exact, rounded), limit in ((neurons, 0.02), (slopes, 0.15)):
         assert exact.dtype == rounded.dtype == torch.float32
         assert 0 < float(((rounded - exact).norm() / exact.norm()).detach()) < limit
 

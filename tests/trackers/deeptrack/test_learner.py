@@ -26,51 +26,51 @@ def task():
         draws = generator(1)
         bright, dark = (torch.randn(n, 3, 32, 32, generator=draws) for n in (1, 30))
         bright[..., 10:20] += 3
-        near, far = (SamplePool(1, rows, 0.0, draws) for rows in (1, 30))
-        near.add(bright, torch.full((1,), 0.245), 1.0)
-        far.add(dark, torch.linspace(0.1, 0.245, 30), 1.0)
+        positives, negatives = (SamplePool(1, rows, 0.0, draws) for rows in (1, 30))
+        positives.add(bright, torch.full((1,), 0.245), 1.0)
+        negatives.add(dark, torch.linspace(0.1, 0.245, 30), 1.0)
         network = DeepTrack(generator())
         if config.fusion:
             network.fuse()
-        return Learner(network, config, draws), near, far
+        return Learner(network, config, draws), positives, negatives
 
     return make
 
 
 def test_it_learns_until_the_loss_is_below_epsilon(task):
     quick = replace(PLAIN, lr=5e-2, fusion_lr=5e-2, max_grad_norm=0.3, steps=200)
-    learner, near, far = task(quick)
-    losses = learner.fine_tune(near, far)
+    learner, positives, negatives = task(quick)
+    losses = learner.fine_tune(positives, negatives)
     assert losses[0] > 0.05 and losses[-1] < 5e-3 and min(losses[:-1]) >= 5e-3
     assert len(learner.kept) == len(losses) - 1
 
 
 def test_the_first_frame_takes_all_steps(task):
     config = replace(PLAIN, first_steps=150, max_grad_norm=0.3)
-    learner, near, far = task(replace(config, fusion=False))
-    losses = learner.initialise(near, far)
+    learner, positives, negatives = task(replace(config, fusion=False))
+    losses = learner.initialise(positives, negatives)
     assert not learner.network.fused
     assert len(losses) == len(learner.kept) == 150 and losses[0] > 0.05 > 0.02 > losses[-1]
 
 
 def test_after_the_first_frame_the_fusion_layer_is_in_use(task):
-    learner, near, far = task(replace(PLAIN, fusion=False, first_steps=3))
+    learner, positives, negatives = task(replace(PLAIN, fusion=False, first_steps=3))
     learner.config = replace(learner.config, fusion=True)
-    learner.initialise(near, far)
-    patches = learner._batch(near, far)[0]
+    learner.initialise(positives, negatives)
+    patches = learner._batch(positives, negatives)[0]
     assert learner.network.fused
     torch.testing.assert_close(learner.scores(patches), learner.network.cues(patches).mean(1))
 
 
 def test_it_begins_above_twice_epsilon_only(task):
-    learner, near, far = task()
-    loss = learner.fine_tune(near, far)[0]
+    learner, positives, negatives = task()
+    loss = learner.fine_tune(positives, negatives)[0]
     before = learner.network.state_dict()["cues.conv1.weight"].clone()
-    lazy, near, far = task(replace(PLAIN, tolerance=0.7 * loss))
-    assert lazy.learn(near, far) == [pytest.approx(loss)]
+    lazy, positives, negatives = task(replace(PLAIN, tolerance=0.7 * loss))
+    assert lazy.fine_tune(positives, negatives) == [pytest.approx(loss)]
     assert lazy.kept == []
-    eager, near, far = task(replace(PLAIN, tolerance=0.7 * loss, lazy=False))
-    eager.learn(near, far)
+    eager, positives, negatives = task(replace(PLAIN, tolerance=0.7 * loss, lazy=False))
+    eager.fine_tune(positives, negatives)
     assert len(eager.kept) == 1
     assert not torch.equal(eager.network.cues.conv1.weight, lazy.network.cues.conv1.weight)
     torch.testing.assert_close(before, eager.network.cues.conv1.weight)
@@ -80,7 +80,7 @@ def test_it_begins_above_twice_epsilon_only(task):
 def test_a_step_is_the_gradient_of_the_whole_batch(task, threshold):
     """Patches that are left out would have added nothing; and the fusion layer's by autograd."""
     config = replace(PLAIN, truncation=threshold, fusion_lr=0.1)
-    learner, near, far = task(config)
+    learner, positives, negatives = task(config)
     learner._batch = lambda *_: batch
     other, *pools = task(config)
     batch = patches, importance, labels = other._batch(*pools)
@@ -93,7 +93,7 @@ def test_a_step_is_the_gradient_of_the_whole_batch(task, threshold):
     fusion = torch.autograd.grad(fused, list(network.fusion.parameters()))
     own = sum(loss(scores) for scores in network.cues(patches).unbind(1))
     slopes = torch.autograd.grad(own, list(network.cues.parameters()))
-    assert learner.fine_tune(near, far) == [pytest.approx(fused.item())]
+    assert learner.fine_tune(positives, negatives) == [pytest.approx(fused.item())]
     for moved, start, slope in zip(
         learner.network.cues.parameters(), network.cues.parameters(), slopes, strict=True
     ):
@@ -145,22 +145,22 @@ def test_the_gradients_of_each_cue_and_of_the_fusion_are_cut_to_the_limit(task):
 
 
 def test_without_fusion_its_layer_stays(task):
-    learner, near, far = task(replace(PLAIN, fusion=False, fusion_lr=1.0, steps=5))
+    learner, positives, negatives = task(replace(PLAIN, fusion=False, fusion_lr=1.0, steps=5))
     before = learner.network.fusion.weight.clone()
-    learner.fine_tune(near, far)
+    learner.fine_tune(positives, negatives)
     torch.testing.assert_close(learner.network.fusion.weight, before, rtol=0, atol=0)
 
 
 def test_learning_that_diverges_says_so(task):
-    learner, near, far = task(replace(PLAIN, lr=1e30, steps=9))
-    with pytest.raises(FloatingPointError, match=r"diverged after 1 steps.*lower `rate`"):
-        learner.fine_tune(near, far)
+    learner, positives, negatives = task(replace(PLAIN, lr=1e30, steps=9))
+    with pytest.raises(FloatingPointError, match=r"diverged after 1 training steps.*lower `lr`"):
+        learner.fine_tune(positives, negatives)
 
 
 def test_half_of_the_positives_are_mirrored(task):
-    learner, near, far = task(replace(PLAIN, batch_positives=200))
-    patches, _, labels = learner._batch(near, far)
-    positive = near.draw(1)[0][0]
+    learner, positives, negatives = task(replace(PLAIN, batch_positives=200))
+    patches, _, labels = learner._batch(positives, negatives)
+    positive = positives.draw(1)[0][0]
     mirrored = [torch.equal(patch.flip(-1), positive) for patch in patches[:200]]
     straight = [torch.equal(patch, positive) for patch in patches[:200]]
     assert sum(straight) + sum(mirrored) == 200 and 60 < sum(mirrored) < 140

@@ -14,15 +14,14 @@ QUICK = SMALL | {"first_iterations": 5, "iterations": 2, "regression": False}
 
 
 @pytest.fixture
-def started(moving):
+def begin(moving, started):
+    """(changes) -> a tracker that has its target, the video, the truth."""
     frames, truth = moving(40, 32)
 
-    def start(**changes):
-        tracker = dlst.Tracker(dlst.Config(**QUICK | changes))
-        tracker.init(frames[0], truth[0])
-        return tracker, frames, truth
+    def make(**changes):
+        return started(dlst.Tracker, dlst.Config(**QUICK | changes)), frames, truth
 
-    return start
+    return make
 
 
 def drawn_around(tracker, box):
@@ -35,19 +34,19 @@ def drawn_around(tracker, box):
 @pytest.mark.parametrize(
     ("search", "there", "here"), [("both", 24, 24), ("located", 48, 0)], ids=["S_comb", "sloc"]
 )
-def test_boxes_are_drawn_around_the_located_and_the_last_place(started, search, there, here):
-    tracker, _, _ = started(search=search)
-    far = tracker.box + torch.tensor([120.0, 60, 0, 0])
-    candidates = drawn_around(tracker, (far, 0.1))
-    near = B.centre_distance(candidates, far) < B.centre_distance(candidates, tracker.box)
-    assert (near.sum(), (~near).sum()) == (there, here)
-    torch.testing.assert_close(tracker.located, far)
+def test_boxes_are_drawn_around_the_located_and_the_last_place(begin, search, there, here):
+    tracker, _, _ = begin(search=search)
+    located = tracker.box + torch.tensor([120.0, 60, 0, 0])
+    candidates = drawn_around(tracker, (located, 0.1))
+    closer = B.centre_distance(candidates, located) < B.centre_distance(candidates, tracker.box)
+    assert (closer.sum(), (~closer).sum()) == (there, here)
+    torch.testing.assert_close(tracker.located, located)
 
 
-def test_a_place_that_is_not_sure_is_not_searched(started):
-    tracker, _, _ = started()
-    far = tracker.box + torch.tensor([120.0, 60, 0, 0])
-    candidates = drawn_around(tracker, (far, -0.1))
+def test_a_place_that_is_not_sure_is_not_searched(begin):
+    tracker, _, _ = begin()
+    located = tracker.box + torch.tensor([120.0, 60, 0, 0])
+    candidates = drawn_around(tracker, (located, -0.1))
     assert len(candidates) == 48 and tracker.located is None
     assert (B.centre_distance(candidates, tracker.box) < 40).all()
 
@@ -64,16 +63,16 @@ def test_a_jump_out_of_the_gaussians_reach_is_found(moving):
     assert B.centre_distance(tracker.located.numpy(), expected) < 24  # radius of the disc
 
 
-def test_without_localization_nothing_is_located(started):
-    tracker, frames, _ = started(search="previous")
+def test_without_localization_nothing_is_located(begin):
+    tracker, frames, _ = begin(search="previous")
     assert tracker.localizer is None
     tracker.update(frames[1])
     assert tracker.located is None
 
 
-def test_the_rows_of_table_1_are_configurations(started):
-    assert isinstance(started()[0].classifier.head, Classification)
-    fc, frames, _ = started(classifier="connected")
+def test_the_rows_of_table_1_are_configurations(begin):
+    assert isinstance(begin()[0].classifier.head, Classification)
+    fc, frames, _ = begin(classifier="connected")
     assert isinstance(fc.classifier.head, Head)
     assert np.isfinite(fc.update(frames[1])).all()
     assert parse("dlst:search=located").config.search == "located"
@@ -91,8 +90,8 @@ def test_unknown_choices_are_refused(changes, message):
         parse(f"dlst:{changes}")
 
 
-def test_both_networks_learn_when_one_does(started):
-    tracker, frames, _ = started()
+def test_both_networks_learn_when_one_does(begin):
+    tracker, frames, _ = begin()
     assert len(tracker.losses) == len(tracker.localizer.losses) == 5
     tracker.classifier.scores = lambda features: torch.full((len(features),), -1.0)
     tracker.update(frames[1])

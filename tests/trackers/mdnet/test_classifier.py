@@ -11,7 +11,7 @@ from trackerlib.trackers.mdnet.classifier import Classifier
 from trackerlib.trackers.mdnet.config import Config
 from trackerlib.trackers.mdnet.memory import Samples
 
-CONFIG = replace(Config(), pool=128)
+CONFIG = replace(Config(), mining_pool=128)
 
 
 def classifier(config=CONFIG, seed=0):
@@ -26,7 +26,7 @@ def samples(mean, count=200, seed=0):
 
 def test_it_learns_to_tell_targets_from_background():
     learner, targets, background = classifier(), samples(1.0), samples(-1.0, seed=1)
-    losses = learner.learn(targets, background, rate=1e-2, iterations=30)
+    losses = learner.fine_tune(targets, background, lr=1e-2, iterations=30)
     assert losses[-1] < 0.1 < losses[0] and len(losses) == 30
     assert (learner.scores(targets.table) > 0).all()
     assert (learner.scores(background.table) < 0).all()
@@ -43,7 +43,7 @@ def test_the_hardest_negatives_of_the_pool_are_learned(monkeypatch):
     learner.head.fc4.bias.data.zero_()
     background = samples(0.0, count=128, seed=2)
     monkeypatch.setattr(score, "forward", lambda x: x[:, :2] * (1 + 0 * score.bias[0]))
-    learner.learn(samples(5.0), background, rate=0.0, iterations=1)
+    learner.fine_tune(samples(5.0), background, lr=0.0, iterations=1)
     pool, batch = seen
     assert len(pool) == 128 and len(batch) == 32 + 10
     hardest = background.table[:, 1].topk(10).values
@@ -55,7 +55,7 @@ def test_the_last_layer_learns_ten_times_as_fast():
     for factor in (1.0, 10.0):
         learner = classifier(replace(CONFIG, fc6_factor=factor, weight_decay=0.0))
         before = {k: v.clone() for k, v in learner.head.state_dict().items()}
-        learner.learn(samples(1.0), samples(-1.0, seed=1), rate=1e-3, iterations=1)
+        learner.fine_tune(samples(1.0), samples(-1.0, seed=1), lr=1e-3, iterations=1)
         steps.append({k: v - before[k] for k, v in learner.head.state_dict().items()})
     torch.testing.assert_close(steps[1]["fc6.weight"], 10 * steps[0]["fc6.weight"])
     torch.testing.assert_close(steps[1]["fc4.weight"], steps[0]["fc4.weight"])
@@ -65,7 +65,7 @@ def test_the_last_layer_learns_ten_times_as_fast():
 def test_a_large_gradient_is_cut():
     learner = classifier(replace(CONFIG, fc6_factor=1.0, weight_decay=0.0, max_grad_norm=0.5))
     before = torch.cat([p.detach().flatten() for p in learner.head.parameters()])
-    learner.learn(samples(1e3), samples(-1e3, seed=1), rate=1e-3, iterations=1)
+    learner.fine_tune(samples(1e3), samples(-1e3, seed=1), lr=1e-3, iterations=1)
     after = torch.cat([p.detach().flatten() for p in learner.head.parameters()])
     assert (after - before).norm().item() == pytest.approx(0.5e-3, rel=1e-2)
 
@@ -74,12 +74,12 @@ def test_the_seed_decides_what_is_learned():
     scores = []
     for seed in (0, 0, 1):
         learner = classifier(seed=seed)
-        learner.learn(samples(1.0), samples(-1.0, seed=1), rate=1e-2, iterations=3)
+        learner.fine_tune(samples(1.0), samples(-1.0, seed=1), lr=1e-2, iterations=3)
         scores.append(learner.scores(samples(0.0, seed=3).table))
     torch.testing.assert_close(scores[0], scores[1], rtol=0, atol=0)
     assert not torch.equal(scores[0], scores[2])
 
 
 def test_a_pool_smaller_than_its_share_of_a_mini_batch_is_refused():
-    with pytest.raises(ValueError, match=r"a pool of at least 96 negatives, .*got 64"):
-        Config(pool=64)
+    with pytest.raises(ValueError, match=r"a mining_pool of at least 96 negatives, .*got 64"):
+        Config(mining_pool=64)

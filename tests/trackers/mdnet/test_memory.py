@@ -13,7 +13,7 @@ def rows(samples):
 @pytest.fixture
 def memory():
     """Frames 0 to 6 of 2 rows each (frame 3: of 1), of which 3 are kept."""
-    memory = Memory(frames=3, capacity=6, width=4)
+    memory = Memory(max_frames=3, capacity=6, width=4)
     for frame in range(7):
         memory.add(torch.full((1 if frame == 3 else 2, 4), float(frame)))
     return memory
@@ -26,7 +26,7 @@ def test_it_keeps_the_latest_frames_in_order(memory):
 
 
 def test_frames_of_different_sizes_share_the_ring():
-    memory = Memory(frames=3, capacity=6, width=1)
+    memory = Memory(max_frames=3, capacity=6, width=1)
     for frame, count in enumerate((4, 1, 1, 2, 0, 3, 1)):
         memory.add(torch.full((count, 1), float(frame)))
     assert rows(memory.latest(3)) == [5, 5, 5, 6]

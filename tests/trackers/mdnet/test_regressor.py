@@ -40,8 +40,8 @@ def test_what_features_tell_is_found():
     boxes = examples(sampler(), TARGET, CONFIG)
     regress = BoxRegressor(telling(boxes), boxes, TARGET, CONFIG)
     elsewhere = TARGET + torch.tensor([30.0, -50.0, 8.0, 4.0])
-    near = examples(sampler(1), elsewhere, CONFIG)[:20]
-    found = regress(telling(near, elsewhere), near)
+    around = examples(sampler(1), elsewhere, CONFIG)[:20]
+    found = regress(telling(around, elsewhere), around)
     torch.testing.assert_close(found, elsewhere.expand(20, 4), atol=0.5, rtol=0)
     assert found.dtype == torch.float64
 
@@ -58,8 +58,8 @@ def test_by_hand():
 def test_a_box_that_would_move_too_far_stays():
     boxes = examples(sampler(), TARGET, CONFIG)
     regress = BoxRegressor(telling(boxes), boxes, TARGET, CONFIG)
-    far = TARGET[None] + torch.tensor([30.0, 0, 0, 0])
-    torch.testing.assert_close(regress(telling(far), far), far)
+    away = TARGET[None] + torch.tensor([30.0, 0, 0, 0])
+    torch.testing.assert_close(regress(telling(away), away), away)
 
 
 def test_a_stronger_ridge_moves_less():

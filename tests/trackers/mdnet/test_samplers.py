@@ -1,4 +1,4 @@
-"""Boxes around a box: their range, their limits, their overlaps."""
+"""Boxes around a box: their range, their limits, their IoU."""
 
 import math
 from functools import partial
@@ -61,8 +61,8 @@ def test_what_cannot_be_drawn_is_left_out(sampler):
 
 def test_the_named_draws_keep_their_constants(sampler):
     config = Config()
-    near = samplers.positives(sampler, BOX, 50, config)
-    assert len(near) == 50 and B.box_iou(near, BOX).min() >= 0.7
+    positives = samplers.positives(sampler, BOX, 50, config)
+    assert len(positives) == 50 and B.box_iou(positives, BOX).min() >= 0.7
     first = samplers.first_negatives(sampler, BOX, config)
     assert len(first) == 5000 and B.box_iou(first, BOX).max() <= 0.5
     distance = B.centre_distance(first, BOX)
