@@ -75,7 +75,7 @@ def test_folders_with_nothing_to_open(tmp_path):
 def test_the_embedded_benchmark_is_the_one_that_is_rendered(root, monkeypatch):
     rendered = SimpleNamespace(ensure=lambda: root)
     monkeypatch.setitem(sys.modules, "trackerlib.data.synthetic", rendered)
-    monkeypatch.setattr(data, "embedded", rendered, raising=False)
+    monkeypatch.setattr(data, "synthetic", rendered, raising=False)
     dataset = open_dataset("embedded", "Mine")
     assert (dataset.name, names(dataset)) == ("embedded", ["Mine"])
 
@@ -86,13 +86,16 @@ def test_splits_of_the_real_sequences(shared):
         "Couple",
         "Crossing",
         "David",
+        "Deer",
         "Football1",
         "Girl",
         "Jogging-1",
         "Jogging-2",
         "MotorRolling",
+        "MountainBike",
         "Skiing",
+        "Subway",
     ]
-    assert len(dataset.problems) == 51 - 9
+    assert len(dataset.problems) == 51 - 12
     assert open_dataset(shared / "otb").problems == ()
     assert not set(names(dataset)) - set(manifest.load())
