@@ -17,6 +17,12 @@ FETCHED = re.compile(
     r"""@import\s+(?:url\()?["']?(?:https?:)?//"""
 )
 
+# A name of the library, {py:func}`...`, and one that became a link.
+NAMED = re.compile(r'<code class="xref py ')
+LINKED = re.compile(
+    r'<a class="reference internal" href="[^"]+" title="[^"]+"><code class="xref py '
+)
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> Path:
@@ -52,6 +58,14 @@ def test_the_library_has_its_pages(pages):
         assert f'id="{anchor}"' in (pages / "book" / "api" / f"{page}.html").read_text(), anchor
 
 
+def test_links_to_the_library_lead_somewhere(pages):
+    """Sphinx writes a name without a link, and no warning, where it does not know it."""
+    for folder in ("chapters", "solutions", "reproduction"):
+        for page in (pages / "book" / folder).glob("*.html"):
+            names, links = NAMED.findall(page.read_text()), LINKED.findall(page.read_text())
+            assert len(names) == len(links), page.name
+
+
 def test_pages_fetch_nothing_from_elsewhere(pages):
     found = {
         (page.name, match.group())
@@ -59,6 +73,13 @@ def test_pages_fetch_nothing_from_elsewhere(pages):
         for match in FETCHED.finditer(page.read_text())
     }
     assert not found
+
+
+def test_a_name_without_a_link_is_seen():
+    name = '<code class="xref py py-func">box_iou()</code>'
+    link = f'<a class="reference internal" href="../b.html#i" title="box_iou">{name}</a>'
+    assert NAMED.search(name) and not LINKED.search(name)
+    assert NAMED.search(link) and LINKED.search(link)
 
 
 @pytest.mark.parametrize(
