@@ -1,32 +1,60 @@
-"""Teachers and student look at the same places; the linear start; stop and go on."""
+"""Teachers and student see the same positions; the linear start; stop and resume."""
+
+import json
+from bisect import bisect_left
+from functools import cache
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn.functional import conv2d
 
 from trackerlib.nets import googlenet, squeezenet, vggm
-from trackerlib.train import distill
-from trackerlib.train.distill import SIDE, Course, Target, forms, losses, solve, targets, units
+from trackerlib.train import distill, trainer
+from trackerlib.train.distill import (
+    IMAGE_SIDE,
+    Distillation,
+    Target,
+    forms,
+    map_size,
+    solve,
+    targets,
+)
+from trackerlib.train.trainer import Trainer
 
 NETWORKS = {"googlenet": googlenet.GoogLeNet, "squeezenet": squeezenet.SqueezeNet}
 CONFIGS = {"googlenet": googlenet.Config, "squeezenet": squeezenet.Config}
 
 
-@pytest.fixture(autouse=True)
-def untrained_teachers(monkeypatch):
+COMPILED_NORM = distill.norm
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untrained_teachers():
     """The teachers' networks with random weights: nothing here depends on what they know."""
 
+    @cache
     def load(name, **config):
         torch.manual_seed(1)
         return NETWORKS[name](CONFIGS[name](**config)).eval().requires_grad_(False)
 
-    monkeypatch.setattr(distill.weights, "load", load)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distill.weights, "load", load)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def eager_norm(monkeypatch):
+    """Compiling the norm takes longer than all the rest; one test says that it changes nothing."""
+    monkeypatch.setattr(
+        distill, "norm", lambda x: vggm.response_norm(x, *vggm.NORMS["matconvnet"])
+    )
 
 
 @pytest.fixture(scope="module")
 def images():
     torch.manual_seed(0)
-    return 255 * torch.rand(2, 3, SIDE, SIDE)
+    return 255 * torch.rand(2, 3, IMAGE_SIDE, IMAGE_SIDE)
 
 
 @pytest.fixture
@@ -35,25 +63,46 @@ def student():
     return vggm.VGGM(vggm.Config(dense=True))
 
 
+@pytest.fixture(scope="module")
+def goals(images):
+    """What conv2 and conv3 are to give, by these images."""
+    torch.manual_seed(2)
+    student = vggm.VGGM(vggm.Config(dense=True))
+    return {layer: targets(student, layer, images) for layer in distill.LEVELS}
+
+
+def test_the_compiled_norm_is_the_networks_own():
+    torch.manual_seed(0)
+    x = torch.randn(1, 16, 5, 5)
+    torch.testing.assert_close(COMPILED_NORM(x), distill.norm(x))
+
+
 @pytest.mark.parametrize("layer", distill.LEVELS)
 @pytest.mark.parametrize("teacher", [0, 1])
-def test_a_target_looks_where_the_students_unit_looks(student, images, layer, teacher):
-    """Along both axes, only pixels around the unit's centre change it, as far on one side as
-    on the other."""
-    target = targets(student, layer, images)[teacher]
-    centre, size, unit = student.taps[layer].centre, units(student, layer), 7
+def test_a_target_sees_what_the_students_position_sees(student, images, goals, layer, teacher):
+    """Only pixels around the position's centre change it, as far on one side as on the other."""
+    target = goals[layer][teacher]
+    centre, size, position = student.taps[layer].centre, map_size(student, layer), 7
     before = target(images[:1], centre, size)
     assert before.shape == (1, len(target.channels), size, size)
-    seen = []
-    for column in range(SIDE):
+
+    def is_seen(columns):
         changed = images[:1].clone()
-        changed[..., column] += 99
-        if (target(changed, centre, size) != before)[:, :, unit, unit].any():
-            seen.append(column)
-    assert (seen[0] + seen[-1] + 1) / 2 == pytest.approx(centre + 8 * unit, abs=1)
+        changed[..., columns] += 99
+        after = target(changed, centre, size)
+        return bool((after != before)[:, :, position, position].any())
+
+    # The first column that is seen ends the shortest stretch from the left that is seen.
+    sides = range(IMAGE_SIDE)
+    first = bisect_left(sides, True, key=lambda column: is_seen(slice(0, column + 1)))
+    beyond = IMAGE_SIDE - bisect_left(
+        sides, True, key=lambda count: is_seen(slice(IMAGE_SIDE - 1 - count, IMAGE_SIDE))
+    )
+    assert first > 0 and beyond < IMAGE_SIDE
+    assert (first + beyond) / 2 == pytest.approx(centre + 8 * position, abs=1)
 
 
-def test_pooled_units_are_every_second_dense_one(student, images):
+def test_pooled_positions_are_every_second_dense_one(student, images):
     dense, pooled = forms(student, "conv3", images)
     kernel = student.conv3.weight
     assert conv2d(dense.inputs, kernel, dilation=dense.dilation).shape[-1] == 17
@@ -65,10 +114,10 @@ def test_pooled_units_are_every_second_dense_one(student, images):
 
 
 def test_the_first_filters_answer_as_the_teachers_do(student):
-    distill.begin(student)
+    distill.copy_first_filters(student)
     images = 255 * torch.rand(1, 3, 107, 107)
     (mine,) = student(images, "conv1")
-    # GoogLeNet pads by 3: without the first pixel its units stand one further on
+    # GoogLeNet pads by 3: without the first pixel its positions are one further on
     teacher = distill.weights.load("googlenet", depth="conv1")
     (theirs,) = teacher(images[..., 1:, 1:], "conv1")
     inside = theirs[..., 2:52, 2:52]  # away from the padding
@@ -93,73 +142,80 @@ def test_a_linear_teacher_is_found_exactly(student, images, monkeypatch):
     assert (found - wanted).square().mean() < 1e-3 * wanted.square().mean()
 
 
-def test_what_is_missed_by_hand():
+def test_relative_errors_by_hand():
     """Targets 3, 4 and -1: missing 4 altogether is 16 of 25; below zero is as good as zero."""
     target = torch.tensor([3.0, 4.0, -1.0])
-    assert distill.unexplained(torch.tensor([3.0, 0.0, -7.0]), target).item() == pytest.approx(
-        0.64
-    )
-    assert distill.unexplained(torch.tensor([3.0, 4.0, 5.0]), target).item() == pytest.approx(1.0)
+    error = distill.relative_error(torch.tensor([3.0, 0.0, -7.0]), target)
+    assert error.item() == pytest.approx(0.64)
+    error = distill.relative_error(torch.tensor([3.0, 4.0, 5.0]), target)
+    assert error.item() == pytest.approx(1.0)
 
 
-def course(folder, images):
-    made = Course(folder, seconds=100)
-    torch.manual_seed(2)
-    made.student.load_state_dict(vggm.VGGM().state_dict())
-    for group in made.optimiser.param_groups:
-        group["peak"] = 1e-4
-    return made, targets(made.student, "conv3", images)
+@pytest.fixture
+def make(images, goals, tmp_path, monkeypatch):
+    monkeypatch.setattr(distill, "targets", lambda student, layer, images: goals[layer])
+
+    def make():
+        task = Distillation(images)
+        torch.manual_seed(2)
+        task.student.load_state_dict(vggm.VGGM().state_dict())
+        for group in task.optimizer.param_groups:
+            group["max_lr"] = 1e-4
+        return Trainer(task, tmp_path, trainer.Config(100, distill.WARM_UP, 100))
+
+    return make
 
 
-def test_learning_helps_and_leaves_the_first_filters_alone(tmp_path, images):
-    made, team = course(tmp_path, images)
-    first = made.student.conv1.weight.clone()
-    made.step = distill.WARM_UP
-    missed = [made.learn(images, team).mean().item() for _ in range(4)]
-    assert missed[-1] < missed[0]
-    assert torch.equal(made.student.conv1.weight, first)
+def test_learning_helps_and_leaves_the_first_filters_alone(make, images):
+    training = make()
+    conv1 = training.task.student.conv1.weight
+    first = conv1.clone()
+    training.step = distill.WARM_UP
+    losses = [training.training_step(images) for _ in range(4)]
+    assert mean(losses[-1]) < mean(losses[0])
+    assert torch.equal(conv1, first)
 
 
-def test_bfloat16_learns_from_the_same_losses(tmp_path, images, monkeypatch):
-    missed = {}
+def mean(losses):
+    return torch.stack(list(losses.values())).mean().item()
+
+
+def test_bfloat16_learns_from_the_same_losses(make, images, monkeypatch):
+    losses = {}
     for halves in (False, True):
         monkeypatch.setattr(distill, "fast_halves", lambda device, halves=halves: halves)
-        made, team = course(tmp_path, images)
-        missed[halves] = made.learn(images, team)
-    assert missed[True].dtype == torch.float32 and not torch.equal(missed[True], missed[False])
-    torch.testing.assert_close(missed[True], missed[False], rtol=0.02, atol=0)
+        found = make().training_step(images)
+        losses[halves] = torch.stack(list(found.values()))
+    assert losses[True].dtype == torch.float32 and not torch.equal(losses[True], losses[False])
+    torch.testing.assert_close(losses[True], losses[False], rtol=0.02, atol=0)
 
 
-def test_a_damaged_checkpoint_is_told(tmp_path, images):
-    made, team = course(tmp_path, images)
-    made.learn(images, team)
-    made.save()
-    for content in (b"", made.checkpoint.read_bytes()[:-100], b"\x80\x04 no"):
-        made.checkpoint.write_bytes(content)
+def test_a_damaged_checkpoint_is_told(make, images):
+    training = make()
+    training.training_step(images)
+    training.validate()
+    whole = training.checkpoint.read_bytes()
+    for content in (b"", whole[:-100], b"\x80\x04 no"):
+        training.checkpoint.write_bytes(content)
         with pytest.raises(ValueError, match=r"checkpoint.pt is damaged; remove it"):
-            made.resume()
+            training.resume()
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, images):
-    whole, team = course(tmp_path, images)
-    whole.learn(images, team)
-    whole.save()
-    (tmp_path / "checkpoint.draft").write_bytes(b"killed while writing")
-    again = Course(tmp_path, seconds=100)
-    again.resume()
-    assert again.step == 1
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(make, images):
+    whole = make()
+    whole.training_step(images)
+    whole.validate()
+    again = make()
+    again.task.student.conv2.weight.data.zero_()
+    assert again.resume() and again.step == 1
     for one in (whole, again):
-        one.learn(images, team)
-    torch.testing.assert_close(again.student.state_dict(), whole.student.state_dict())
+        one.training_step(images)
+    torch.testing.assert_close(again.task.student.state_dict(), whole.task.student.state_dict())
 
 
-def test_a_save_leaves_a_backbone_of_half_precision_and_the_curve(tmp_path, images):
-    from safetensors.torch import load_file
-
-    made, team = course(tmp_path, images)
-    missed = losses(made.student, team, images).tolist()
-    made.curve = [{"step": 1, "minutes": 0.1, "taught": missed, "held_out": missed}]
-    made.save()
+def test_a_save_leaves_a_backbone_of_half_precision_and_the_curve(make, images, tmp_path):
+    training = make()
+    training.validate([training.training_step(images)])
     saved = tmp_path / "vggm.safetensors"
     assert saved.stat().st_size < 4e6
     assert {t.dtype for t in load_file(saved).values()} == {torch.float16}
@@ -167,9 +223,25 @@ def test_a_save_leaves_a_backbone_of_half_precision_and_the_curve(tmp_path, imag
     assert (tmp_path / "loss.png").stat().st_size > 5000
 
 
-def test_every_target_is_a_teachers(student, images):
-    found = targets(student, "conv3", images)
+def test_every_target_is_a_teachers(student, images, goals):
+    found = goals["conv3"]
     assert [type(t) for t in found] == [Target, Target]
     assert sum(len(t.channels) for t in found) == 512
     wanted = found[0](images, student.taps["conv3"].centre, 17)
     assert (wanted.clamp(min=0).square().mean((0, 2, 3)) < 1.001).all()
+
+
+def test_a_training_begins_with_the_linear_solution(tmp_path, images, monkeypatch, capsys):
+    """The whole of it, on few images: the curves begin before the first step."""
+    for name, value in {"BATCH": 2, "VALIDATION_IMAGES": 2, "SOLUTION_IMAGES": 2}.items():
+        monkeypatch.setattr(distill, name, value)
+    picture = images[0].permute(1, 2, 0).numpy().astype("uint8")
+    monkeypatch.setattr(distill.images, "photographs", lambda folders: [picture])
+    monkeypatch.setattr(distill.images, "rendered", lambda: [picture])
+    now = iter(range(100))  # every reading is a second later: a step takes one
+    monkeypatch.setattr(trainer, "monotonic", lambda: next(now))
+    distill.distill([], tmp_path, minutes=1 / 60)
+    points = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [point["step"] for point in points] == [0, 1]
+    assert not points[0]["training"] and len(points[1]["training"]) == 4
+    assert load_file(tmp_path / "vggm.safetensors")["conv1.weight"].abs().max() > 0

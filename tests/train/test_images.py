@@ -1,4 +1,4 @@
-"""The pictures that backbones learn from."""
+"""The images that networks are trained on."""
 
 from itertools import islice
 
@@ -28,7 +28,7 @@ def test_photographs_of_every_kind_become_rgb(tmp_path):
     a, b, c, d = images.photographs([tmp_path])[bundled:]
     assert a.shape == (100, 200, 3) and tuple(a[0, 0]) == (0, 0, 255)
     assert b.shape == (100, 100, 3) and (b == 7).all() and (c == 9).all()
-    assert d.shape == (images.LONGEST, images.LONGEST // 2, 3)
+    assert d.shape == (images.MAX_PHOTO_SIDE, images.MAX_PHOTO_SIDE // 2, 3)
 
 
 def test_what_is_transparent_shows_the_photograph_before(tmp_path):
@@ -87,8 +87,8 @@ def test_a_stream_is_decided_by_its_seed():
     assert (first(1) != first(2)).any()
 
 
-def test_films_show_their_targets_and_are_the_same_again():
-    seen, again = (images.filmed(["Twins", "Ride"], films=2, frames=2) for _ in range(2))
+def test_clips_show_their_targets_and_are_the_same_again():
+    seen, again = (images.clips(["Twins", "Ride"], count=2, frames=2) for _ in range(2))
     assert 4 <= len(seen) <= 8
     assert len({frame.tobytes() for frame, _ in seen}) == len(seen)
     for (frame, box), (other, _) in zip(seen, again, strict=True):
@@ -98,12 +98,12 @@ def test_films_show_their_targets_and_are_the_same_again():
 
 
 def test_a_collage_shows_its_target_where_its_box_is():
-    thing = np.zeros((40, 60, 4), np.uint8)
-    thing[10:30, 5:50] = 0, 250, 0, 255  # what is transparent shows the photograph
+    crop = np.zeros((40, 60, 4), np.uint8)
+    crop[10:30, 5:50] = 0, 250, 0, 255  # what is transparent shows the photograph
     photo = np.full((300, 400, 3), 90, np.uint8)
     photo[::7] = 150
     for seed in range(5):
-        frame, box = images.collage(np.random.default_rng(seed), [photo], [thing])
+        frame, box = images.collage(np.random.default_rng(seed), [photo], [crop])
         assert frame.shape == (240, 320, 3)
         x, y, w, h = box.astype(int)
         assert 0 <= x <= 320 - w and 0 <= y <= 240 - h
@@ -111,7 +111,7 @@ def test_a_collage_shows_its_target_where_its_box_is():
         np.testing.assert_array_equal(middle, [0, 250, 0])
 
 
-def test_cutouts_are_cropped_and_others_left_out(tmp_path):
+def test_foreground_crops_are_cropped_and_others_left_out(tmp_path):
     image = np.zeros((300, 300, 4), np.uint8)
     cv2.circle(image, (120, 140), 60, (10, 20, 200, 255), -1)
     cv2.imwrite(str(tmp_path / "disc.png"), image)
@@ -121,17 +121,17 @@ def test_cutouts_are_cropped_and_others_left_out(tmp_path):
     lines = np.zeros((200, 200, 4), np.uint8)
     lines[::199] = 255
     cv2.imwrite(str(tmp_path / "lines.png"), lines)
-    (found,) = images.cutouts([tmp_path])
+    (found,) = images.foreground_crops([tmp_path])
     assert found.shape == (121, 121, 4)
     np.testing.assert_array_equal(found[60, 60], [200, 20, 10, 255])
 
 
 def test_two_of_three_targets_are_collages():
-    film = np.zeros((4, 4, 3), np.uint8), np.array([1.0, 1, 2, 2])
-    thing = np.full((30, 30, 4), 255, np.uint8)
+    known = np.zeros((4, 4, 3), np.uint8), np.array([1.0, 1, 2, 2])
+    crop = np.full((30, 30, 4), 255, np.uint8)
     photo = np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8)
-    drawn = images.targets(0, [film], [photo], [thing])
-    small = [next(drawn)[0].shape == film[0].shape for _ in range(60)]
+    drawn = images.targets(0, [known], [photo], [crop])
+    small = [next(drawn)[0].shape == known[0].shape for _ in range(60)]
     assert 10 <= sum(small) <= 30
-    alone = images.targets(0, [film], [photo], [])
-    assert all(next(alone)[0].shape == film[0].shape for _ in range(10))
+    alone = images.targets(0, [known], [photo], [])
+    assert all(next(alone)[0].shape == known[0].shape for _ in range(10))

@@ -1,173 +1,169 @@
-"""Learning from many videos: what is drawn, who learns, what is written, stop and go on."""
+"""Multi-domain learning: what is trained, what is written, stop and resume.
+
+Backbones run in float32: nothing here depends on what they are compiled to.
+"""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from made_videos import VIDEOS, first_batches
 from safetensors.torch import load_file
 
 from trackerlib import weights
-from trackerlib.boxes import box_iou, centres
 from trackerlib.nets import head
-from trackerlib.trackers.mdnet.features import reachable
-from trackerlib.train import multidomain
+from trackerlib.train import multidomain, samples, trainer
 from trackerlib.train.multidomain import (
-    Course,
-    Samples,
+    Batch,
+    MultiDomainTask,
     Settings,
-    drawn,
-    learn,
+    train,
+    trainer_config,
 )
+from trackerlib.train.trainer import Trainer
 
 
-def video(colour):
-    """A disc of one colour anywhere on noise."""
-
-    def random_frame(rng):
-        frame = rng.integers(0, 80, (120, 160, 3)).astype(np.uint8)
-        x, y = rng.uniform(30, 130), rng.uniform(30, 90)
-        rows, columns = np.mgrid[:120, :160] + 0.5
-        frame[(columns - x) ** 2 + (rows - y) ** 2 < 18**2] = colour
-        return frame, np.array([x - 18, y - 18, 36.0, 36.0])
-
-    return random_frame
+def settings(network="rtmdnet", fixed=True, **chosen):
+    return Settings(network, "vggm", len(VIDEOS), fixed, **chosen)
 
 
-VIDEOS = [video((250, 40, 40)), video((40, 40, 250))]
+def make_task(chosen, held_out=()):
+    torch.manual_seed(0)
+    return MultiDomainTask(chosen, list(held_out), mode="float32")
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(multidomain, "WARM_UP", 1)
-    monkeypatch.setattr(Course, "warm_up", 1)
 
-    def make(network="fdn", fixed=True, seconds=1e9, **chosen):
-        torch.manual_seed(0)
-        return Course(tmp_path, seconds, Settings(network, "vggm", len(VIDEOS), fixed, **chosen))
+    def make(network="rtmdnet", fixed=True, **chosen):
+        asked = settings(network, fixed, **chosen)
+        return Trainer(make_task(asked), tmp_path, trainer_config(asked, minutes=1e9))
 
     return make
 
 
-def test_what_is_drawn_overlaps_as_it_should():
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    for _ in range(4):
-        shown = VIDEOS[0](rng)
-        target = torch.from_numpy(shown[1])
-        frame, _, near, far = drawn(lambda _, shown=shown: shown, rng, generator)
-        assert frame is shown[0] and len(near) == 4 and len(far) == 12
-        assert box_iou(near, target).min() >= multidomain.LEAST
-        assert box_iou(far, target).max() <= multidomain.MOST
-
-
-def test_every_video_comes_once_a_round():
-    samples = iter(Samples([*VIDEOS, VIDEOS[0]], seed=3))
-    rounds = [sorted(next(samples)[0] for _ in range(3)) for _ in range(4)]
-    assert rounds == [[0, 1, 2]] * 4
+@cache
+def batches(network) -> dict[int, Batch]:
+    """Features of a batch of each video; the fixed backbone is the same in all tests."""
+    task = make_task(settings(network))
+    return {
+        number: task.batch(number, frames)
+        for number, frames in first_batches(2, scene=network == "rtmdnet")
+    }
 
 
 @pytest.mark.parametrize("network", ["mdnet", "fdn", "rtmdnet"])
 def test_two_videos_are_learned_and_the_fixed_backbone_is_not(run, network):
-    course = run(network)
-    before = course.backbone.conv3.weight.clone()
-    batches = {number: course.seen(frames) for number, frames in first(4, course.scene)}
-    losses = [float(course.learn(n % 2, *batches[n % 2])) for n in range(60)]
+    training = run(network)
+    conv3 = training.task.backbone.conv3.weight
+    before = conv3.clone()
+    found = batches(network)
+    losses = [float(training.training_step(found[n % 2])["loss"]) for n in range(60)]
     assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:4])
-    torch.testing.assert_close(course.backbone.conv3.weight, before, rtol=0, atol=0)
-
-
-def first(count, scene=False):
-    samples = iter(Samples(VIDEOS, seed=1, scene=scene))
-    return [next(samples) for _ in range(count)]
-
-
-def test_rtmdnets_boxes_lie_in_the_scene_around_the_target():
-    for _, frames in first(3, scene=True):
-        for drawing in frames:
-            low, high = reachable(drawing.target)
-            found = centres(drawing.negatives)
-            assert (found >= low - 1e-9).all() and (found <= high + 1e-9).all()
+    torch.testing.assert_close(conv3, before, rtol=0, atol=0)
 
 
 def test_of_many_negatives_those_like_the_target_are_learned(run):
-    course = run("rtmdnet", mined=4)
-    _, frames = next(iter(Samples(VIDEOS, seed=1, scene=True, mined=4)))
-    near, far = course.seen(frames)
-    assert len(far) == 4 * len(first(1, scene=True)[0][1]) * 12
+    training = run(mined=4)
+    task = training.task
+    ((number, frames),) = first_batches(1, scene=True, mined=4)
+    batch = task.batch(number, frames)._replace(video=0)
+    assert len(batch.negatives) == 4 * len(frames) * 12
     for _ in range(20):
-        course.learn(0, near, far)
-    with torch.no_grad(), course.precision():
-        margins = course.head(far, torch.tensor([0]))[:, 0].float().diff(dim=1)[:, 0]
-    hard = course.hardest(0, far)
-    assert len(hard) == multidomain.NEGATIVES
-    torch.testing.assert_close(hard, far[margins.topk(len(hard)).indices], rtol=0, atol=0)
-    assert course.hardest(0, hard) is hard
+        training.training_step(batch)
+    with torch.no_grad(), task.precision():
+        scores = task.head(batch.negatives, torch.tensor([0]))[:, 0].float()  # (n, 2)
+    margins = scores.diff(dim=1)[:, 0]
+    hard = task.hard_negatives(batch)
+    assert len(hard) == samples.NEGATIVES
+    hardest = batch.negatives[margins.topk(len(hard)).indices]
+    torch.testing.assert_close(hard, hardest, rtol=0, atol=0)
+    assert task.hard_negatives(batch._replace(negatives=hard)) is hard
 
 
 def test_the_embedding_sets_the_videos_targets_apart(run):
-    """Without its loss, the other video's branch takes a target for its own more often."""
-    batches = {number: run("rtmdnet").seen(frames) for number, frames in first(4, scene=True)}
-    margins = []
+    """Without its loss, the other video's layers take a target for their own more often."""
+    found, margins = batches("rtmdnet"), []
     for weight in (0.0, 1.0):
-        course = run("rtmdnet", embedding=weight)
+        training = run(embedding=weight)
         for n in range(40):
-            course.learn(n % 2, *batches[n % 2])
+            training.training_step(found[n % 2])
         own = []
-        for video, (near, _) in batches.items():
+        for video, batch in found.items():
             with torch.no_grad():
-                scores = course.head(near.float(), torch.tensor([video, 1 - video]))[..., 1]
+                domains = torch.tensor([video, 1 - video])
+                scores = training.task.head(batch.positives.float(), domains)[..., 1]
             own.append((scores[:, 0] - scores[:, 1]).mean())
         margins.append(float(torch.stack(own).mean()))
     assert margins[1] > margins[0] + 1
 
 
-def test_a_step_is_set_apart_from_a_hundred_others_at_most(run):
-    course = run("rtmdnet", embedding=0.1)
-    assert course.others(0).tolist() == [1] and course.others(1).tolist() == [0]
-    course.chosen = replace(course.chosen, videos=300)
-    drawn_now = course.others(7)
-    assert len(drawn_now.unique()) == multidomain.OTHERS and 7 not in drawn_now
-    assert not torch.equal(drawn_now, course.others(7))
-    assert len(run("rtmdnet").others(0)) == 0
+def test_a_step_is_set_apart_from_a_hundred_others_at_most():
+    task = make_task(settings(embedding=0.1))
+    assert task.other_videos(0).tolist() == [1] and task.other_videos(1).tolist() == [0]
+    task.chosen = replace(task.chosen, videos=300)
+    drawn_now = task.other_videos(7)
+    assert len(drawn_now.unique()) == multidomain.MAX_OTHERS and 7 not in drawn_now
+    assert not torch.equal(drawn_now, task.other_videos(7))
+    assert len(make_task(settings()).other_videos(0)) == 0
 
 
 def test_weights_move_when_the_gradients_of_enough_steps_are_added(run):
-    course = run("rtmdnet", accumulate=3)
-    number, frames = first(1, scene=True)[0]
-    seen = course.seen(frames)
-    before = course.head.fc5.weight.detach().clone()
+    training = run(accumulate=3)
+    fc5 = training.task.head.fc5.weight
+    before = fc5.detach().clone()
     for step in range(3):
-        torch.testing.assert_close(course.head.fc5.weight.detach(), before, rtol=0, atol=0)
-        course.learn(number, *seen)
-        assert course.step == step + 1
-    assert (course.head.fc5.weight - before).abs().max() > 0
+        torch.testing.assert_close(fc5.detach(), before, rtol=0, atol=0)
+        training.training_step(batches("rtmdnet")[0])
+        assert training.step == step + 1
+    assert (fc5 - before).abs().max() > 0
 
 
 def test_the_backbone_learns_ten_times_slower_where_it_is_not_fixed(run):
-    course = run(fixed=False)
-    before = course.backbone.conv3.weight.detach().clone()
-    number, frames = first(1)[0]
-    course.learn(number, *course.seen(frames))
-    assert (course.backbone.conv3.weight - before).abs().max() > 0
-    peaks = {group["peak"] for group in course.optimiser.param_groups}
-    assert max(peaks) == pytest.approx(10 * min(peaks))
+    training = run(fixed=False)
+    task = training.task
+    before = task.backbone.conv3.weight.detach().clone()
+    ((number, frames),) = first_batches(1, scene=True)
+    training.training_step(task.batch(number, frames))
+    assert (task.backbone.conv3.weight - before).abs().max() > 0
+    max_lr = {group["max_lr"] for group in task.optimizer.param_groups}
+    assert max(max_lr) == pytest.approx(10 * min(max_lr))
 
 
-def test_a_run_stops_goes_on_and_is_loaded_as_a_head(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(multidomain, "REPORT", 2)
-    monkeypatch.setattr(multidomain, "AGAIN", 1)
-    course = run(seconds=0.5)
-    learn(course, VIDEOS, VIDEOS)
-    steps = course.step
+def test_former_batches_come_again_where_the_backbone_is_fixed(monkeypatch):
+    """After a new batch, so many of those that are kept, in an order that the seed decides."""
+    monkeypatch.setattr(multidomain, "REPLAYS", 3)
+    task = make_task(settings(sparse=True))
+    videos = [VIDEOS[0]]
+    drawn = task.batches(videos, seed=1)
+    found = [next(drawn) for _ in range(5)]
+    assert all(batch is found[0] for batch in found[:4]) and found[4] is not found[0]
+
+
+def test_a_run_stops_goes_on_and_is_loaded_as_a_head(tmp_path, monkeypatch):
+    monkeypatch.setattr(multidomain, "VALIDATE_EVERY", 2)
+    monkeypatch.setattr(multidomain, "REPLAYS", 1)
+    now = iter(range(10**6))  # every reading is a second later: a step takes one
+    monkeypatch.setattr(trainer, "monotonic", lambda: next(now))
+
+    def go(seconds):
+        torch.manual_seed(0)
+        return train(settings(sparse=True), VIDEOS, VIDEOS, tmp_path, seconds / 60, "float32")
+
+    training = go(seconds=2)
+    steps = training.step
     assert steps >= 2 and (tmp_path / "loss.png").stat().st_size > 1000
-    assert [point["step"] for point in course.curve][:: len(course.curve)] == [0]
-    more = run(seconds=course.spent + 0.5)
-    learn(more, VIDEOS, VIDEOS)
-    assert more.step > steps and more.curve[: len(course.curve)] == course.curve
+    history = training.history
+    assert [point["step"] for point in history][:: len(history)] == [0]
+    more = go(seconds=training.elapsed + 2)
+    assert more.step > steps and more.history[: len(history)] == history
     shared = load_file(tmp_path / "multidomain.safetensors")
     assert set(shared) == {"fc4.weight", "fc4.bias", "fc5.weight", "fc5.bias"}
     torch.testing.assert_close(
-        shared["fc4.weight"].float(), more.head.fc4.weight.detach(), rtol=1e-3, atol=1e-5
+        shared["fc4.weight"].float(), more.task.head.fc4.weight.detach(), rtol=1e-3, atol=1e-5
     )
     monkeypatch.setenv("TRACKERLIB_WEIGHTS", str(tmp_path / "weights"))
     weights.add(tmp_path / "multidomain.safetensors", "mine", format="safetensors", network="head")
@@ -175,23 +171,22 @@ def test_a_run_stops_goes_on_and_is_loaded_as_a_head(run, tmp_path, monkeypatch)
     torch.testing.assert_close(loaded.fc5.weight, shared["fc5.weight"].float())
 
 
-def test_the_whole_network_is_written_if_it_learned(run, tmp_path):
-    course = run(fixed=False)
-    course.report([torch.zeros(2)], [0.5])
-    course.save()
+def test_the_whole_network_is_written_if_it_learned(tmp_path):
+    make_task(settings(fixed=False)).export(tmp_path)
     shared = load_file(tmp_path / "multidomain.safetensors")
     assert {"conv1.weight", "conv3.bias", "fc4.weight", "fc5.bias"} <= set(shared)
     assert not any("fc6" in name for name in shared)
 
 
-def test_what_is_held_out_is_judged_between_nothing_and_all_wrong(run):
-    (share,) = run().measured(first(2))
+def test_the_share_misclassified_is_between_nothing_and_all_wrong():
+    task = make_task(settings(), held_out=first_batches(2, scene=True))
+    (share,) = task.validate().values()
     assert 0 <= share < 0.5
 
 
-@pytest.mark.parametrize("option, count", [("--mine", 0), ("--films", -1), ("--things", -1)])
-def test_a_count_that_cannot_be_is_refused(option, count, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["multidomain", "--out", "nowhere", option, str(count)])
-    with pytest.raises(SystemExit):
-        multidomain.main()
-    assert f"expected {option} of at least {count + 1}, got {count}" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "network, pooling", [("fdn", "pool"), ("rtmdnet", "align"), ("rtmdnet", None)]
+)
+def test_boxes_are_pooled_as_asked_for(network, pooling):
+    task = make_task(settings(network, pooling=pooling))
+    assert task.features.pooling == (pooling or "adaptive")

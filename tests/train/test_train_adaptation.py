@@ -8,8 +8,18 @@ import torch
 
 from trackerlib import weights
 from trackerlib.nets.adaptation import Adaptation, Config
-from trackerlib.train import adaptation
-from trackerlib.train.adaptation import SIDE, Course, Shelf, begin, equalised, window
+from trackerlib.nets.vgg19 import VGG19
+from trackerlib.nets.vgg19 import Config as VGG19Config
+from trackerlib.train import adaptation, trainer
+from trackerlib.train.adaptation import (
+    WINDOW_SIDE,
+    AdaptationTask,
+    cut_window,
+    initialise,
+    with_unit_energy,
+)
+from trackerlib.train.trainer import Trainer
+from trackerlib.weights import inference
 
 CONFIG = Config("vggm", "conv2+conv3")
 
@@ -17,7 +27,9 @@ CONFIG = Config("vggm", "conv2+conv3")
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(adaptation, "BATCH", 3)
-    monkeypatch.setattr(adaptation, "SHELF", 6)
+    monkeypatch.setattr(adaptation, "CACHED", 6)
+    monkeypatch.setattr(adaptation, "VALIDATION_WINDOWS", 2)
+    monkeypatch.setattr(adaptation, "SOLUTION_WINDOWS", 3)
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +42,17 @@ def scenes():
     return [(frame, np.array([75.0, 35.0, 30.0, 30.0]))]
 
 
-@pytest.mark.parametrize("around", [0, 34])
-def test_the_target_is_where_the_window_says(scenes, around):
+@pytest.mark.parametrize("border", [0, 34])
+def test_the_target_is_where_the_window_says(scenes, border):
     for seed in range(6):
-        image, centre = window(np.random.default_rng(seed), *scenes[0], around)
-        assert image.shape == (SIDE + 2 * around, SIDE + 2 * around, 3)
+        image, centre = cut_window(np.random.default_rng(seed), *scenes[0], border)
+        assert image.shape == (WINDOW_SIDE + 2 * border, WINDOW_SIDE + 2 * border, 3)
         assert (abs(centre - 0.5) <= adaptation.REACH + 0.02).all()
         bright = image.mean(2)
         bright = bright > (bright.max() + bright.mean()) / 2
-        inside = bright[around : around + SIDE, around : around + SIDE]
-        places = np.argwhere(inside if around == 0 else bright)[:, ::-1] + 0.5
-        found = (places.mean(0) - around) / SIDE
+        inside = bright[border : border + WINDOW_SIDE, border : border + WINDOW_SIDE]
+        places = np.argwhere(inside if border == 0 else bright)[:, ::-1] + 0.5
+        found = (places.mean(0) - border) / WINDOW_SIDE
         np.testing.assert_allclose(found, centre, atol=0.02)
 
 
@@ -50,7 +62,7 @@ def test_the_start_keeps_the_most_of_the_inner_products():
     layers = Adaptation(Config("vggm", "conv2"))
     mixtures = torch.randn(256, 32)
     features = torch.einsum("cm,nmhw->nchw", mixtures, torch.randn(2, 32, 8, 8))
-    begin(layers, {"conv2": features})
+    initialise(layers, {"conv2": features})
     adapted = layers(features, "conv2")
     assert adapted.square().mean().item() == pytest.approx(1, rel=1e-3)
     before, after = (m.transpose(0, 1).flatten(1) for m in (features, adapted))
@@ -58,83 +70,87 @@ def test_the_start_keeps_the_most_of_the_inner_products():
     torch.testing.assert_close(after, before * (after.trace() / before.trace()), rtol=1e-3, atol=1)
 
 
-def test_in_the_end_all_mixtures_are_equally_loud():
+def test_in_the_end_all_mixtures_have_unit_energy():
     torch.manual_seed(0)
     layers, features = Adaptation(Config("vggm", "conv1")), torch.rand(2, 96, 20, 20)
-    loudness = equalised(layers, {"conv1": features})(features, "conv1").square().mean((0, 2, 3))
-    torch.testing.assert_close(loudness, torch.ones(12))
+    maps = {"conv1": features}
+    energy = with_unit_energy(layers, maps)(features, "conv1").square().mean((0, 2, 3))
+    torch.testing.assert_close(energy, torch.ones(12))
     before = layers(features, "conv1")
-    after = equalised(layers, {"conv1": features})(features, "conv1")
+    after = with_unit_energy(layers, maps)(features, "conv1")
     expected = before * before.square().mean((0, 2, 3), keepdim=True).rsqrt()
     torch.testing.assert_close(after, expected)
 
 
-def course(folder, scenes):
-    made = Course(folder, 100, CONFIG, mode="float32")
-    shelf = Shelf(made.backbone, ["conv2", "conv3"], cycle(scenes), seed=0)
+def make(folder, scenes, config=CONFIG):
+    """A training that has seen three windows."""
+    task = AdaptationTask(config, cycle(scenes), mode="float32")
+    cache = task.cache(cycle(scenes), seed=0)
     torch.manual_seed(0)
-    shelf.put(3)
-    made.begin(shelf.take(range(3))[0])
-    return made, shelf
+    cache.add(3)
+    task.initialise(cache)
+    return Trainer(task, folder, trainer.Config(100, adaptation.WARM_UP, 50)), cache
 
 
-def test_windows_teach_more_than_once(tmp_path, scenes):
-    _, shelf = course(tmp_path, scenes)
+def test_windows_are_used_more_than_once(tmp_path, scenes):
+    _, cache = make(tmp_path, scenes)
     for _ in range(4):
-        maps, places = shelf.batch()
+        maps, places = cache.batch()
         assert {level: m.shape for level, m in maps.items()} == {
             "conv2": (3, 256, 28, 28),
             "conv3": (3, 512, 28, 28),
         }
         assert places.shape == (3, 2)
-    assert len(shelf.kept) == 6  # of 11 that were put
+    assert len(cache.kept) == 6  # of 11 that were added
 
 
 def test_learning_helps_and_leaves_the_backbone_alone(tmp_path, scenes):
-    made, shelf = course(tmp_path, scenes)
-    backbone = {name: t.clone() for name, t in made.backbone.backbone.state_dict().items()}
-    batch = shelf.take(range(3))
-    made.step = adaptation.WARM_UP
-    missed = [made.learn(*batch) for _ in range(6)]
-    assert (missed[-1] < missed[0]).all()
-    torch.testing.assert_close(made.backbone.backbone.state_dict(), backbone, rtol=0, atol=0)
+    training, cache = make(tmp_path, scenes)
+    backbone = training.task.backbone.backbone
+    before = {name: t.clone() for name, t in backbone.state_dict().items()}
+    batch = cache.select(range(3))
+    training.step = adaptation.WARM_UP
+    losses = [training.training_step(batch) for _ in range(6)]
+    assert len(losses[0]) == 4
+    assert all(losses[-1][name] < losses[0][name] for name in losses[0])
+    torch.testing.assert_close(backbone.state_dict(), before, rtol=0, atol=0)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, scenes):
-    whole, shelf = course(tmp_path, scenes)
-    batch = shelf.take(range(3))
-    whole.learn(*batch)
-    whole.save(batch[0])
-    (tmp_path / "checkpoint.draft").write_bytes(b"killed while writing")
-    again = Course(tmp_path, 100, CONFIG, mode="float32")
-    again.resume()
-    assert again.step == 1
+    whole, cache = make(tmp_path, scenes)
+    batch = cache.select(range(3))
+    whole.training_step(batch)
+    whole.validate()
+    task = AdaptationTask(CONFIG, cycle(scenes), mode="float32")
+    again = Trainer(task, tmp_path, whole.config)
+    assert again.resume() and again.step == 1
     for one in (whole, again):
-        one.learn(*batch)
+        one.training_step(batch)
     for part in ("layers", "heads"):
         torch.testing.assert_close(
-            getattr(again, part).state_dict(), getattr(whole, part).state_dict()
+            getattr(again.task, part).state_dict(), getattr(whole.task, part).state_dict()
         )
 
 
 def test_a_damaged_or_foreign_checkpoint_is_told(tmp_path, scenes):
-    made, shelf = course(tmp_path, scenes)
-    made.save(shelf.sample())
-    other = Course(tmp_path, 100, Config("vggm", "conv3"), mode="float32")
+    training, _ = make(tmp_path, scenes)
+    training.validate()
+    other, _ = make(tmp_path, scenes, Config("vggm", "conv3"))
     with pytest.raises(ValueError, match=r"is of .*conv2\+conv3.*; choose another folder"):
         other.resume()
-    made.checkpoint.write_bytes(made.checkpoint.read_bytes()[:-100])
+    training.checkpoint.write_bytes(training.checkpoint.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"checkpoint.pt is damaged; remove it"):
-        made.resume()
+        training.resume()
 
 
 def test_a_run_leaves_layers_to_add_and_its_curve(tmp_path, scenes, monkeypatch, capsys):
     monkeypatch.setenv("TRACKERLIB_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setattr(adaptation.pictures, "targets", lambda *_: cycle(scenes))
+    monkeypatch.setattr(adaptation.images, "targets", lambda *_: cycle(scenes))
     monkeypatch.setattr(adaptation, "sources", lambda folders: ((), ()))
-    for name, value in (("REPORT", 2), ("MEASURED_ON", 2), ("SOLVED_ON", 3)):
-        monkeypatch.setattr(adaptation, name, value)
-    adaptation.learn(CONFIG, [], tmp_path, minutes=0.08)
+    monkeypatch.setattr(adaptation, "VALIDATE_EVERY", 2)
+    now = iter(range(100))  # every reading is a second later: a step takes one
+    monkeypatch.setattr(trainer, "monotonic", lambda: next(now))
+    adaptation.train(CONFIG, [], tmp_path, minutes=3 / 60, mode="float32")
     assert '"held_out"' in capsys.readouterr().out
     assert (tmp_path / "loss.png").stat().st_size > 5000
     file = tmp_path / "adaptation.safetensors"
@@ -143,12 +159,20 @@ def test_a_run_leaves_layers_to_add_and_its_curve(tmp_path, scenes, monkeypatch,
     assert weights.load("mine").config == CONFIG
 
 
-def test_nothing_is_both_taught_and_held_out(monkeypatch):
-    photos, things = (list(range(n)) for n in (25, 31))
-    monkeypatch.setattr(adaptation.pictures, "photographs", lambda folders: list(photos))
-    monkeypatch.setattr(adaptation.pictures, "cutouts", lambda folders: list(things))
-    monkeypatch.setattr(adaptation.pictures, "filmed", list)
-    taught, apart = adaptation.sources([])
-    for kind, (one, other) in enumerate(zip(taught, apart, strict=True)):
+def test_nothing_is_both_trained_on_and_held_out(monkeypatch):
+    photos, crops = (list(range(n)) for n in (25, 31))
+    monkeypatch.setattr(adaptation.images, "photographs", lambda folders: list(photos))
+    monkeypatch.setattr(adaptation.images, "foreground_crops", lambda folders: list(crops))
+    monkeypatch.setattr(adaptation.images, "clips", list)
+    training, held_out = adaptation.sources([])
+    for kind, (one, other) in enumerate(zip(training, held_out, strict=True)):
         assert one and other and not set(one) & set(other)
         assert len(one) + len(other) == (len(adaptation.SCENES), 25, 31)[kind]
+
+
+def test_layers_of_another_backbone_have_its_channels(monkeypatch, scenes):
+    """Those of VGG-19's conv3_4, which VGG-M has not, are as wide as its map."""
+    backbone = inference.Inference(VGG19(VGG19Config(depth="conv3_4")), "cpu", "float32")
+    monkeypatch.setattr(adaptation.inference, "load", lambda *_: backbone)
+    task = AdaptationTask(Config("vgg19-conv3", "conv3_4"), cycle(scenes), mode="float32")
+    assert task.validate().keys() == {"objectness loss/conv3_4", "displacement loss/conv3_4"}

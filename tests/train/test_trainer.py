@@ -167,7 +167,7 @@ def test_checkpoints_that_cannot_be_resumed_say_so(make):
             make().resume()
     former = {"step": 3, "spent": 1.0, "curve": [], "settings": {}, "optimiser": {}}
     torch.save(former, training.checkpoint)
-    with pytest.raises(ValueError, match="of an earlier version .*remove it to train from the"):
+    with pytest.raises(ValueError, match=r"of an earlier version .*remove it to train from the"):
         make().resume()
 
 

@@ -1,0 +1,46 @@
+"""What is drawn from videos to train on: positives, negatives, the order of the videos."""
+
+import numpy as np
+import torch
+from made_videos import VIDEOS, first_batches
+
+from trackerlib.boxes import box_iou, centres
+from trackerlib.trackers.rtmdnet import reachable_centres
+from trackerlib.train import samples
+from trackerlib.train.samples import Samples, draw_boxes
+
+
+def test_what_is_drawn_overlaps_as_it_should():
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    for _ in range(4):
+        shown = VIDEOS[0](rng)
+        target = torch.from_numpy(shown[1])
+        frame, _, positives, negatives = draw_boxes(lambda _, shown=shown: shown, rng, generator)
+        assert frame is shown[0] and len(positives) == 4 and len(negatives) == 12
+        assert box_iou(positives, target).min() >= samples.POSITIVE_IOU
+        assert box_iou(negatives, target).max() <= samples.NEGATIVE_IOU
+
+
+def test_every_video_comes_once_a_round():
+    drawn = iter(Samples([*VIDEOS, VIDEOS[0]], seed=3))
+    rounds = [sorted(next(drawn)[0] for _ in range(3)) for _ in range(4)]
+    assert rounds == [[0, 1, 2]] * 4
+
+
+def test_what_another_process_draws_is_the_same():
+    ahead = Samples(VIDEOS, seed=1).drawn_ahead()
+    for number, frames in first_batches(2):
+        same, drawn = next(ahead)
+        assert same == number
+        for one, other in zip(frames, drawn, strict=True):
+            np.testing.assert_array_equal(one.frame, other.frame)
+            assert torch.equal(one.positives, other.positives)
+            assert torch.equal(one.negatives, other.negatives)
+
+
+def test_rtmdnets_boxes_lie_in_the_scene_around_the_target():
+    for _, frames in first_batches(3, scene=True):
+        for drawing in frames:
+            low, high = reachable_centres(drawing.target)
+            found = centres(drawing.negatives)
+            assert (found >= low - 1e-9).all() and (found <= high + 1e-9).all()
