@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -30,6 +31,16 @@ def kernel_device() -> str:
     """Where Triton kernels run: a GPU, or the interpreter with tensors of the CPU."""
     pytest.importorskip("triton", reason="needs Triton, which is not installed")
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.fixture(scope="session")
+def torchvision_ops() -> ModuleType:
+    """torchvision.ops, where it can be loaded: its compiled part must fit the installed torch."""
+    try:
+        import torchvision.ops
+    except (ImportError, RuntimeError) as error:  # RuntimeError: its operators did not load
+        pytest.skip(f"the peer is torchvision, which cannot be loaded here: {error}")
+    return torchvision.ops
 
 
 @pytest.fixture(scope="session")

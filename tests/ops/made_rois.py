@@ -39,7 +39,7 @@ BROKEN = {  # rows that are no region of a map's two images
     "image infinite": (math.inf, 10, 8, 50, 33),
 }
 SIZES = dict.fromkeys(("images", "H", "W", "C"), "i32")  # a kernel's arguments and their types
-SIZES |= {"scale": "fp32", "rois": "*fp32"}
+SIZES |= {"scale": "fp32", "boxes": "*fp32"}
 ONES = dict.fromkeys(("images", "H", "W", "C"), 1)  # which Triton compiles as constants
 TOLERANCE = {  # relative: that of the sum, or of its one rounding to a half type
     torch.float64: 1e-12,
@@ -59,25 +59,25 @@ def rows(regions) -> torch.Tensor:
     return torch.tensor(regions, dtype=torch.float32).reshape(-1, 5)
 
 
-def random_rois(count, images=2, seed=0) -> torch.Tensor:
+def random_boxes(count, images=2, seed=0) -> torch.Tensor:
     """(count, 5), of all sizes, around and across an image of 72 x 48 pixels."""
     generator = torch.Generator().manual_seed(seed)
-    places = torch.rand(2, count, 2, generator=generator) * 1.6 - 0.3
-    places = places.sort(0).values * torch.tensor([72, 48])
+    corners = torch.rand(2, count, 2, generator=generator) * 1.6 - 0.3
+    corners = corners.sort(0).values * torch.tensor([72, 48])
     image = torch.randint(images, (count, 1), generator=generator)
-    return torch.cat((image, places[0], places[1]), 1)
+    return torch.cat((image, corners[0], corners[1]), 1)
 
 
-def layouts(features) -> dict[str, torch.Tensor]:
-    """The same numbers in other places of memory."""
-    wide = torch.full((*features.shape[:2], 13, 2 * features.shape[3]), math.nan)
-    wide = wide.to(features)
-    view = wide[:, :, 3 : 3 + features.shape[2], ::2]
+def layouts(input) -> dict[str, torch.Tensor]:
+    """The same numbers stored otherwise."""
+    wide = torch.full((*input.shape[:2], 13, 2 * input.shape[3]), math.nan)
+    wide = wide.to(input)
+    view = wide[:, :, 3 : 3 + input.shape[2], ::2]
     return {
-        "channels-last": features.contiguous(memory_format=torch.channels_last),
-        "every other column of a crop": view.copy_(features),
-        "transposed": features.transpose(2, 3).contiguous().transpose(2, 3),
-        "one map expanded": features[:1].expand_as(features),
+        "channels-last": input.contiguous(memory_format=torch.channels_last),
+        "every other column of a crop": view.copy_(input),
+        "transposed": input.transpose(2, 3).contiguous().transpose(2, 3),
+        "one map expanded": input[:1].expand_as(input),
     }
 
 
@@ -99,21 +99,21 @@ def assert_matches(actual, expected, relative=None) -> None:
 
 
 def check_compiled(op) -> None:
-    """op(features, rois), compiled whole and once, is the same for any number of regions."""
+    """op(input, boxes), compiled whole and once, is the same for any number of boxes."""
 
-    def loss(features, rois):
-        return op(features * 2, rois).square()
+    def loss(input, boxes):
+        return op(input * 2, boxes).square()
 
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend=counter)
     compilations = []
     for count in (4, 7):
-        features, rois = some_map().requires_grad_(), random_rois(count)
-        expected, actual = loss(features, rois), compiled(features, rois)
+        input, boxes = some_map().requires_grad_(), random_boxes(count)
+        expected, actual = loss(input, boxes), compiled(input, boxes)
         torch.testing.assert_close(actual, expected)
         torch.testing.assert_close(
-            torch.autograd.grad(actual.sum(), features),
-            torch.autograd.grad(expected.sum(), features),
+            torch.autograd.grad(actual.sum(), input),
+            torch.autograd.grad(expected.sum(), input),
         )
         compilations.append(counter.frame_count)
     assert compilations[0] == compilations[1] > 0
@@ -121,24 +121,39 @@ def check_compiled(op) -> None:
 
 def refused(op: str) -> dict[str, tuple[dict, str]]:
     """What no RoI op takes, by label: the arguments changed and a pattern of the message."""
-    features = rf"{op}: expected features \(N, C, H, W\) .*got "
-    rois = rf"{op}: expected rois \(K, 5\).*got "
+    input = rf"{op}: expected input \(N, C, H, W\) .*got "
+    boxes = rf"{op}: expected boxes \(K, 5\).*got "
+    listed = rf"{op}: expected a list of boxes \(L, 4\), one tensor for each of 2 images, got "
     scale = rf"{op}: expected spatial_scale .*above 0, got "
     wrong = {
-        "three axes": ({"features": some_map()[0]}, rf"{features}\(5, 6, 9\).*features\[None\]"),
-        "bytes": ({"features": some_map(dtype=torch.uint8)}, rf"{features}.*uint8.*float\(\)"),
-        "truths": ({"features": some_map() > 0}, rf"{features}.*bool"),
-        "complex": ({"features": some_map(dtype=torch.complex64)}, rf"{features}.*complex64"),
-        "four columns": ({"rois": torch.zeros(3, 4)}, rf"{rois}\(3, 4\)"),
-        "one row alone": ({"rois": torch.zeros(5)}, rf"{rois}\(5,\)"),
-        "whole numbers": ({"rois": torch.zeros(3, 5, dtype=torch.int64)}, rf"{rois}.*int64"),
+        "three axes": ({"input": some_map()[0]}, rf"{input}\(5, 6, 9\).*input\[None\]"),
+        "bytes": ({"input": some_map(dtype=torch.uint8)}, rf"{input}.*uint8.*float\(\)"),
+        "truths": ({"input": some_map() > 0}, rf"{input}.*bool"),
+        "complex": ({"input": some_map(dtype=torch.complex64)}, rf"{input}.*complex64"),
+        "four columns": ({"boxes": torch.zeros(3, 4)}, rf"{boxes}\(3, 4\)"),
+        "one row alone": ({"boxes": torch.zeros(5)}, rf"{boxes}\(5,\)"),
+        "whole numbers": ({"boxes": torch.zeros(3, 5, dtype=torch.int64)}, rf"{boxes}.*int64"),
         "other device": (
-            {"rois": torch.zeros(3, 5, device="meta")},
-            rf"{op}: expected rois on .*cpu, got meta; .*rois\.to",
+            {"boxes": torch.zeros(3, 5, device="meta")},
+            rf"{op}: expected boxes on .*cpu, got meta; .*boxes\.to",
         ),
-        "gradient of rois": (
-            {"rois": torch.zeros(3, 5, requires_grad=True)},
-            rf"{op}: expected rois without .*got .*detach",
+        "gradient of boxes": (
+            {"boxes": torch.zeros(3, 5, requires_grad=True)},
+            rf"{op}: expected boxes without .*got .*detach",
+        ),
+        "a list of (L, 5)": (
+            {"boxes": [torch.zeros(3, 5), torch.zeros(1, 5)]},
+            rf"{listed}shapes \[\(3, 5\), \(1, 5\)\]; .*new_empty\(0, 4\)",
+        ),
+        "a list of one box alone": ({"boxes": [torch.zeros(4)]}, rf"{listed}shapes \[\(4,\)\]"),
+        "an empty list": ({"boxes": []}, rf"{listed}shapes \[\]"),
+        "a list for three images": (
+            {"boxes": [torch.zeros(1, 4)] * 3},
+            rf"{listed}shapes \[\(1, 4\), \(1, 4\), \(1, 4\)\]",
+        ),
+        "a list of whole numbers": (
+            {"boxes": [torch.zeros(3, 4, dtype=torch.int64)]},
+            rf"{boxes}.*int64",
         ),
         "no scale": ({"spatial_scale": 0}, rf"{scale}0"),
         "negative scale": ({"spatial_scale": -0.5}, rf"{scale}-0.5"),
@@ -147,13 +162,24 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
     }
     for axis, name in enumerate(("no images", "no channels", "no rows", "no columns")):
         shape = [0 if i == axis else size for i, size in enumerate(SHAPE)]
-        wrong[name] = ({"features": torch.zeros(shape)}, rf"{features}.*0")
+        wrong[name] = ({"input": torch.zeros(shape)}, rf"{input}.*0")
     for name, row in BROKEN.items():
-        among = rf"{op}: expected rois .*finite.* among 0 to 1, got .* in row 1"
-        wrong[name] = ({"rois": rows([(0, 1, 1, 30, 30), row])}, among)
-    far = {"rois": rows([(0, 1, 1, 30, 30), (0, 1, 1, 3e38, 3e38)]), "spatial_scale": 16}
-    wrong["infinite in cells"] = far, rf"{op}: expected rois .*finite.* in row 1"
+        among = rf"{op}: expected boxes .*finite.* among 0 to 1, got .* in row 1"
+        wrong[name] = ({"boxes": rows([(0, 1, 1, 30, 30), row])}, among)
+    far = {"boxes": rows([(0, 1, 1, 30, 30), (0, 1, 1, 3e38, 3e38)]), "spatial_scale": 16}
+    wrong["infinite in cells"] = far, rf"{op}: expected boxes .*finite.* in row 1"
     return wrong
+
+
+def refused_pairs(op: str) -> dict[str, tuple[dict, str]]:
+    """Values of output_size that are no pair of counts; as `refused`."""
+    start = rf"{op}: expected output_size"
+    return {
+        "one side": ({"output_size": (3,)}, rf"{start} .*got \(3,\)"),
+        "three sides": ({"output_size": [1, 2, 3]}, rf"{start} .*got \[1, 2, 3\]"),
+        "no rows of bins": ({"output_size": (0, 3)}, rf"{start}\[0\] .*got 0"),
+        "half columns of bins": ({"output_size": (3, 0.5)}, rf"{start}\[1\] .*got 0.5"),
+    }
 
 
 def refused_counts(op: str, *names: str) -> dict[str, tuple[dict, str]]:

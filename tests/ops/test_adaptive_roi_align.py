@@ -12,7 +12,7 @@ from made_rois import (
     check_compiled,
     layouts,
     numbers,
-    random_rois,
+    random_boxes,
     refused,
     refused_counts,
     rows,
@@ -20,25 +20,24 @@ from made_rois import (
 )
 from oracles import adaptive_roi_align as oracle
 
-from trackerlib.ops import bilinear
-from trackerlib.ops.adaptive_roi_align import adaptive_roi_align
+from trackerlib.ops import adaptive_roi_align, bilinear
 
 
-def through_op(features, rois, gradient, grid, scale, pool):
-    """(pooled, gradient of features) from the public function."""
-    features = features.detach().requires_grad_()
-    pooled = adaptive_roi_align(features, rois, grid, scale, pool)
-    return pooled, torch.autograd.grad(pooled, features, gradient)[0]
+def through_op(input, boxes, gradient, grid, scale, pool):
+    """(pooled, gradient of input) from the public function."""
+    input = input.detach().requires_grad_()
+    pooled = adaptive_roi_align(input, boxes, grid, scale, pool)
+    return pooled, torch.autograd.grad(pooled, input, gradient)[0]
 
 
-def through_kernels(features, rois, gradient, grid, scale, pool):
+def through_kernels(input, boxes, gradient, grid, scale, pool):
     """The same from what launches the Triton kernels."""
     from trackerlib.ops.kernels import roi_align as kernels
 
     window = (3, 2) if pool else (1, 1)
-    settings = scale, kernels.Sampling(grid, 1, *window, "max", "adaptive")
-    pooled = kernels.forward(features, rois, *settings)
-    return pooled, kernels.backward(gradient, features, rois, *settings)
+    settings = scale, kernels.Sampling((grid, grid), 1, *window, "max", "adaptive")
+    pooled = kernels.forward(input, boxes, *settings)
+    return pooled, kernels.backward(gradient, input, boxes, *settings)
 
 
 PYTORCH = "cpu", through_op
@@ -55,17 +54,17 @@ def kernels(kernel_device):
     return kernel_device, through_op if kernel_device == "cuda" else through_kernels
 
 
-def check(path, features, rois, grid=3, scale=SCALE, pool=True):
+def check(path, input, boxes, grid=3, scale=SCALE, pool=True):
     """Both directions of a path against the oracle; returns them."""
     device, run = path
     side = (grid - 3) // 2 + 1 if pool else grid
-    gradient = some_map((len(rois), features.shape[1], side, side), features.dtype, seed=1)
-    given = (tensor.to(device) for tensor in (features, rois, gradient))
+    gradient = some_map((len(boxes), input.shape[1], side, side), input.dtype, seed=1)
+    given = (tensor.to(device) for tensor in (input, boxes, gradient))
     pooled, shares = run(*given, grid, scale, pool)
-    assert pooled.dtype == shares.dtype == features.dtype
+    assert pooled.dtype == shares.dtype == input.dtype
     assert pooled.permute(0, 2, 3, 1).is_contiguous()
-    asked = numbers(features), numbers(rois), grid, scale, pool
-    cut = run is through_kernels and features.dtype == torch.bfloat16  # by the interpreter
+    asked = numbers(input), numbers(boxes), grid, scale, pool
+    cut = run is through_kernels and input.dtype == torch.bfloat16  # by the interpreter
     assert_matches(pooled, oracle.forward(*asked), 2**-7 if cut else None)
     assert_matches(shares, oracle.backward(numbers(gradient), *asked))
     return pooled, shares
@@ -79,7 +78,7 @@ def test_equals_the_definition(path, label):
 @pytest.mark.parametrize(("grid", "pool"), [(7, True), (3, True), (4, True), (4, False)])
 def test_equals_the_definition_at_random_regions(path, grid, pool):
     count = 20 if path == PYTORCH else 9 // grid
-    check(path, some_map(), random_rois(count), grid, pool=pool)
+    check(path, some_map(), random_boxes(count), grid, pool=pool)
 
 
 @pytest.mark.parametrize("bins", [0.5, 1, 1.5, 2.5])
@@ -100,32 +99,32 @@ def test_points_on_the_map_s_edges(path):
     "shape", [(1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9), (1, 600, 2, 2)], ids=str
 )
 def test_maps_of_other_shapes(path, shape):
-    check(path, some_map(shape), random_rois(2, images=shape[0]))
+    check(path, some_map(shape), random_boxes(2, images=shape[0]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_half_types_are_rounded_once_and_double_not_at_all(path, dtype):
-    check(path, some_map(dtype=dtype), random_rois(20 if path == PYTORCH else 2))
+    check(path, some_map(dtype=dtype), random_boxes(20 if path == PYTORCH else 2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_regions_may_be_of_another_type(path, dtype):
-    rois = random_rois(20 if path == PYTORCH else 2).to(dtype)
-    check(path, some_map(), rois, scale=0.13)
+    boxes = random_boxes(20 if path == PYTORCH else 2).to(dtype)
+    check(path, some_map(), boxes, scale=0.13)
 
 
 def test_few_regions_at_a_time(monkeypatch):
-    monkeypatch.setattr(bilinear, "CHUNK", 100)
-    check(PYTORCH, some_map(), random_rois(20))
+    monkeypatch.setattr(bilinear, "MAX_BYTES", 100)
+    check(PYTORCH, some_map(), random_boxes(20))
 
 
 @pytest.mark.parametrize("layout", layouts(some_map()))
 def test_maps_stored_otherwise(path, layout):
     device, run = path
-    features, rois = layouts(some_map().to(device))[layout], random_rois(2)
+    input, boxes = layouts(some_map().to(device))[layout], random_boxes(2)
     gradient = torch.ones((), device=device).expand(2, SHAPE[1], 1, 1)  # that of a sum
-    pooled, shares = run(features, rois.to(device), gradient, 3, SCALE, True)
-    asked = numbers(features), numbers(rois), 3, SCALE
+    pooled, shares = run(input, boxes.to(device), gradient, 3, SCALE, True)
+    asked = numbers(input), numbers(boxes), 3, SCALE
     assert_matches(pooled, oracle.forward(*asked))
     assert_matches(shares, oracle.backward(numbers(gradient), *asked))
 
@@ -134,17 +133,17 @@ def test_maps_stored_otherwise(path, layout):
 def test_of_equal_points_the_first_takes_the_gradient(path, dtype):
     check(path, torch.zeros(SHAPE, dtype=dtype), rows(CASES["inside"]))
     sparse = some_map(dtype=dtype).sub(0.7).relu()
-    check(path, sparse, random_rois(20 if path == PYTORCH else 2))
+    check(path, sparse, random_boxes(20 if path == PYTORCH else 2))
 
 
 def test_nan_stays_in_its_channel_and_image(path):
     device, run = path
-    features, rois = some_map(), rows(CASES["both images"])
-    expected = oracle.forward(numbers(features), numbers(rois), 3, SCALE)
-    features[0, 2] = torch.nan
+    input, boxes = some_map(), rows(CASES["both images"])
+    expected = oracle.forward(numbers(input), numbers(boxes), 3, SCALE)
+    input[0, 2] = torch.nan
     expected[1, 2] = torch.nan
     gradient = torch.ones(expected.shape, device=device)
-    pooled, _ = run(features.to(device), rois.to(device), gradient, 3, SCALE, True)
+    pooled, _ = run(input.to(device), boxes.to(device), gradient, 3, SCALE, True)
     assert_matches(pooled, expected)
 
 
@@ -156,29 +155,29 @@ def test_none_and_outside_are_what_was_promised():
 
 @pytest.mark.parametrize("pool", [True, False])
 def test_gradient_against_differences(pool):
-    features = some_map((2, 2, 6, 9), torch.float64).requires_grad_()
-    rois = rows(CASES["inside"] + CASES["both images"] + CASES["partly outside"])
+    input = some_map((2, 2, 6, 9), torch.float64).requires_grad_()
+    boxes = rows(CASES["inside"] + CASES["both images"] + CASES["partly outside"])
     assert torch.autograd.gradcheck(
-        lambda f: adaptive_roi_align(f, rois, 5, SCALE, pool), (features,)
+        lambda f: adaptive_roi_align(f, boxes, 5, SCALE, pool), (input,)
     )
 
 
 @pytest.mark.parametrize("window", [(3, 2), (1, 1)], ids=["pooled", "points"])
 def test_the_ops_are_registered_as_torch_asks(window):
-    features, rois = some_map(), random_rois(4)
+    input, boxes = some_map(), random_boxes(4)
     ops = torch.ops.trackerlib
-    given = features.clone().requires_grad_(), rois, 7, SCALE, *window
+    given = input.clone().requires_grad_(), boxes, 7, SCALE, *window
     pooled = ops.adaptive_roi_align(*given)
     torch.library.opcheck(ops.adaptive_roi_align.default, given)
-    given = torch.rand_like(pooled), features, rois, 7, SCALE, *window
+    given = torch.rand_like(pooled), input, boxes, 7, SCALE, *window
     torch.library.opcheck(ops.adaptive_roi_align_backward.default, given)
 
 
 def test_torch_compile_takes_it_whole():
-    check_compiled(lambda features, rois: adaptive_roi_align(features, rois, 7, SCALE))
+    check_compiled(lambda input, boxes: adaptive_roi_align(input, boxes, 7, SCALE))
 
 
-GOOD = {"features": some_map(), "rois": random_rois(2), "grid": 7, "spatial_scale": SCALE}
+GOOD = {"input": some_map(), "boxes": random_boxes(2), "grid": 7, "spatial_scale": SCALE}
 WRONG = refused("adaptive_roi_align") | refused_counts("adaptive_roi_align", "grid")
 WRONG["two points to pool"] = (
     {"grid": 2},
@@ -196,18 +195,19 @@ def test_anything_else_is_refused(label):
 def test_kernels_make_a_broken_region_nan_and_learn_nothing_from_it(kernels):
     device, run = kernels
     good = rows([(1, 5.2, 3.3, 66.6, 41.8), (1, 10.3, 8.1, 50.7, 33.9)])
-    rois = torch.cat((good[:1], rows(list(BROKEN.values())), good[1:]))
-    gradient = torch.ones(len(rois), SHAPE[1], 1, 1, device=device)
-    pooled, shares = run(some_map().to(device), rois.to(device), gradient, 3, SCALE, True)
+    boxes = torch.cat((good[:1], rows(list(BROKEN.values())), good[1:]))
+    gradient = torch.ones(len(boxes), SHAPE[1], 1, 1, device=device)
+    pooled, shares = run(some_map().to(device), boxes.to(device), gradient, 3, SCALE, True)
     assert pooled[1:-1].isnan().all()
     asked = numbers(some_map()), numbers(good), 3, SCALE
     assert_matches(pooled[[0, -1]], oracle.forward(*asked))
     assert_matches(shares, oracle.backward(numbers(gradient[[0, -1]]), *asked))
 
 
-POINTS = {"BINS": 7, "SAMPLES": 1, "RULE": 2, "MAX_SIZE": True, "BLOCK": 512}
-POOLED = POINTS | {"SIDE": 3, "WINDOW": 3, "STRIDE": 2}
-UNPOOLED = POINTS | {"SIDE": 7, "WINDOW": 1, "STRIDE": 1}
+POINTS = {"BINS_Y": 7, "BINS_X": 7, "SAMPLES": 1, "RULE": 2}
+POINTS |= {"ALIGNED": False, "IS_MAX": True, "BLOCK": 512}
+POOLED = POINTS | {"ROWS": 3, "COLUMNS": 3, "WINDOW": 3, "STRIDE": 2}
+UNPOOLED = POINTS | {"ROWS": 7, "COLUMNS": 7, "WINDOW": 1, "STRIDE": 1}
 
 
 def test_forward_kernel_compiles(compiles):
@@ -217,5 +217,5 @@ def test_forward_kernel_compiles(compiles):
 
 @pytest.mark.parametrize(("dtype", "constants"), [("fp16", POOLED), ("bf16", UNPOOLED)])
 def test_backward_kernel_compiles(compiles, dtype, constants):
-    types = SIZES | {"rows": f"*{dtype}", "grad": f"*{dtype}", "spread": "*fp32"}
+    types = SIZES | {"rows": f"*{dtype}", "grad": f"*{dtype}", "total": "*fp32"}
     compiles("roi_align", "backward_kernel", types, constants)

@@ -1,5 +1,6 @@
 """Crops against their definition in scalar loops, on every path."""
 
+import importlib
 import math
 from unittest.mock import MagicMock
 
@@ -9,7 +10,7 @@ import torch
 from oracles.crop_and_resize import crop_and_resize as oracle
 from torch.nn.functional import interpolate
 
-from trackerlib.ops.crop_and_resize import crop_and_resize
+from trackerlib.ops import crop_and_resize
 
 SIZE = 5, 7  # of the crops
 MEAN, STD, FILL = (90.0, 110.0, 128.0), (2.0, 0.5, 4.0), (7.0, 201.0, 33.0)
@@ -81,7 +82,8 @@ def test_equals_the_definition(path, label, antialias):
 
 @pytest.mark.parametrize("antialias", [False, True], ids=["bilinear", "antialias"])
 def test_boxes_of_all_kinds_in_one_call(path, antialias, monkeypatch):
-    monkeypatch.setattr("trackerlib.ops.crop_and_resize.CHUNK", 500)  # a few crops at a time
+    module = importlib.import_module("trackerlib.ops.crop_and_resize")
+    monkeypatch.setattr(module, "MAX_PIXELS", 500)  # a few crops at a time
     check(path, an_image(), rows(), antialias=antialias)
 
 

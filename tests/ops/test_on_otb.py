@@ -11,16 +11,15 @@ from oracles import roi_pool as pool_oracle
 
 from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.data.otb import read_otb
-from trackerlib.ops.adaptive_roi_align import adaptive_roi_align
-from trackerlib.ops.crop_and_resize import crop_and_resize
-from trackerlib.ops.roi_align import roi_align
-from trackerlib.ops.roi_pool import roi_pool
+from trackerlib.ops import adaptive_roi_align, crop_and_resize, roi_align, roi_pool
 
-OPS = {  # op, its oracle, and what follows the regions
-    "roi_pool": (roi_pool, pool_oracle, (3, SCALE)),
-    "Mask R-CNN": (roi_align, align_oracle, (3, SCALE, 2, "mean", "midpoints")),
-    "FDN": (roi_align, align_oracle, (3, SCALE, 2, "max", "interior")),
-    "RT-MDNet": (adaptive_roi_align, adaptive_oracle, (7, SCALE, True)),
+FDN = {"sampling_ratio": 2, "reduce": "max", "points": "interior"}
+OPS = {  # op, its oracle, bins, settings
+    "roi_pool": (roi_pool, pool_oracle, 3, {}),
+    "Mask R-CNN": (roi_align, align_oracle, 3, {"sampling_ratio": 2}),
+    "Mask R-CNN, as many points as cells": (roi_align, align_oracle, 3, {"aligned": True}),
+    "FDN": (roi_align, align_oracle, 3, FDN),
+    "RT-MDNet": (adaptive_roi_align, adaptive_oracle, 7, {"pool": True}),
 }
 
 
@@ -39,14 +38,14 @@ def scene(shared, request):
 
 @pytest.mark.parametrize("name", OPS)
 def test_regions_of_a_map(scene, name):
-    op, oracle, settings = OPS[name]
+    op, oracle, bins, settings = OPS[name]
     frame, boxes = scene
     image = torch.tensor(frame).permute(2, 0, 1)[None] / 255 - 0.5
     filters = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) / 8
     features = torch.nn.functional.conv2d(image, filters, stride=8).relu()
     rois = torch.from_numpy(np.hstack((np.zeros((32, 1)), xywh_to_xyxy(boxes))))
-    expected = oracle.forward(features.double().numpy(), rois.numpy(), *settings)
-    actual = op(features, rois.float(), *settings).double()
+    expected = oracle.forward(features.double().numpy(), rois.numpy(), bins, SCALE, **settings)
+    actual = op(features, rois.float(), bins, SCALE, **settings).double()
     torch.testing.assert_close(actual, torch.from_numpy(expected), rtol=1e-5, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, max_pool2d
 
-from trackerlib.ops.pooled_convolution import pooled_convolution
+from trackerlib.ops import pooled_convolution
 
 SIZES = [
     ((5, 3, 32, 32), (36, 1, 13, 13), 3),  # DeepTrack's first

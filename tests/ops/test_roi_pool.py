@@ -1,5 +1,7 @@
 """RoIPool against its definition in scalar loops, on every path."""
 
+import importlib
+
 import pytest
 import torch
 from made_rois import (
@@ -13,31 +15,34 @@ from made_rois import (
     check_compiled,
     layouts,
     numbers,
-    random_rois,
+    random_boxes,
     refused,
     refused_counts,
+    refused_pairs,
     rows,
     some_map,
 )
 from oracles import roi_pool as oracle
+from oracles.roi_align import pair
 
-import trackerlib.ops.roi_pool as module
-from trackerlib.ops.roi_pool import roi_pool
+from trackerlib.ops import roi_pool
 
-
-def through_op(features, rois, gradient, bins, scale):
-    """(pooled, gradient of features) from the public function."""
-    features = features.detach().requires_grad_()
-    pooled = roi_pool(features, rois, bins, scale)
-    return pooled, torch.autograd.grad(pooled, features, gradient)[0]
+module = importlib.import_module("trackerlib.ops.roi_pool")
 
 
-def through_kernels(features, rois, gradient, bins, scale):
+def through_op(input, boxes, gradient, bins, scale):
+    """(pooled, gradient of input) from the public function."""
+    input = input.detach().requires_grad_()
+    pooled = roi_pool(input, boxes, bins, scale)
+    return pooled, torch.autograd.grad(pooled, input, gradient)[0]
+
+
+def through_kernels(input, boxes, gradient, bins, scale):
     """The same from what launches the Triton kernels."""
     from trackerlib.ops.kernels import roi_pool as kernels
 
-    pooled, winners = kernels.forward(features, rois, bins, scale, True)
-    return pooled, kernels.backward(gradient, winners, features.shape)
+    pooled, winners = kernels.forward(input, boxes, pair(bins), scale, True)
+    return pooled, kernels.backward(gradient, winners, input.shape)
 
 
 PYTORCH = "cpu", through_op
@@ -54,15 +59,15 @@ def kernels(kernel_device):
     return kernel_device, through_op if kernel_device == "cuda" else through_kernels
 
 
-def check(path, features, rois, bins=3, scale=SCALE):
+def check(path, input, boxes, bins=3, scale=SCALE):
     """Both directions of a path against the oracle; returns them."""
     device, run = path
-    gradient = some_map((len(rois), features.shape[1], bins, bins), features.dtype, seed=1)
-    given = (tensor.to(device) for tensor in (features, rois, gradient))
+    gradient = some_map((len(boxes), input.shape[1], *pair(bins)), input.dtype, seed=1)
+    given = (tensor.to(device) for tensor in (input, boxes, gradient))
     pooled, shares = run(*given, bins, scale)
-    assert pooled.dtype == shares.dtype == features.dtype
+    assert pooled.dtype == shares.dtype == input.dtype
     assert pooled.permute(0, 2, 3, 1).is_contiguous()
-    asked = numbers(features), numbers(rois), bins, scale
+    asked = numbers(input), numbers(boxes), bins, scale
     assert_exact(pooled, oracle.forward(*asked))
     assert_matches(shares, oracle.backward(numbers(gradient), *asked))
     return pooled, shares
@@ -80,27 +85,27 @@ def test_equals_the_definition(path, label):
     check(path, some_map(), rows(CASES[label]))
 
 
-@pytest.mark.parametrize("bins", [1, 2, 7])
+@pytest.mark.parametrize("bins", [1, 2, 7, (2, 3), [5, 1]], ids=str)
 def test_equals_the_definition_at_random_regions(path, bins):
-    check(path, some_map(), random_rois(30 if path == PYTORCH else 2), bins)
+    check(path, some_map(), random_boxes(30 if path == PYTORCH else 2), bins)
 
 
 @pytest.mark.parametrize(
     "shape", [(1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9), (1, 600, 2, 2)], ids=str
 )
 def test_maps_of_other_shapes(path, shape):
-    check(path, some_map(shape), random_rois(2, images=shape[0]))
+    check(path, some_map(shape), random_boxes(2, images=shape[0]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_maps_of_other_types(path, dtype):
-    check(path, some_map(dtype=dtype), random_rois(30 if path == PYTORCH else 2))
+    check(path, some_map(dtype=dtype), random_boxes(30 if path == PYTORCH else 2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_regions_may_be_of_another_type(path, dtype):
-    rois = random_rois(60 if path == PYTORCH else 4).to(dtype)
-    check(path, some_map((2, 1, 6, 9)), rois, scale=0.13)
+    boxes = random_boxes(60 if path == PYTORCH else 4).to(dtype)
+    check(path, some_map((2, 1, 6, 9)), boxes, scale=0.13)
 
 
 def test_halves_are_rounded_away_from_zero_and_nothing_less(path):
@@ -110,17 +115,17 @@ def test_halves_are_rounded_away_from_zero_and_nothing_less(path):
 
 
 def test_few_regions_at_a_time(monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 100)
-    check(PYTORCH, some_map(), random_rois(20))
+    monkeypatch.setattr(module, "MAX_ELEMENTS", 100)
+    check(PYTORCH, some_map(), random_boxes(20))
 
 
 @pytest.mark.parametrize("layout", layouts(some_map()))
 def test_maps_stored_otherwise(path, layout):
     device, run = path
-    features, rois = layouts(some_map().to(device))[layout], random_rois(2)
+    input, boxes = layouts(some_map().to(device))[layout], random_boxes(2)
     gradient = torch.ones((), device=device).expand(2, SHAPE[1], 3, 3)  # that of a sum
-    pooled, shares = run(features, rois.to(device), gradient, 3, SCALE)
-    asked = numbers(features), numbers(rois), 3, SCALE
+    pooled, shares = run(input, boxes.to(device), gradient, 3, SCALE)
+    asked = numbers(input), numbers(boxes), 3, SCALE
     assert_exact(pooled, oracle.forward(*asked))
     assert_matches(shares, oracle.backward(numbers(gradient), *asked))
 
@@ -130,21 +135,21 @@ def test_of_equal_cells_the_first_takes_the_gradient(path, dtype):
     _, shares = check(path, torch.zeros(SHAPE, dtype=dtype), rows(CASES["inside"]), bins=1)
     assert shares[0].flatten(1).count_nonzero(1).max() == 1
     sparse = some_map(dtype=dtype).sub(0.7).relu()
-    check(path, sparse, random_rois(30 if path == PYTORCH else 2))
+    check(path, sparse, random_boxes(30 if path == PYTORCH else 2))
 
 
 def test_all_below_zero_is_no_empty_bin(path):
-    check(path, some_map().abs().neg() - 1, random_rois(2))
+    check(path, some_map().abs().neg() - 1, random_boxes(2))
     check(path, torch.full(SHAPE, -torch.inf), rows(CASES["inside"]))
 
 
 def test_one_nan_makes_its_bins_nan_and_no_other(path):
     device, run = path
-    features, rois = some_map(), rows(CASES["both images"])
-    features[0, 2, 2, 3] = features[1, 0, 3, 3] = torch.nan
+    input, boxes = some_map(), rows(CASES["both images"])
+    input[0, 2, 2, 3] = input[1, 0, 3, 3] = torch.nan
     gradient = torch.zeros(2, SHAPE[1], 3, 3, device=device)
-    pooled, _ = run(features.to(device), rois.to(device), gradient, 3, SCALE)
-    assert_exact(pooled, oracle.forward(numbers(features), numbers(rois), 3, SCALE))
+    pooled, _ = run(input.to(device), boxes.to(device), gradient, 3, SCALE)
+    assert_exact(pooled, oracle.forward(numbers(input), numbers(boxes), 3, SCALE))
     assert 2 <= pooled.isnan().sum() <= 8
 
 
@@ -155,29 +160,30 @@ def test_none_and_outside_are_what_was_promised():
 
 
 def test_gradient_against_differences():
-    features = some_map((2, 2, 6, 9), torch.float64).requires_grad_()
-    rois = random_rois(5)
-    assert torch.autograd.gradcheck(lambda f: roi_pool(f, rois, 2, SCALE), (features,))
+    input = some_map((2, 2, 6, 9), torch.float64).requires_grad_()
+    boxes = random_boxes(5)
+    assert torch.autograd.gradcheck(lambda f: roi_pool(f, boxes, 2, SCALE), (input,))
 
 
 def test_the_ops_are_registered_as_torch_asks():
-    features, rois = some_map(), random_rois(4)
+    input, boxes = some_map(), random_boxes(4)
     ops = torch.ops.trackerlib
     for keep in True, False:
-        torch.library.opcheck(ops.roi_pool.default, (features, rois, 3, SCALE, keep))
-    given = features.clone().requires_grad_(), rois, 3, SCALE, True
+        torch.library.opcheck(ops.roi_pool.default, (input, boxes, [3, 2], SCALE, keep))
+    given = input.clone().requires_grad_(), boxes, [3, 2], SCALE, True
     torch.library.opcheck(ops.roi_pool.default, given)
-    _, winners = ops.roi_pool(features, rois, 3, SCALE, True)
-    given = some_map((4, SHAPE[1], 3, 3)), winners, list(SHAPE)
+    _, winners = ops.roi_pool(input, boxes, [3, 2], SCALE, True)
+    given = some_map((4, SHAPE[1], 3, 2)), winners, list(SHAPE)
     torch.library.opcheck(ops.roi_pool_backward.default, given)
 
 
 def test_torch_compile_takes_it_whole():
-    check_compiled(lambda features, rois: roi_pool(features, rois, 3, SCALE))
+    check_compiled(lambda input, boxes: roi_pool(input, boxes, 3, SCALE))
 
 
-GOOD = {"features": some_map(), "rois": random_rois(2), "output_size": 3, "spatial_scale": SCALE}
+GOOD = {"input": some_map(), "boxes": random_boxes(2), "output_size": 3, "spatial_scale": SCALE}
 WRONG = refused("roi_pool") | refused_counts("roi_pool", "output_size")
+WRONG |= refused_pairs("roi_pool")
 
 
 @pytest.mark.parametrize("label", WRONG)
@@ -190,9 +196,9 @@ def test_anything_else_is_refused(label):
 def test_kernels_make_a_broken_region_nan_and_learn_nothing_from_it(kernels):
     device, run = kernels
     good = rows([(1, 5.2, 3.3, 66.6, 41.8), (1, 10.3, 8.1, 50.7, 33.9)])
-    rois = torch.cat((good[:1], rows(list(BROKEN.values())), good[1:]))
-    gradient = torch.ones(len(rois), SHAPE[1], 2, 2, device=device)
-    pooled, shares = run(some_map().to(device), rois.to(device), gradient, 2, SCALE)
+    boxes = torch.cat((good[:1], rows(list(BROKEN.values())), good[1:]))
+    gradient = torch.ones(len(boxes), SHAPE[1], 2, 2, device=device)
+    pooled, shares = run(some_map().to(device), boxes.to(device), gradient, 2, SCALE)
     assert pooled[1:-1].isnan().all()
     asked = numbers(some_map()), numbers(good), 2, SCALE
     assert_exact(pooled[[0, -1]], oracle.forward(*asked))
@@ -205,29 +211,26 @@ def test_kernels_make_a_broken_region_nan_and_learn_nothing_from_it(kernels):
 )
 def test_kernel_compiles(compiles, dtype, constants):
     types = SIZES | {"rows": f"*{dtype}", "pooled": f"*{dtype}", "winners": "*fp32"}
-    compiles("roi_pool", "forward_kernel", types, {"SIDE": 3, "BLOCK": 512} | constants)
+    compiles(
+        "roi_pool", "forward_kernel", types, {"BINS_Y": 3, "BINS_X": 4, "BLOCK": 512} | constants
+    )
     types = {
         "grad": f"*{dtype}",
         "winners": "*fp32",
-        "spread": "*fp32",
+        "total": "*fp32",
         "cells": "i32",
         "C": "i32",
     }
     compiles("roi_pool", "backward_kernel", types, {"BLOCK": 512})
 
 
-def test_equals_torchvision():
-    ops = pytest.importorskip(
-        "torchvision.ops",
-        reason="the peer is torchvision, which cannot be imported here",
-        exc_type=ImportError,
-    )
-    features, rois = some_map(), random_rois(30)
-    expected = ops.roi_pool(features, rois, 3, SCALE)
-    torch.testing.assert_close(roi_pool(features, rois, 3, SCALE), expected, rtol=0, atol=0)
+def test_equals_torchvision(torchvision_ops):
+    input, boxes = some_map(), random_boxes(30)
+    expected = torchvision_ops.roi_pool(input, boxes, 3, SCALE)
+    torch.testing.assert_close(roi_pool(input, boxes, 3, SCALE), expected, rtol=0, atol=0)
 
 
 def test_more_cells_than_float32_counts_are_refused():
-    features = torch.zeros(1, 1, 4097, 4097, requires_grad=True)
+    input = torch.zeros(1, 1, 4097, 4097, requires_grad=True)
     with pytest.raises(ValueError, match=r"expected at most 16777216 cells .*got 16785409"):
-        roi_pool(features, rows([(0, 90, 0, 110, 3)]), 1, 1)
+        roi_pool(input, rows([(0, 90, 0, 110, 3)]), 1, 1)

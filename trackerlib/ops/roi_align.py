@@ -198,8 +198,8 @@ def _by_samples(
     if (points > MAX_POINTS).any():
         first = int(points.argmax())
         raise ValueError(
-            f"roi_align: expected boxes of at most {MAX_POINTS} points each, as many as map "
-            f"cells, got {boxes[first].tolist()} in row {first}; "
+            f"roi_align: expected boxes of at most {MAX_POINTS} points, one for each map cell, "
+            f"got {boxes[first].tolist()} in row {first}; "
             "clip the boxes to the image, or choose a sampling_ratio"
         )
     for rows, columns in samples.unique(dim=1).t().long().tolist():

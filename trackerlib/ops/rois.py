@@ -26,7 +26,7 @@ def checked(op: str, input: Tensor, boxes: Boxes, scale: float) -> Tensor:
             "add a batch axis with input[None], convert with input.float()"
         )
     if not isinstance(boxes, Tensor):
-        boxes = _with_image(op, boxes, len(input))
+        boxes = _with_image(op, boxes, input.shape[0])
     if boxes.ndim != 2 or boxes.shape[1] != 5 or not boxes.is_floating_point():
         raise ValueError(
             f"{op}: expected boxes (K, 5), rows of batch index, x1, y1, x2, y2 of a float type, "
@@ -166,7 +166,8 @@ def as_map(rows: Tensor, input: Tensor) -> Tensor:
 def empty_bins(input: Tensor, boxes: Tensor, output_size: Sequence[int]) -> Tensor:
     """Return what a RoI op returns, unfilled: (K, C, h, w), stored as (K, h, w, C)."""
     height, width = output_size
-    return input.new_empty(len(boxes), height, width, input.shape[1]).permute(0, 3, 1, 2)
+    # Not len(boxes): a compiler would compile again for every number of boxes.
+    return input.new_empty(boxes.shape[0], height, width, input.shape[1]).permute(0, 3, 1, 2)
 
 
 def empty_map(input: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ import math
 import numpy as np
 
 
-def forward(features, rois, grid, scale, pool=True):
+def forward(input, boxes, grid, scale, pool=True):
     """(N, C, H, W), (K, 5) -> (K, C, grid, grid), or its 3x3 max-pool with stride 2."""
-    layer = np.zeros((len(rois), features.shape[1], grid, grid))
+    layer = np.zeros((len(boxes), input.shape[1], grid, grid))
     for k, c, i, j in np.ndindex(*layer.shape):
-        plane = features[int(rois[k][0]), c]
-        point = _point(plane.shape, rois[k], (i, j), grid, scale)
+        plane = input[int(boxes[k][0]), c]
+        point = _point(plane.shape, boxes[k], (i, j), grid, scale)
         layer[k, c, i, j] = sum(weight * plane[cell] for cell, weight in point)
     if not pool:
         return layer
@@ -23,30 +23,30 @@ def forward(features, rois, grid, scale, pool=True):
     return pooled
 
 
-def backward(gradient, features, rois, grid, scale, pool=True):
+def backward(gradient, input, boxes, grid, scale, pool=True):
     """The gradient of what `forward` returns, given back to the cells: (N, C, H, W)."""
-    layer = forward(features, rois, grid, scale, pool=False)
+    layer = forward(input, boxes, grid, scale, pool=False)
     spread = np.zeros(layer.shape)
     for k, c, i, j in np.ndindex(*gradient.shape):
         spread[k, c][_winner(layer[k, c], i, j) if pool else (i, j)] += gradient[k, c, i, j]
-    shares = np.zeros(features.shape)
+    shares = np.zeros(input.shape)
     for k, c, i, j in np.ndindex(*layer.shape):
-        for cell, weight in _point(features.shape[2:], rois[k], (i, j), grid, scale):
-            shares[int(rois[k][0]), c][cell] += weight * spread[k, c, i, j]
+        for cell, weight in _point(input.shape[2:], boxes[k], (i, j), grid, scale):
+            shares[int(boxes[k][0]), c][cell] += weight * spread[k, c, i, j]
     return shares
 
 
 def _winner(plane, i, j):
     """The largest of the 3 x 3 points around (2 i + 1, 2 j + 1), the first of equals."""
     window = [(y, x) for y in range(2 * i, 2 * i + 3) for x in range(2 * j, 2 * j + 3)]
-    return max(window, key=lambda place: plane[place])
+    return max(window, key=lambda at: plane[at])
 
 
-def _point(shape, roi, place, grid, scale):
+def _point(shape, box, at, grid, scale):
     """The cells that a grid point is made of, as ((y, x), weight)."""
-    _, x1, y1, x2, y2 = roi
-    across = _neighbours(y1 * scale, y2 * scale, place[0], grid, shape[0])
-    along = _neighbours(x1 * scale, x2 * scale, place[1], grid, shape[1])
+    _, x1, y1, x2, y2 = box
+    across = _neighbours(y1 * scale, y2 * scale, at[0], grid, shape[0])
+    along = _neighbours(x1 * scale, x2 * scale, at[1], grid, shape[1])
     return [((y, x), v * w) for y, v in across for x, w in along]
 
 

@@ -8,33 +8,40 @@ import math
 import numpy as np
 
 
-def forward(features, rois, bins, scale):
-    """(N, C, H, W), (K, 5) -> (K, C, bins, bins): the largest cell of each bin, 0 without any."""
-    pooled = np.zeros((len(rois), features.shape[1], bins, bins))
+def forward(input, boxes, bins, scale):
+    """(N, C, H, W), (K, 5) -> (K, C, h, w): the maximum of each bin's cells, 0 without any.
+
+    bins  one number or (h, w)
+    """
+    pooled = np.zeros((len(boxes), input.shape[1], *_pair(bins)))
     for k, c, i, j in np.ndindex(*pooled.shape):
-        winner = _winner(features, rois[k], c, (i, j), bins, scale)
+        winner = _winner(input, boxes[k], c, (i, j), _pair(bins), scale)
         if winner is not None:
-            pooled[k, c, i, j] = features[winner]
+            pooled[k, c, i, j] = input[winner]
     return pooled
 
 
-def backward(gradient, features, rois, bins, scale):
-    """The gradient (K, C, bins, bins) given back to the winners: (N, C, H, W)."""
-    shares = np.zeros(features.shape)
+def backward(gradient, input, boxes, bins, scale):
+    """The gradient (K, C, h, w) given back to the winners: (N, C, H, W)."""
+    shares = np.zeros(input.shape)
     for k, c, i, j in np.ndindex(*gradient.shape):
-        winner = _winner(features, rois[k], c, (i, j), bins, scale)
+        winner = _winner(input, boxes[k], c, (i, j), _pair(bins), scale)
         if winner is not None:
             shares[winner] += gradient[k, c, i, j]
     return shares
 
 
-def _winner(features, roi, c, bin_, bins, scale):
+def _pair(bins):
+    return (bins, bins) if isinstance(bins, int) else tuple(bins)
+
+
+def _winner(input, box, c, bin_, bins, scale):
     """Where the bin's maximum is, the first of equals, or None; a NaN beats every number."""
-    image, x1, y1, x2, y2 = roi
-    rows = _cells(y1 * scale, y2 * scale, bin_[0], bins, features.shape[2])
-    columns = _cells(x1 * scale, x2 * scale, bin_[1], bins, features.shape[3])
-    places = [(int(image), c, y, x) for y in rows for x in columns]
-    return max(places, key=lambda at: (math.isnan(features[at]), features[at]), default=None)
+    image, x1, y1, x2, y2 = box
+    rows = _cells(y1 * scale, y2 * scale, bin_[0], bins[0], input.shape[2])
+    columns = _cells(x1 * scale, x2 * scale, bin_[1], bins[1], input.shape[3])
+    cells = [(int(image), c, y, x) for y in rows for x in columns]
+    return max(cells, key=lambda at: (math.isnan(input[at]), input[at]), default=None)
 
 
 def _cells(start, stop, i, bins, length):
