@@ -1,4 +1,4 @@
-"""The README's commands are commands."""
+"""The commands of README and CONTRIBUTING are commands, and their files exist."""
 
 import re
 import shlex
@@ -13,9 +13,16 @@ from trackerlib import trackers
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"python -m trackerlib ((?:\\\n|[^\n`])+)", README)
-TARGETS = re.findall(r"(?:^|`)make ([a-z-]+)((?: [A-Z]+=(?:\"[^\"]*\"|[^\s`]+))*)", README, re.M)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+TARGETS = re.findall(
+    r"(?:^|`)make ([a-z-]+)((?: [A-Z]+=(?:\"[^\"]*\"|[^\s`]+))*)", README + CONTRIBUTING, re.M
+)
 TRACKERS = re.findall(r"^\| `(\w+)` \|", README.partition("| op |")[0], re.M)
 SPECIFICATIONS = re.findall(r"`(\w+:[\w=+,.-]+)`", README)
+NAMED = re.findall(
+    r"`((?:trackerlib|tests|book|benchmarks|data)/[\w/.-]+)`", README + CONTRIBUTING
+)
+FILES = sorted({path for path in NAMED if "NAME" not in path and "NN" not in path})
 LINKS = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
 
 
@@ -50,6 +57,11 @@ def test_the_table_of_trackers_is_complete():
 @pytest.mark.parametrize("text", SPECIFICATIONS)
 def test_a_specification_is_understood(text):
     assert trackers.parse(text).label == text
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_that_is_named_exists(path):
+    assert (ROOT / path).exists()
 
 
 @pytest.mark.parametrize("path", LINKS)
