@@ -1,20 +1,25 @@
-"""Which backbone tells a target from the rest of a frame: `trackerlib.analysis.linear_probe`, row by row.
+"""Which backbone separates a target from the rest of a frame: the linear probe, row by row.
 
     python -m benchmarks.backbones [--data FOLDER] [--rows TEXT ...] [--every N]
 
-A row is a level of a backbone, or features without one. Boxes are 3 x 3 bins, by RoIAlign,
-on one map of the whole frame. The result of a row on a sequence is a file of the store,
-kept as soon as it is known and not computed again; remove the store after a change of
-the probe. A row whose backbone has other weights has other files.
+`trackerlib.analysis.linear_probe` says what is measured. A row is a layer of a backbone, or
+features without one. Boxes are 3 x 3 bins, by RoIAlign, on one map of the whole frame. The
+result of a row on a sequence is a file of the store, kept as soon as it is known and not
+computed again; remove the store after a change of the probe. A row whose backbone has other
+weights has other files.
 """
 
 import argparse
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from trackerlib import weights
@@ -29,6 +34,7 @@ from trackerlib.nets.backbone import Backbone, Tap
 from trackerlib.ops.crop_and_resize import crop_and_resize
 from trackerlib.ops.hog import hog
 from trackerlib.ops.roi_align import roi_align
+from trackerlib.paths import draft_of
 
 BINS = 3  # per side of a box
 CELL = 4  # of HOG, pixels
@@ -38,20 +44,22 @@ PIXELS = 16  # side that a box is resized to in the row of raw pixels
 class Pixels:
     """Boxes resized to a few pixels."""
 
-    taps = {"rgb": Tap(1, 1, 0.5, 3)}  # noqa: RUF012
+    taps: ClassVar = {"rgb": Tap(1, 1, 0.5, 3)}
 
-    def __call__(self, frame, boxes, taps):
-        boxes = torch.from_numpy(boxes).float()
-        size = PIXELS, PIXELS
-        return [crop_and_resize(torch.from_numpy(frame), boxes, size, antialias=True).flatten(1)]
+    def __call__(self, frame: np.ndarray, boxes: np.ndarray, layers: list[str]) -> list[Tensor]:
+        """Return the features (K, D) of boxes (K, 4), as the other sources do."""
+        image, size = torch.from_numpy(frame), (PIXELS, PIXELS)
+        crops = crop_and_resize(image, torch.from_numpy(boxes).float(), size, antialias=True)
+        return [crops.flatten(1)]
 
 
 class Hog:
     """Gradient histograms of the whole frame."""
 
-    taps = {"hog": Tap(CELL, 2 * CELL, CELL / 2, 31)}  # noqa: RUF012
+    taps: ClassVar = {"hog": Tap(CELL, 2 * CELL, CELL / 2, 31)}
 
-    def __call__(self, frame, boxes, taps):
+    def __call__(self, frame: np.ndarray, boxes: np.ndarray, layers: list[str]) -> list[Tensor]:
+        """Return the features (K, D) of boxes (K, 4), as the other sources do."""
         maps = hog(grey(torch.from_numpy(frame)), CELL)[None]
         return [pooled(maps, boxes, self.taps["hog"])]
 
@@ -60,21 +68,24 @@ class Levels:
     """The maps of a backbone, several from one pass."""
 
     def __init__(self, backbone: Backbone):
-        self.backbone, self.taps = backbone.eval(), backbone.taps
-        # Backbones without padding have units at the border only if the frame goes on beyond it.
+        self.backbone = backbone.eval()
+        self.taps = backbone.taps
+        # Backbones without padding have map positions at the border only if the frame goes on
+        # beyond it.
         self.margin = int(np.ceil(max(tap.centre for tap in self.taps.values())))
 
     @torch.inference_mode()
-    def __call__(self, frame, boxes, taps):
+    def __call__(self, frame: np.ndarray, boxes: np.ndarray, layers: list[str]) -> list[Tensor]:
+        """Return the features (K, D) of boxes (K, 4) of a frame (H, W, 3), layer by layer."""
         image = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
         image = pad(image, [self.margin] * 4, mode="replicate")
         moved = boxes + np.array([self.margin, self.margin, 0, 0])
-        maps = self.backbone(image, *taps)
-        return [pooled(m, moved, self.taps[tap]) for m, tap in zip(maps, taps, strict=True)]
+        maps = self.backbone(image, *layers)
+        return [pooled(m, moved, self.taps[name]) for m, name in zip(maps, layers, strict=True)]
 
 
-def pooled(maps: torch.Tensor, boxes: np.ndarray, tap: Tap) -> torch.Tensor:
-    """Map (1, C, h, w), boxes (K, 4) -> (K, C * BINS ** 2)."""
+def pooled(maps: Tensor, boxes: np.ndarray, tap: Tap) -> Tensor:
+    """Return the features (K, C * BINS ** 2) of boxes (K, 4) on a map (1, C, h, w)."""
     corners = torch.from_numpy(xywh_to_xyxy(boxes) - tap.centre).float()
     rois = torch.cat((torch.zeros(len(corners), 1), corners), 1)
     maps = maps.contiguous(memory_format=torch.channels_last)
@@ -82,56 +93,62 @@ def pooled(maps: torch.Tensor, boxes: np.ndarray, tap: Tap) -> torch.Tensor:
 
 
 def untrained() -> Levels:
-    """VGG-M as it is before any training."""
+    """Return VGG-M as it is before any training."""
     torch.manual_seed(0)
     return Levels(vggm.VGGM(vggm.Config(dense=True)))
 
 
-def trained(name: str, **config):
-    """A backbone of the registry, loaded when it is needed."""
-    return lambda: Levels(weights.load(name, **config))
+def trained(name: str, **config: Any) -> Levels:
+    """Return a backbone of the registry of weights."""
+    backbone = weights.load(name, **config)
+    assert isinstance(backbone, Backbone)
+    return Levels(backbone)
 
 
-SOURCES = {  # features that come together -> how to get them, which of them are rows
+Source = Pixels | Hog | Levels
+# Features that come together -> how to get them, and which of them are rows.
+SOURCES: dict[str, tuple[Callable[[], Source], list[str]]] = {
     "pixels": (Pixels, ["rgb"]),
     "gradients": (Hog, ["hog"]),
     "untrained": (untrained, ["conv1", "conv2", "conv3"]),
-    "vggm": (trained("vggm", dense=True), ["conv1", "conv2", "conv3"]),
-    "squeezenet": (trained("squeezenet", depth="fire7"), ["fire3", "fire5", "fire7"]),
+    "vggm": (partial(trained, "vggm", dense=True), ["conv1", "conv2", "conv3"]),
+    "squeezenet": (partial(trained, "squeezenet", depth="fire7"), ["fire3", "fire5", "fire7"]),
     "googlenet": (
-        trained("googlenet", depth="inception_4a"),
+        partial(trained, "googlenet", depth="inception_4a"),
         ["conv2", "inception_3a", "inception_3b", "inception_4a"],
     ),
-    "vgg19": (trained("vgg19-conv3"), ["conv1_2", "conv2_2", "conv3_4"]),
+    "vgg19": (partial(trained, "vgg19-conv3"), ["conv1_2", "conv2_2", "conv3_4"]),
 }
 
 
 class Row:
     """One level of one source: its files in the folder of a data set."""
 
-    def __init__(self, name: str, level: str, source, folder: Path):
-        self.name, self.level, self.tap = name, level, source.taps[level]
+    def __init__(self, name: str, level: str, source: Source, folder: Path):
+        self.name = name
+        self.level = level
+        self.tap = source.taps[level]
         self.folder = folder / f"{name}{fingerprint(source)}"
 
     def path(self, sequence: str) -> Path:
+        """Return the file of a sequence's result."""
         return self.folder / f"{sequence}.json"
 
     def keep(self, sequence: str, result: Result) -> None:
         """Write the result so that a file is there whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         columns = {name: column.tolist() for name, column in vars(result).items()}
-        unfinished = self.folder / f".{sequence}"
-        unfinished.write_text(json.dumps(columns))
-        unfinished.replace(self.path(sequence))
+        with draft_of(self.path(sequence)) as draft:
+            draft.write_text(json.dumps(columns))
 
     def scores(self, measure: str) -> dict[str, float]:
-        """Sequence -> mean over frames of `ap` or `iou`, of what is in the store."""
+        """Return sequence -> mean over frames of `ap` or `iou`, of what is in the store."""
         files = sorted(self.folder.glob("[!.]*.json"))
         return {file.stem: float(np.mean(json.loads(file.read_text())[measure])) for file in files}
 
 
-def fingerprint(source) -> str:
-    """Tells backbones with other weights or another configuration apart."""
+def fingerprint(source: Source) -> str:
+    """Return what backbones with other weights or another configuration differ in."""
     if not isinstance(source, Levels):
         return ""
     digest = hashlib.sha256(repr(source.backbone.config).encode())
@@ -140,14 +157,14 @@ def fingerprint(source) -> str:
     return f"-{digest.hexdigest()[:8]}"
 
 
-def compute(source, rows: list[Row], sequence: Sequence, every: int) -> None:
+def compute(source: Source, rows: list[Row], sequence: Sequence, every: int) -> None:
     """Fill in what the store lacks of these rows on this sequence, in one pass."""
     missing = {row.level: row for row in rows if not row.path(sequence.name).exists()}
     if not missing:
         return
     levels = list(missing)
 
-    def features(frame, boxes):
+    def features(frame: np.ndarray, boxes: np.ndarray) -> dict[str, Tensor]:
         return dict(zip(levels, source(frame, boxes, levels), strict=True))
 
     for level, result in probe_levels(features, sequence, every).items():
@@ -171,6 +188,7 @@ def table(rows: list[Row], reference: str) -> None:
 
 
 def cell(scores: dict[str, float]) -> str:
+    """Return the mean of scores, with its interval."""
     if not scores:
         return "-"
     summary = summarise(scores)
@@ -178,19 +196,23 @@ def cell(scores: dict[str, float]) -> str:
 
 
 def written(rows: list[Row], path: Path, every: int) -> None:
-    """What the book's figure is drawn from: the means of every row on every sequence."""
+    """Write what the book's figure is drawn from: means of every row on every sequence."""
     table = []
     for row in rows:
         ap, iou = row.scores("ap"), row.scores("iou")
         sequences = {name: {"ap": round(ap[name], 4), "iou": round(iou[name], 4)} for name in ap}
         shape = {"stride": row.tap.stride, "channels": row.tap.channels}
         table.append({"row": row.name, **shape, "sequences": sequences})
-    about = f"make bench-trunks, every {every} frames; trackerlib/analysis/linear_probe.py says what is measured"
+    about = (
+        f"make bench-trunks, every {every} frames; trackerlib/analysis/linear_probe.py says what "
+        "is measured"
+    )
     path.write_text(json.dumps({"about": about, "rows": table}, indent=1) + "\n")
 
 
 def main(words: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Compute what the store lacks, print the table and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
     parser.add_argument("--split", default="all", help="of the data set, or names of sequences")
     parser.add_argument("--rows", nargs="*", default=[""], help="rows whose name holds a text")
@@ -204,10 +226,12 @@ def main(words: list[str] | None = None) -> None:
     data = open_dataset(arguments.data, arguments.split)
     folder = arguments.store / data.name / f"every{arguments.every}"
     done = []
-    for name, (load, taps) in SOURCES.items():
-        levels = [t for t in taps if any(text in f"{name}.{t}" for text in arguments.rows)]
+    for name, (load, layers) in SOURCES.items():
+        levels = [t for t in layers if any(text in f"{name}.{t}" for text in arguments.rows)]
+        if not levels:
+            continue
         try:
-            source = load() if levels else None
+            source = load()
         except (FileNotFoundError, ValueError) as error:
             print(f"{name} is left out: {error}")
             continue

@@ -1,29 +1,31 @@
-"""DeepTrack: accuracy of its mechanisms on and off, when and from what it learns, speed.
+"""DeepTrack: accuracy of its mechanisms on and off, when and from what it is trained, speed.
 
     python -m benchmarks.deeptrack --data FOLDER --accuracy STORE --seeds 0 1 2
     python -m benchmarks.deeptrack --data FOLDER --split DragonBaby --learning
 
-Accuracy computes what is not yet in the store. Learning follows every sequence once: the share
-of the frames in which it learns, of the cues' patches that have a loss, steps per frame, mean
-milliseconds of a frame, of every stage, and of a step that learns. What is measured goes into
-the file of `--json`, beside what is there: data/deeptrack.json.
+Accuracy computes what is not yet in the store. Learning tracks every sequence once: the share
+of the frames in which the network is trained, of the cues' patches that have a loss, steps per
+frame, mean milliseconds of a frame, of every stage, and of a training step. What is measured
+goes into the file of `--json`, beside what is there: data/deeptrack.json.
 """
 
 import argparse
 import os
 import time
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import detection
 from benchmarks.msdat import keep
-from trackerlib.analysis.profiler import Timed
+from trackerlib.analysis.profiler import Profiler
 from trackerlib.data import open_dataset
+from trackerlib.data.sequence import Sequence
 from trackerlib.eval.store import Store
 from trackerlib.trackers import parse
+from trackerlib.trackers.deeptrack import Tracker
 
 ABOUT = "benchmarks/deeptrack.py, on targets of OTB and of the embedded benchmark"
 ROWS = {
@@ -44,21 +46,25 @@ ROWS = {
 }
 
 
-def followed(name: str, sequence, frames: int) -> dict:
-    """What it takes to follow a sequence, and when it learns."""
+def followed(name: str, sequence: Sequence, frames: int) -> dict[str, Any]:
+    """Return what it takes to track a sequence, and when the network is trained."""
     tracker = parse(ROWS[name]).build()
-    images = islice(sequence.read(), frames)
+    assert isinstance(tracker, Tracker)
     began = time.perf_counter()
-    tracker.init(next(images), sequence.boxes[0])
+    tracker.init(sequence.frames[0], sequence.boxes[0])
     first = time.perf_counter() - began
-    timed, kept, steps, seconds = Timed(tracker), [], [], []
-    for image in images:
+    profiler = Profiler(tracker)
+    kept: list[float] = []
+    steps: list[int] = []
+    seconds: list[float] = []
+    for index in range(1, min(frames, len(sequence))):
+        image = sequence.frames[index]
         began = time.perf_counter()
-        timed.update(image)
+        profiler.update(image)
         seconds.append(time.perf_counter() - began)
         kept += tracker.classifier.kept
         steps.append(len(tracker.classifier.kept))
-    per_frame = {stage: 1e3 * spent / len(steps) for stage, spent in timed.seconds.items()}
+    per_frame = {stage: 1e3 * spent / len(steps) for stage, spent in profiler.seconds.items()}
     return {
         "row": f"{name}, {sequence.name}",
         "frame": round(1e3 * float(np.mean(seconds)), 1),
@@ -67,13 +73,14 @@ def followed(name: str, sequence, frames: int) -> dict:
         "learned": round(float(np.mean(np.array(steps) > 0)), 3),
         "steps": round(float(np.mean(steps)), 2),
         "kept": round(float(np.mean(kept)), 3),
-        "step": round(1e3 * timed.seconds["learning"] / max(1, sum(steps)), 2),
+        "step": round(1e3 * profiler.seconds["fine-tuning"] / max(1, sum(steps)), 2),
         "stages": {stage: round(spent, 1) for stage, spent in per_frame.items()},
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
     parser.add_argument("--split", default="all", help="of the data set, or names of sequences")
     parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=ROWS)

@@ -10,18 +10,23 @@ import argparse
 import os
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import local_response_norm
 
 from benchmarks.msdat import keep
 from trackerlib import weights
 from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.data import open_dataset
+from trackerlib.data.sequence import Sequence
 from trackerlib.nets import vggm
+from trackerlib.nets.backbone import Backbone
 from trackerlib.trackers import dlst, parse
 from trackerlib.trackers.mdnet.features import CropFeatures
+from trackerlib.trackers.protocols import BoxFeatures, TrackerLike
 
 ABOUT = "benchmarks/dlst.py, on targets of OTB"
 
@@ -31,50 +36,46 @@ class Alone:
 
     dtype = torch.float32
 
-    def __init__(self):
-        self.backbone = weights.load("vggm", dense=False)
-        self.taps = self.backbone.taps
+    def __init__(self) -> None:
+        backbone = weights.load("vggm", dense=False)
+        assert isinstance(backbone, Backbone)
+        self.backbone = backbone
+        self.taps = backbone.taps
 
     @torch.no_grad()
-    def __call__(self, images, *taps):
-        kept, vggm.response_norm = vggm.response_norm, own_norm
-        try:
-            each = [self.backbone(image[None].contiguous(), *taps) for image in images]
-        finally:
-            vggm.response_norm = kept
+    def __call__(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
+        """Return the maps of images (N, 3, H, W), one image after the other."""
+        with mock.patch.object(vggm, "response_norm", own_norm):
+            each = [self.backbone(image[None].contiguous(), *layers) for image in images]
         return tuple(torch.cat(maps) for maps in zip(*each, strict=True))
 
 
-def own_norm(x, size, alpha, k):
-    """`vggm.response_norm` as PyTorch computes it."""
+def own_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
+    """Return what `vggm.response_norm` does, as PyTorch computes it."""
     return local_response_norm(x, size, alpha * size, 0.75, k)
 
 
 class Direct(dlst.Tracker):
     """DLST that cuts out and convolves one box after the other."""
 
-    def _features(self):
+    def _features(self) -> BoxFeatures:
         self.backbone = Alone()
-        crops = CropFeatures(self.backbone, feature_scale=self.config.feature_scale)
-        return OneByOne(crops)
+        return OneByOne(self.backbone, feature_scale=self.config.feature_scale)
 
 
-class OneByOne:
+class OneByOne(CropFeatures):
     """`CropFeatures`, a box at a time."""
 
-    def __init__(self, crops):
-        self.crops, self.look = crops, crops.look
-
-    def __call__(self, boxes):
-        return torch.cat([self.crops(box) for box in boxes.split(1)])
-
-    @property
-    def pixels(self):
-        return self.crops.pixels
+    def __call__(self, boxes: Tensor) -> Tensor:
+        """Return the features (K, D) of boxes (K, 4)."""
+        return torch.cat([super(OneByOne, self).__call__(box) for box in boxes.split(1)])
 
 
-def followed(tracker, sequence, frames: int) -> tuple[np.ndarray, float]:
-    """Boxes of so many frames, and mean milliseconds of one after what is compiled."""
+def followed(tracker: TrackerLike, sequence: Sequence, frames: int) -> tuple[np.ndarray, float]:
+    """Return the boxes of so many frames, and the mean milliseconds of a frame.
+
+    The first two do not count: in them, what is compiled is compiled.
+    """
     tracker.init(sequence.frames[0], sequence.boxes[0])
     boxes = [tracker.update(sequence.frames[1])]
     images = [sequence.frames[index] for index in range(2, frames)]
@@ -84,7 +85,8 @@ def followed(tracker, sequence, frames: int) -> tuple[np.ndarray, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Track in both ways, and print how they compare."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="data set in OTB's folder format")
     parser.add_argument("--split", default="DragonBaby", help="of the data set, or a sequence")
     parser.add_argument("--frames", type=int, default=12)
@@ -93,7 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     (sequence,) = open_dataset(given.data, given.split).sequences
-    trackers = {
+    trackers: dict[str, TrackerLike] = {
         "direct": Direct(),
         "float32": parse("dlst:mode=float32").build(),
         "compiled": parse("dlst:mode=compiled").build(),

@@ -19,15 +19,15 @@ import numpy as np
 import torch
 
 from trackerlib.data.otb import read_otb
-from trackerlib.trackers import parse
+from trackerlib.trackers import Spec, parse
 
 OTB = Path(__file__).resolve().parents[3] / "shared" / "otb"
 NAMES = ["DragonBaby", "MotorRolling", "Couple", "Crossing", "Football1"]
 REPEATS = 5
 
 
-def frames_per_second(spec, frames, box) -> float:
-    """One run."""
+def frames_per_second(spec: Spec, frames: list[np.ndarray], box: np.ndarray) -> float:
+    """Return the speed of one run."""
     tracker = spec.build()
     tracker.init(frames[0], box)
     start = time.perf_counter()
@@ -36,8 +36,8 @@ def frames_per_second(spec, frames, box) -> float:
     return (len(frames) - 1) / (time.perf_counter() - start)
 
 
-def quadrupled(frames, box):
-    """The same pictures in the middle of images of twice the width and height."""
+def quadrupled(frames: list[np.ndarray], box: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the same pictures in the middle of images of twice the width and height."""
     height, width = frames[0].shape[:2]
     edges = (height // 2, height - height // 2, width // 2, width - width // 2)
     larger = [cv2.copyMakeBorder(f, *edges, cv2.BORDER_REPLICATE) for f in frames]
@@ -45,7 +45,7 @@ def quadrupled(frames, box):
 
 
 def reference() -> float:
-    """Milliseconds of a fixed task: the spectra of 31 maps of 40 x 40, twenty times."""
+    """Return the milliseconds of a fixed task: the spectra of 31 maps of 40 x 40, twenty times."""
     maps = np.ones((31, 40, 40))
     start = time.perf_counter()
     for _ in range(20):
@@ -54,13 +54,15 @@ def reference() -> float:
 
 
 def main(texts: list[str]) -> None:
+    """Print a row for each specification and sequence."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     for spec in map(parse, texts or ["kcf"]):
         print(f"{spec.label:24}{'fps':>8}{'4x area':>10}{'numpy ms':>10}")
         rows = []
         for sequence in read_otb(OTB, NAMES):
-            cases = [(list(sequence.read()), sequence.boxes[0])]
+            frames = [sequence.frames[index] for index in range(len(sequence))]
+            cases = [(frames, sequence.boxes[0])]
             cases.append(quadrupled(*cases[0]))
             runs = [
                 [*(frames_per_second(spec, *case) for case in cases), reference()]

@@ -5,16 +5,16 @@
 
 Accuracy computes what is not yet in the store. Speed is of a process for each row: median
 milliseconds per frame, seconds of the first frame without compilation (it is tracked twice),
-peak resident memory, iterations of learning, mean milliseconds of every stage. `--memory SPEC`
+peak resident memory, iterations of fine-tuning, mean milliseconds of every stage. `--memory SPEC`
 compares the peaks of 200 and of 1,000 frames, the sequence over and over. `--severity 0.5 1`
 takes fast motion and occlusion of the embedded benchmark in place of the data. `--identity STORE`
 counts whom is followed where others look like the target, in the embedded benchmark.
-`--curve NAME CHECKPOINT` adds the learning of a head, of a run of trackerlib.train.multidomain.
+`--curve NAME CHECKPOINT` adds the training of a head, of a run of trackerlib.train.multidomain.
 What is measured goes into the file of `--json`, beside what is there: data/multidomain.json,
 data/rtmdnet.json for RT-MDNet's and data/dlst.json for DLST's.
 
 The rows of RT-MDNet's table 2, from RoIPooling on, want a head each, since that of another row
-would favour the features that it was taught on: data/README.md says how to make them.
+would favour the features that it was trained on: data/README.md says how to make them.
 """
 
 import argparse
@@ -26,21 +26,24 @@ import sys
 import time
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import detection
-from benchmarks.msdat import keep
+from benchmarks.msdat import history, keep
 from trackerlib.analysis.identity_switches import LOOK_ALIKES, actors, switches
 from trackerlib.analysis.identity_switches import followed as followed_by
-from trackerlib.analysis.profiler import Timed
+from trackerlib.analysis.profiler import Profiler
 from trackerlib.data import Dataset, open_dataset
+from trackerlib.data.sequence import Sequence
 from trackerlib.data.synthetic.dataset import render
 from trackerlib.eval import runner
 from trackerlib.eval.report import collect
 from trackerlib.eval.store import Store
 from trackerlib.trackers import parse
+from trackerlib.trackers.mdnet import Tracker
 
 ABOUT = "benchmarks/mdnet.py, on targets of OTB"
 ROWS = {
@@ -51,8 +54,8 @@ ROWS = {
     "FDN, 1 point": "fdn:samples=1",
     "FDN, 3 x 3 points": "fdn:samples=3",
     "FDN, no regression": "fdn:regression=false",
-    "FDN, head not taught": "fdn:head=random",
-    "FDN, 2 layers, not taught": "fdn:layers=2,head=random",
+    "FDN, head not trained": "fdn:head=random",
+    "FDN, 2 layers, not trained": "fdn:fc_layers=2,head=random",
     "FDN, no threshold": "fdn:loss_threshold=0",
     "RT-MDNet": "rtmdnet",
     "RT-MDNet, no regression": "rtmdnet:regression=false",
@@ -63,8 +66,8 @@ ROWS = {
     "DLST-sloc": "dlst:search=located",
     "DLST-fc": "dlst:classifier=connected",
     "DLST-nloc": "dlst:search=previous",
-    "MDNet-NH": "mdnet:head=random,first_lr=1e-3,rate=3e-3,first_iterations=30,iterations=10",
-    "MDNet-NL": "mdnet:head=random,first_lr=1e-4,rate=3e-4,first_iterations=30,iterations=10",
+    "MDNet-NH": "mdnet:head=random,first_lr=1e-3,lr=3e-3,first_iterations=30,iterations=10",
+    "MDNet-NL": "mdnet:head=random,first_lr=1e-4,lr=3e-4,first_iterations=30,iterations=10",
 }
 TABLE_2 = {
     "RoIPooling": "pooling=pool,dense=false",
@@ -91,9 +94,9 @@ TIMED = {
 
 
 def accuracy(
-    dataset, folder: Path, names: list[str], seeds: list[int], workers: int
-) -> list[dict]:
-    """A row for each name and this number of targets: AUC and precision."""
+    dataset: Dataset, folder: Path, names: list[str], seeds: list[int], workers: int
+) -> list[dict[str, Any]]:
+    """Return a row for each name and this number of targets: AUC and precision."""
     store, targets = Store(folder), len(dataset.sequences)
     label = dataset.name if dataset.name.startswith("severity") else f"{targets} targets"
     return [
@@ -103,22 +106,23 @@ def accuracy(
 
 
 def difficult(severity: float) -> Dataset:
-    """Fast motion and occlusion of the embedded benchmark, turned up or down."""
+    """Return fast motion and occlusion of the embedded benchmark, turned up or down."""
     rendered = tuple(render(name, severity) for name in DIFFICULT)
     return Dataset(f"severity {severity:g}", rendered)
 
 
-def followed(text: str, sequence, frames: int) -> dict:
-    """What so many frames of a sequence take, the sequence over and over."""
+def followed(text: str, sequence: Sequence, frames: int) -> dict[str, Any]:
+    """Return what so many frames of a sequence take, the sequence over and over."""
     tracker = parse(text).build()
+    assert isinstance(tracker, Tracker)
     for _ in range(2):
         began = time.perf_counter()
         tracker.init(sequence.frames[0], sequence.boxes[0])
         first = time.perf_counter() - began
-    timed, seconds, iterations = Timed(tracker), [], 0
+    profiler, seconds, iterations = Profiler(tracker), [], 0
     for index in islice(cycle(range(len(sequence))), 1, frames):
         frame, began = sequence.frames[index], time.perf_counter()
-        timed.update(frame)
+        profiler.update(frame)
         seconds.append(time.perf_counter() - began)
         iterations += len(tracker.losses)
     return {
@@ -128,18 +132,21 @@ def followed(text: str, sequence, frames: int) -> dict:
         "memory": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "iterations": iterations,
         "stages": {
-            stage: round(1e3 * spent / (frames - 1), 1) for stage, spent in timed.seconds.items()
+            stage: round(1e3 * spent / (frames - 1), 1)
+            for stage, spent in profiler.seconds.items()
         },
     }
 
 
 def share(parts: list[float]) -> float:
-    """Mean, per 100."""
+    """Return the mean, per 100."""
     return round(100 * float(np.mean(parts)), 2)
 
 
-def identities(folder: Path, names: list[str], seeds: list[int], workers: int) -> list[dict]:
-    """For each name: switches from one actor to another and frames lost to others, per 100.
+def identities(
+    folder: Path, names: list[str], seeds: list[int], workers: int
+) -> list[dict[str, Any]]:
+    """Return, for each name, switches between actors and frames lost to others, per 100.
 
     Means over the look-alike sequences of the embedded benchmark, for every seed.
     """
@@ -152,7 +159,7 @@ def identities(folder: Path, names: list[str], seeds: list[int], workers: int) -
             (r.unit.sequence, r.unit.seed): followed_by(r.track.boxes, actors_of[r.unit.sequence])
             for r in collect(jobs, dataset, store).results
         }
-        row = {"row": name, "switches": [], "others": []}
+        row: dict[str, Any] = {"row": name, "switches": [], "others": []}
         for seed in seeds:
             whom = [found[sequence, seed] for sequence in LOOK_ALIKES]
             row["switches"].append(share([switches(w) / len(w) for w in whom]))
@@ -162,16 +169,25 @@ def identities(folder: Path, names: list[str], seeds: list[int], workers: int) -
     return rows
 
 
-def apart(text: str, arguments, frames: int) -> dict:
-    """The same in a process of its own."""
+def curve(checkpoint: Path) -> list[dict[str, Any]]:
+    """Return the history of a head's training, its losses as lists."""
+    return [
+        point | {part: list(point[part].values()) or None for part in ("training", "held_out")}
+        for point in history(checkpoint)
+    ]
+
+
+def apart(text: str, arguments: argparse.Namespace, frames: int) -> dict[str, Any]:
+    """Return what `followed` does, measured in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.mdnet", "--data", arguments.data]
     command += ["--split", arguments.split, "--threads", str(arguments.threads)]
     command += ["--follow", text, "--frames", str(frames)]
     return json.loads(subprocess.check_output(command).splitlines()[-1])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", default="embedded", help="data set in OTB's folder format")
     parser.add_argument("--split", default="all", help="of the data set, or names of sequences")
     parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=ROWS)
@@ -188,12 +204,16 @@ def main() -> None:
     parser.add_argument("--memory", metavar="SPEC")
     parser.add_argument("--follow", metavar="SPEC", help="one process of the two above")
     parser.add_argument("--curve", nargs=2, metavar=("NAME", "CHECKPOINT"))
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    given = arguments()
     torch.set_num_threads(given.threads)
     if given.curve:
         name, checkpoint = given.curve
-        curve = torch.load(checkpoint, weights_only=True)["curve"]
-        keep(given.json, ABOUT, learned=[{"row": name, "curve": curve}])
+        keep(given.json, ABOUT, learned=[{"row": name, "curve": curve(Path(checkpoint))}])
         return
     if given.identity:
         rows = identities(given.identity, given.rows, given.seeds, given.workers)

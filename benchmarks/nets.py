@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from trackerlib import weights
+from trackerlib.nets.backbone import Backbone
 from trackerlib.weights.inference import MODES, Inference, best_mode
 
 LOADS = {
@@ -24,6 +27,7 @@ LOADS = {
     "256 x 107x107": ((256, 3, 107, 107), False),
 }
 REPEATS = 15
+Run = Callable[..., tuple[Tensor, ...]]  # images, names of layers -> maps
 COLD = """
 import time; start = time.perf_counter()
 import torch
@@ -36,20 +40,28 @@ print(time.perf_counter() - start)
 """
 
 
-def milliseconds(run, images: torch.Tensor) -> float:
-    """Median of REPEATS calls, after two that do not count."""
+def milliseconds(run: Run, images: Tensor) -> float:
+    """Return the median of REPEATS calls, after two that do not count."""
     times = []
     for _ in range(REPEATS + 2):
         start = time.perf_counter()
-        run(images)
+        run(images, "conv3")
         if images.is_cuda:
             torch.cuda.synchronize()
         times.append(1e3 * (time.perf_counter() - start))
     return sorted(times[2:])[REPEATS // 2]
 
 
+def vgg_m(dense: bool) -> Backbone:
+    """Return a fresh VGG-M with the bundled weights."""
+    backbone = weights.load("vggm", dense=dense)
+    assert isinstance(backbone, Backbone)
+    return backbone
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print a row for each load and mode."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
@@ -59,16 +71,15 @@ def main() -> None:
         coarse = torch.rand(shape[0], 3, shape[2] // 8, shape[3] // 8)
         images = 255 * torch.nn.functional.interpolate(coarse, shape[2:], mode="bilinear")
         images = images.to(arguments.device)
-        contiguous = weights.load("vggm", dense=dense).to(arguments.device)
+        contiguous = vgg_m(dense).to(arguments.device)
         with torch.inference_mode():
             true = torch.cat([contiguous(part, "conv3")[0] for part in images.split(16)])
-            rows = {"float32, NCHW": lambda x, net=contiguous: net(x, "conv3")}
+            rows: dict[str, Run] = {"float32, NCHW": contiguous}
         for mode in MODES:
-            run = Inference(weights.load("vggm", dense=dense), arguments.device, mode)
-            rows[mode] = lambda x, run=run: run(x, "conv3")
+            rows[mode] = Inference(vgg_m(dense), arguments.device, mode)
         for name, run in rows.items():
             with torch.inference_mode():
-                error = float((run(images)[0] - true).norm() / true.norm())
+                error = float((run(images, "conv3")[0] - true).norm() / true.norm())
                 took = milliseconds(run, images)
             mark = "  <- default" if name == best_mode(arguments.device) else ""
             print(f"{load:20} {name:14} {took:9.1f} ms   error {error:.2%}{mark}", flush=True)
@@ -78,7 +89,7 @@ def main() -> None:
 
 
 def cold(made: str, cache: str) -> str:
-    """Seconds of three processes, the first with nothing compiled before."""
+    """Return the seconds of three processes, the first with nothing compiled before."""
     command = [sys.executable, "-c", COLD.format(made=made)]
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache}
     times = [float(subprocess.check_output(command, env=environment)) for _ in range(3)]

@@ -44,7 +44,7 @@ def main() -> None:
         for sequence in dataset.sequences
     }
     if arguments.write:
-        np.savez(arguments.write, **found)
+        np.savez(arguments.write, **found)  # type: ignore[arg-type]  # names, not allow_pickle
     if arguments.against:
         known = np.load(arguments.against)
         differ = [name for name in found if not np.array_equal(found[name], known[name])]

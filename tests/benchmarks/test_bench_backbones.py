@@ -1,7 +1,8 @@
 """The benchmark of backbones runs, keeps what it measured, and resumes."""
 
-import backbones
 import pytest
+
+from benchmarks import backbones
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """What the benchmark says of a sequence that was followed."""
 
-import deeptrack
 import pytest
 
+from benchmarks import deeptrack
 from trackerlib.data import synthetic
 from trackerlib.trackers import parse
 
@@ -20,7 +20,7 @@ def test_it_counts_frames_that_learn_and_their_time(small):
     assert 0 < row["kept"] <= 1
     stages = row["stages"]
     assert sum(stages.values()) == pytest.approx(row["frame"], rel=0.05, abs=1)
-    assert row["step"] == pytest.approx(stages["learning"] / 2, rel=0.05, abs=0.1)
+    assert row["step"] == pytest.approx(stages["fine-tuning"] / 2, rel=0.05, abs=0.1)
 
 
 def test_every_row_is_a_configuration():

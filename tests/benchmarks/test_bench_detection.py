@@ -2,9 +2,9 @@
 
 import json
 
-import detection
 import pytest
 
+from benchmarks import detection
 from trackerlib.data import open_dataset
 from trackerlib.eval import runner
 from trackerlib.eval.store import Store, Track

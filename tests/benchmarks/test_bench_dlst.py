@@ -1,15 +1,15 @@
 """The direct form of DLST computes what the library's does."""
 
-import dlst
 import numpy as np
 import torch
 
+from benchmarks import dlst
 from trackerlib.data import synthetic
 from trackerlib.trackers import parse
 from trackerlib.weights import inference
 
 LIGHT = (
-    "dlst:mode=float32,candidates=16,positives=4,negatives=16,pool=96,first_positives=16,"
+    "dlst:mode=float32,candidates=16,positives=4,negatives=16,mining_pool=96,first_positives=16,"
     "first_negatives=64,first_iterations=4,iterations=2,regression=false"
 )
 

@@ -1,8 +1,8 @@
 """The benchmark of MDNet and its descendants: rows by seed and by sequence, what a run takes."""
 
-import mdnet
 import pytest
 
+from benchmarks import mdnet
 from trackerlib.data import open_dataset, synthetic
 
 LIGHT = "mode=float32,candidates=16,first_positives=16,first_negatives=64,regression_boxes=16"
@@ -29,7 +29,7 @@ def test_what_a_run_takes():
     found = mdnet.followed(f"fdn:{LIGHT}", synthetic.render("Harbour"), 4)
     assert min(found[part] for part in ("frame", "mean", "first", "memory")) > 0
     assert found["iterations"] >= 0
-    assert found["stages"].keys() >= {"map", "boxes", "scores", "rest"}
+    assert found["stages"].keys() >= {"map", "features", "scores", "rest"}
     assert sum(found["stages"].values()) == pytest.approx(found["mean"], rel=0.05)
 
 

@@ -2,9 +2,9 @@
 
 import json
 
-import msdat
 import pytest
 
+from benchmarks import msdat
 from trackerlib.data import synthetic
 
 
