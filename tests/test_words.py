@@ -34,7 +34,8 @@ PROSE = re.compile(
     r"|cut-?outs?)\b",
     re.IGNORECASE,
 )
-ALLOWED = {"CHANGELOG.md"}  # it says what former names are called now
+# Parameters of papermill keep their names. (CHANGELOG.md, which has former names, is not read.)
+ALLOWED = {"book/reproduction/rtmdnet.ipynb": {"taught"}}
 WRITTEN = ("README.md", "CONTRIBUTING.md", "data/README.md", "Makefile", "pyproject.toml")
 
 CODE = sorted(
@@ -134,12 +135,12 @@ def test_code_says_it_in_the_fields_words(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=label)
 def test_a_notebook_says_it_in_the_fields_words(path):
     found = in_notebook(json.loads(path.read_text()))
-    assert not found
+    assert not found - ALLOWED.get(label(path), set())
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=label)
 def test_a_text_says_it_in_the_fields_words(path):
-    assert path.name not in ALLOWED and not in_prose(path.read_text())
+    assert not in_prose(path.read_text())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "data").glob("*.json")), ids=label)
