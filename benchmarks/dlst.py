@@ -112,7 +112,7 @@ def main() -> None:
                 "faster": round(slow / spent, 2),
                 "apart": {
                     "median": round(float(np.median(apart)), 2),
-                    "greatest": round(float(apart.max()), 2),
+                    "max": round(float(apart.max()), 2),
                 },
             }
         )

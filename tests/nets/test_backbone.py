@@ -17,14 +17,14 @@ BACKBONES = {
 TAPS = [(backbone, name) for backbone, net in BACKBONES.items() for name in net.taps]
 
 
-def seen(length: int, windows: list[Window], unit: int) -> torch.Tensor:
-    """Which pixels of a line a unit sees, by brute force: windows of ones, one after the other."""
+def seen(length: int, windows: list[Window], position: int) -> torch.Tensor:
+    """Which pixels of a line a position sees, by brute force: windows of ones, one by one."""
     line = torch.zeros(1, 1, length, dtype=torch.float64, requires_grad=True)
     x = line
     for kernel, stride, padding, dilation in windows:
         ones = torch.ones(1, 1, kernel, dtype=torch.float64)
         x = torch.nn.functional.conv1d(x, ones, None, stride, padding, dilation)
-    (gradient,) = torch.autograd.grad(x[0, 0, unit], line)
+    (gradient,) = torch.autograd.grad(x[0, 0, position], line)
     return gradient.flatten().nonzero().flatten()
 
 
@@ -38,23 +38,23 @@ def seen(length: int, windows: list[Window], unit: int) -> torch.Tensor:
     ],
 )
 def test_geometry_is_what_the_gradient_shows(windows):
-    found, unit = tap(windows, channels=1), 5
-    pixels = seen(401, windows, unit)
+    found, position = tap(windows, channels=1), 5
+    pixels = seen(401, windows, position)
     assert pixels.max() - pixels.min() + 1 == found.receptive_field
     middle = (pixels.max() + pixels.min() + 1) / 2
-    assert middle == found.centre + unit * found.stride
+    assert middle == found.centre + position * found.stride
 
 
 @pytest.mark.parametrize(("backbone", "name"), TAPS)
-def test_a_unit_looks_where_its_tap_says(backbone, name):
-    """The gradient of the map at a unit is zero outside the receptive field, not far inside."""
+def test_a_position_sees_what_its_tap_says(backbone, name):
+    """The gradient of the map at a position is zero outside the receptive field, not inside."""
     net, geometry = BACKBONES[backbone], BACKBONES[backbone].taps[name]
     images = (255 * torch.rand(1, 3, 155, 155)).requires_grad_()
     (features,) = net(images, name)
     assert features.shape[1] == geometry.channels
-    unit = features.shape[-1] // 2
-    centre = geometry.centre + unit * geometry.stride
-    (gradient,) = torch.autograd.grad(features[0, :, unit, unit].sum(), images)
+    middle = features.shape[-1] // 2
+    centre = geometry.centre + middle * geometry.stride
+    (gradient,) = torch.autograd.grad(features[0, :, middle, middle].sum(), images)
     low = round(centre - geometry.receptive_field / 2)
     high = low + geometry.receptive_field
     touched = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
@@ -72,7 +72,7 @@ def test_only_what_is_asked_for_is_computed():
 
 
 @pytest.mark.parametrize(
-    ("images", "taps", "told"),
+    ("images", "layers", "told"),
     [
         (torch.zeros(3, 107, 107), ["conv3"], "permute"),
         (torch.zeros(1, 1, 107, 107), ["conv3"], "(1, 1, 107, 107)"),
@@ -82,13 +82,13 @@ def test_only_what_is_asked_for_is_computed():
         (torch.zeros(1, 3, 74, 107), ["conv3"], "75 pixels"),
     ],
 )
-def test_other_inputs_are_refused(images, taps, told):
+def test_other_inputs_are_refused(images, layers, told):
     with pytest.raises(ValueError, match="VGGM: expected") as error:
-        vggm.VGGM()(images, *taps)
+        vggm.VGGM()(images, *layers)
     assert told in str(error.value)
 
 
-def test_the_smallest_image_has_one_unit():
+def test_the_smallest_image_has_one_position():
     net = vgg19.VGG19()
     assert net(torch.zeros(1, 3, 16, 16), "conv5_4")[0].shape == (1, 512, 1, 1)
     with pytest.raises(ValueError, match="at least 16 pixels"):
@@ -100,12 +100,12 @@ def test_a_tap_reads_as_its_numbers():
 
 
 @pytest.mark.parametrize("name", ["conv1", "conv2", "conv3"])
-def test_units_tile_a_square(name):
+def test_positions_tile_a_square(name):
     """Each stands in the middle of its own square of one stride, to within half a pixel."""
     dense = vggm.VGGM(vggm.Config(dense=True))
     taps = [dense.taps["conv1"], dense.taps["conv2"], dense.taps["conv3"]]
     around, tap = border(taps, 64), dense.taps[name]
-    columns = tap.centre + tap.stride * torch.arange(200.0)  # of the units, in the image
+    columns = tap.centre + tap.stride * torch.arange(200.0)  # of the positions, in the image
     places = tiling(columns.expand(200, 200), tap, 64, around)[0] - around
     assert len(places) == 64 // tap.stride
     expected = (torch.arange(len(places)) + 0.5) * tap.stride

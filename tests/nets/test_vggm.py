@@ -56,7 +56,7 @@ def test_response_norm_is_pytorchs(size, alpha, k):
 
 
 def test_response_norm_by_hand():
-    """One unit of 200 alone in its 5 channels: 200 / (2 + 4) ** 0.75."""
+    """A value of 200 alone in its 5 channels: 200 / (2 + 4) ** 0.75."""
     x = torch.zeros(1, 5, 1, 1)
     x[0, 2] = 200
     assert response_norm(x, 5, 1e-4, 2.0)[0, 2].item() == pytest.approx(200 / 6**0.75)
