@@ -15,12 +15,13 @@ import torch
 
 from trackerlib import trackers
 from trackerlib.data import open_dataset
+from trackerlib.data.sequence import Sequence
 
 TRACKERS = ("kcf", "hcf", "msdat", "mdnet", "fdn", "rtmdnet", "dlst", "deeptrack", "detection")
 FRAMES = 12
 
 
-def boxes(text: str, sequence) -> np.ndarray:
+def boxes(text: str, sequence: Sequence) -> np.ndarray:
     """Return the boxes (FRAMES, 4) of a tracker on a sequence's first frames, seed 0."""
     tracker = trackers.parse(text).build(device="cpu", seed=0)
     tracker.init(sequence.frames[0], sequence.boxes[0])

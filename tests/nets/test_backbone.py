@@ -47,7 +47,7 @@ def test_geometry_is_what_the_gradient_shows(windows):
 
 @pytest.mark.parametrize(("backbone", "name"), TAPS)
 def test_a_position_sees_what_its_tap_says(backbone, name):
-    """The gradient of the map at a position is zero outside the receptive field, not inside."""
+    """The map's gradient at a position is zero outside the receptive field, not far inside."""
     net, geometry = BACKBONES[backbone], BACKBONES[backbone].taps[name]
     images = (255 * torch.rand(1, 3, 155, 155)).requires_grad_()
     (features,) = net(images, name)

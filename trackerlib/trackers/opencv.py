@@ -81,7 +81,7 @@ class Tracker:
         return self.box.copy()
 
 
-def _create(config: Config):
+def _create(config: Config) -> cv2.Tracker:
     create = available()[config.algorithm]
     name = create.__name__.removesuffix("_create")
     settings = getattr(cv2, f"{name}_Params", object)()

@@ -63,7 +63,7 @@ class Learner:
         return losses
 
     def fine_tune(self, positives: SamplePool, negatives: SamplePool) -> list[float]:
-        """Iterative stochastic gradient descent, [1] algorithm 1 -> the loss before every step.
+        """Train on frames so far, [1] algorithm 1 -> the loss before every step.
 
         It does not begin unless the loss is above 2 epsilon, and ends below epsilon or
         after so many steps.
