@@ -5,13 +5,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import psutil
 import pytest
 
-SEQUENCES, FRAMES, SEEDS = 4, 60, 5
+from trackerlib.data import open_dataset
+from trackerlib.eval.runner import plan, run
+from trackerlib.eval.store import Store
+from trackerlib.trackers import parse
+
+SEQUENCES, FRAMES, SEEDS = 4, 60, 6
+PATIENCE = 300  # seconds; far more than a busy machine needs
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def otb(tmp_path_factory):
     return root
 
 
-def start(otb: Path, store: Path, workers: int = 1) -> subprocess.Popen:
+def start(otb: Path, store: Path, workers: int) -> subprocess.Popen:
     seeds = [str(seed) for seed in range(SEEDS)]
     options = ["--trackers", "kcf", "--device", "cpu", "--workers", str(workers)]
     places = ["--data", str(otb), "--store", str(store), "--seeds", *seeds]
@@ -46,47 +53,83 @@ def boxes(store: Path) -> dict[str, bytes]:
 
 def wait_for(store: Path, count: int, process: subprocess.Popen) -> None:
     """Until the store holds `count` results."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while len(boxes(store)) < count and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
+def workers_of(process: subprocess.Popen) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(otb, tmp_path_factory):
-    store = tmp_path_factory.mktemp("undisturbed")
-    assert start(otb, store).wait(120) == 0
-    result = boxes(store)
+def undisturbed(otb, scheduler, tmp_path_factory):
+    """What a run gives that nothing interrupts."""
+    store = Store(tmp_path_factory.mktemp("undisturbed"))
+    jobs = plan([parse("kcf")], open_dataset(otb), seeds=range(SEEDS), device="cpu")
+    assert run(jobs, store, scheduler=scheduler).failed == 0
+    result = boxes(store.root)
     assert len(result) == SEQUENCES * SEEDS
     assert len(set(result.values())) >= SEQUENCES  # the tracker does move
     return result
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(otb, undisturbed, tmp_path):
-    moments, left = random.Random(2), []
+class Killed(NamedTuple):
+    """A store in which three runs were killed, one after the other."""
+
+    store: Path
+    left: list[int]  # units that each of them left to do
+    orphans: list[psutil.Process]  # workers that outlived theirs by half a minute
+
+
+@pytest.fixture(scope="module")
+def killed(otb, tmp_path_factory):
+    store, moments, left, orphans = tmp_path_factory.mktemp("store"), random.Random(2), [], []
     for _ in range(3):
-        process = start(otb, tmp_path)
-        wait_for(tmp_path, len(boxes(tmp_path)) + moments.randint(1, 3), process)
+        process = start(otb, store, workers=1)
+        wait_for(store, len(boxes(store)) + moments.randint(1, 3), process)
         time.sleep(moments.uniform(0, 0.1))
-        workers = psutil.Process(process.pid).children(recursive=True)
+        children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-        left.append(len(undisturbed) - len(boxes(tmp_path)))
-        _, alive = psutil.wait_procs(workers, timeout=30)
-        assert not alive, "a killed run leaves its workers behind"
-    assert left[0] > left[1] > left[2] > 0
-    process = start(otb, tmp_path)
-    assert process.wait(120) == 0
-    assert process.stdout.read().startswith(b"%d units computed" % left[-1])
-    assert boxes(tmp_path) == undisturbed
+        left.append(SEQUENCES * SEEDS - len(boxes(store)))
+        orphans += psutil.wait_procs(children, timeout=30)[1]
+    return Killed(store, left, orphans)
 
 
-def test_a_run_survives_the_death_of_one_of_two_workers(otb, undisturbed, tmp_path):
-    process = start(otb, tmp_path, workers=2)
-    wait_for(tmp_path, 2, process)
-    children = psutil.Process(process.pid).children(recursive=True)
-    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    assert len(workers) == 2
+class Resumed(NamedTuple):
+    """What a run of two workers that went on in that store gave, one of them being killed."""
+
+    workers: int
+    left: int  # units to do when the worker was killed
+    status: int
+    printed: bytes
+    boxes: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def resumed(otb, killed):
+    process = start(otb, killed.store, workers=2)
+    wait_for(killed.store, SEQUENCES * SEEDS - killed.left[-1] + 2, process)
+    workers = workers_of(process)
     workers[0].kill()
-    assert len(boxes(tmp_path)) < len(undisturbed)
-    assert process.wait(120) == 0
-    assert boxes(tmp_path) == undisturbed
+    left = SEQUENCES * SEEDS - len(boxes(killed.store))
+    status = process.wait(PATIENCE)
+    return Resumed(len(workers), left, status, process.stdout.read(), boxes(killed.store))
+
+
+def test_a_killed_run_leaves_its_results_and_no_workers(killed):
+    assert killed.left[0] > killed.left[1] > killed.left[2] > 0
+    assert not killed.orphans, "a killed run leaves its workers behind"
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(undisturbed, killed, resumed):
+    assert resumed.status == 0
+    assert resumed.printed.startswith(b"%d units computed" % killed.left[-1])
+    assert resumed.boxes == undisturbed
+
+
+def test_a_run_survives_the_death_of_one_of_two_workers(undisturbed, resumed):
+    assert resumed.workers == 2 and resumed.left > 0
+    assert resumed.status == 0 and resumed.boxes == undisturbed
