@@ -172,12 +172,12 @@ def initialise(layers: Adaptation, maps: Maps) -> None:
         # Eigenvalues ascend, and each is the mean square of its component.
         scale = (values[-count:].mean()).rsqrt()
         strongest = (vectors.flip(1)[:, :count] * scale).T.float()  # (count, C)
-        for place, convolution in enumerate(convolutions):
+        for index, convolution in enumerate(convolutions):
             assert convolution.bias is not None
             nn.init.zeros_(convolution.weight)
             nn.init.zeros_(convolution.bias)
             middle = convolution.kernel_size[0] // 2
-            convolution.weight[:, :, middle, middle] = strongest[place :: len(KERNELS)]
+            convolution.weight[:, :, middle, middle] = strongest[index :: len(KERNELS)]
 
 
 @torch.no_grad()
