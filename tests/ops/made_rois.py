@@ -123,7 +123,6 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
     """What no RoI op takes, by label: the arguments changed and a pattern of the message."""
     input = rf"{op}: expected input \(N, C, H, W\) .*got "
     boxes = rf"{op}: expected boxes \(K, 5\).*got "
-    listed = rf"{op}: expected a list of boxes \(L, 4\), one tensor for each of 2 images, got "
     scale = rf"{op}: expected spatial_scale .*above 0, got "
     wrong = {
         "three axes": ({"input": some_map()[0]}, rf"{input}\(5, 6, 9\).*input\[None\]"),
@@ -141,20 +140,6 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
             {"boxes": torch.zeros(3, 5, requires_grad=True)},
             rf"{op}: expected boxes without .*got .*detach",
         ),
-        "a list of (L, 5)": (
-            {"boxes": [torch.zeros(3, 5), torch.zeros(1, 5)]},
-            rf"{listed}shapes \[\(3, 5\), \(1, 5\)\]; .*new_empty\(0, 4\)",
-        ),
-        "a list of one box alone": ({"boxes": [torch.zeros(4)]}, rf"{listed}shapes \[\(4,\)\]"),
-        "an empty list": ({"boxes": []}, rf"{listed}shapes \[\]"),
-        "a list for three images": (
-            {"boxes": [torch.zeros(1, 4)] * 3},
-            rf"{listed}shapes \[\(1, 4\), \(1, 4\), \(1, 4\)\]",
-        ),
-        "a list of whole numbers": (
-            {"boxes": [torch.zeros(3, 4, dtype=torch.int64)]},
-            rf"{boxes}.*int64",
-        ),
         "no scale": ({"spatial_scale": 0}, rf"{scale}0"),
         "negative scale": ({"spatial_scale": -0.5}, rf"{scale}-0.5"),
         "NaN scale": ({"spatial_scale": math.nan}, rf"{scale}nan"),
@@ -169,6 +154,27 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
     far = {"boxes": rows([(0, 1, 1, 30, 30), (0, 1, 1, 3e38, 3e38)]), "spatial_scale": 16}
     wrong["infinite in cells"] = far, rf"{op}: expected boxes .*finite.* in row 1"
     return wrong
+
+
+def refused_lists(op: str) -> dict[str, tuple[dict, str]]:
+    """Lists that are no boxes of two images; as `refused`."""
+    listed = rf"{op}: expected a list of boxes \(L, 4\), one tensor for each of 2 images, got "
+    return {
+        "a list of (L, 5)": (
+            {"boxes": [torch.zeros(3, 5), torch.zeros(1, 5)]},
+            rf"{listed}shapes \[\(3, 5\), \(1, 5\)\]; .*new_empty\(0, 4\)",
+        ),
+        "a list of one box alone": ({"boxes": [torch.zeros(4)]}, rf"{listed}shapes \[\(4,\)\]"),
+        "an empty list": ({"boxes": []}, rf"{listed}shapes \[\]"),
+        "a list for three images": (
+            {"boxes": [torch.zeros(1, 4)] * 3},
+            rf"{listed}shapes \[\(1, 4\), \(1, 4\), \(1, 4\)\]",
+        ),
+        "a list of whole numbers": (
+            {"boxes": [torch.zeros(3, 4, dtype=torch.int64)]},
+            rf"{op}: expected boxes \(K, 5\).*int64",
+        ),
+    }
 
 
 def refused_pairs(op: str) -> dict[str, tuple[dict, str]]:

@@ -15,6 +15,7 @@ from made_rois import (
     random_boxes,
     refused,
     refused_counts,
+    refused_lists,
     rows,
     some_map,
 )
@@ -178,7 +179,11 @@ def test_torch_compile_takes_it_whole():
 
 
 GOOD = {"input": some_map(), "boxes": random_boxes(2), "grid": 7, "spatial_scale": SCALE}
-WRONG = refused("adaptive_roi_align") | refused_counts("adaptive_roi_align", "grid")
+WRONG = (
+    refused("adaptive_roi_align")
+    | refused_lists("adaptive_roi_align")
+    | refused_counts("adaptive_roi_align", "grid")
+)
 WRONG["two points to pool"] = (
     {"grid": 2},
     r"adaptive_roi_align: expected a grid of at least 3 .*got 2; .*pool=False",

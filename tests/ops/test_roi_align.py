@@ -16,6 +16,7 @@ from made_rois import (
     random_boxes,
     refused,
     refused_counts,
+    refused_lists,
     refused_pairs,
     rows,
     some_map,
@@ -203,7 +204,9 @@ def test_torch_compile_takes_it_whole(settings):
 
 
 GOOD = {"input": some_map(), "boxes": random_boxes(2), "output_size": 3, "spatial_scale": SCALE}
-WRONG = refused("roi_align") | refused_counts("roi_align", "output_size")
+WRONG = (
+    refused("roi_align") | refused_lists("roi_align") | refused_counts("roi_align", "output_size")
+)
 WRONG |= refused_pairs("roi_align") | {
     "half a point": ({"sampling_ratio": 2.0}, r"roi_align: expected sampling_ratio .*got 2.0"),
     "a true ratio": ({"sampling_ratio": True}, r"roi_align: expected sampling_ratio .*got True"),

@@ -18,6 +18,7 @@ from made_rois import (
     random_boxes,
     refused,
     refused_counts,
+    refused_lists,
     refused_pairs,
     rows,
     some_map,
@@ -182,7 +183,7 @@ def test_torch_compile_takes_it_whole():
 
 
 GOOD = {"input": some_map(), "boxes": random_boxes(2), "output_size": 3, "spatial_scale": SCALE}
-WRONG = refused("roi_pool") | refused_counts("roi_pool", "output_size")
+WRONG = refused("roi_pool") | refused_lists("roi_pool") | refused_counts("roi_pool", "output_size")
 WRONG |= refused_pairs("roi_pool")
 
 
