@@ -27,7 +27,7 @@ class Host:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                host.answer(self)
+                host.respond(self)
 
             def log_message(self, *_):
                 pass
@@ -35,7 +35,7 @@ class Host:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
-    def answer(self, request):
+    def respond(self, request):
         content = self.files.get(request.path.strip("/"))
         wanted = request.headers.get("Range")
         self.ranges.append(wanted)

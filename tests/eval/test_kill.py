@@ -80,7 +80,7 @@ class Killed(NamedTuple):
 
     store: Path
     left: list[int]  # units that each of them left to do
-    orphans: list[psutil.Process]  # workers that outlived theirs by half a minute
+    orphans: list[psutil.Process]  # workers that outlived theirs by a minute
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def killed(otb, tmp_path_factory):
         process.kill()
         process.wait()
         left.append(SEQUENCES * SEEDS - len(boxes(store)))
-        orphans += psutil.wait_procs(children, timeout=30)[1]
+        orphans += psutil.wait_procs(children, timeout=60)[1]
     return Killed(store, left, orphans)
 
 

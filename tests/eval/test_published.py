@@ -51,7 +51,7 @@ def test_published_scores_are_reproduced(shared, truth, expected, record_propert
         assert raw_results.rounded(scores) == table, f"{tracker}: run tests/eval/raw_results.py"
         found = deviations(scores, expected[tracker])
         worst |= {f"{tracker}, {key}": value for key, value in found.items()}
-    record_property("largest deviation", max(worst.values()))
+    record_property("largest deviation", float(max(worst.values())))
     assert not {key: value for key, value in worst.items() if value > TOLERANCE}
 
 

@@ -180,7 +180,7 @@ def test_an_absent_store_reads_as_empty(store):
 def hold(root, held):
     with Store(root).exclusive():
         held.set()
-        time.sleep(60)
+        time.sleep(600)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def holder(store):
     held = context.Event()
     process = context.Process(target=hold, args=(store.root, held))
     process.start()
-    assert held.wait(30)
+    assert held.wait(300)
     yield process
     process.kill()
     process.join()

@@ -13,6 +13,8 @@ from trackerlib.data.sequence import FrameError, ImageFiles
 from trackerlib.eval.protocols import Segment
 from trackerlib.eval.tracking import track
 
+DECODING = 0.3  # seconds; far more than five predictions take on a busy machine
+
 
 def test_a_track_begins_with_the_box_given(dark):
     result = track(FakeTracker(), dark, WHOLE)
@@ -73,11 +75,11 @@ def test_seconds_are_the_trackers_alone(dark):
             return len(self.frames)
 
         def __getitem__(self, index):
-            time.sleep(0.05)
+            time.sleep(DECODING)
             return self.frames[index]
 
     slow = dataclasses.replace(dark, frames=Slow(dark.frames))
-    assert track(FakeTracker(), slow, WHOLE).seconds.sum() < 0.05
+    assert track(FakeTracker(), slow, WHOLE).seconds.sum() < DECODING
 
 
 def test_seconds_wait_for_the_gpu(dark, monkeypatch):
