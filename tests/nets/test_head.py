@@ -35,12 +35,12 @@ def test_scores_are_the_layers_in_turn(head):
     torch.testing.assert_close(head(features), x @ head.fc6.weight.t() + head.fc6.bias)
 
 
-def test_dropout_halves_the_units_and_keeps_their_mean(head):
+def test_dropout_halves_the_neurons_and_keeps_their_mean(head):
     torch.nn.init.eye_(head.fc5.weight)
     torch.nn.init.zeros_(head.fc5.bias)
     torch.nn.init.constant_(head.fc6.weight, 1 / 512)
     head.fc4.weight.data.zero_()
-    head.fc4.bias.data.fill_(1.0)  # so that a score is the share of units kept, times 4
+    head.fc4.bias.data.fill_(1.0)  # so that a score is the share of neurons kept, times 4
     scores = head(torch.zeros(400, 90), torch.Generator().manual_seed(0))
     torch.testing.assert_close(head(torch.zeros(1, 90)), torch.ones(1, 2))
     assert scores.mean().item() == pytest.approx(1, abs=0.01)
@@ -65,18 +65,18 @@ def test_with_two_layers_fc4_is_the_last_that_is_shared():
         Config(layers=4)
 
 
-def test_a_video_teaches_the_shared_layers_and_its_own_branch():
-    branches = DomainHead(3, Config(90))
-    branches(torch.randn(8, 90), torch.tensor([1])).sum().backward()
-    assert branches.fc4.weight.grad.abs().max() > 0 and branches.fc5.weight.grad.abs().max() > 0
-    taught = branches.fc6.weight.grad.abs().amax(1) > 0
-    assert taught.tolist() == [False, False, True, True, False, False]
+def test_a_video_trains_the_shared_layers_and_its_own():
+    domains = DomainHead(3, Config(90))
+    domains(torch.randn(8, 90), torch.tensor([1])).sum().backward()
+    assert domains.fc4.weight.grad.abs().max() > 0 and domains.fc5.weight.grad.abs().max() > 0
+    trained = domains.fc6.weight.grad.abs().amax(1) > 0
+    assert trained.tolist() == [False, False, True, True, False, False]
 
 
-def test_branches_are_judged_together_as_one_by_one():
-    branches, features = DomainHead(4, Config(90)), torch.randn(5, 90)
-    together = branches(features, torch.tensor([3, 0]))
+def test_domains_are_scored_together_as_one_by_one():
+    domains, features = DomainHead(4, Config(90)), torch.randn(5, 90)
+    together = domains(features, torch.tensor([3, 0]))
     assert together.shape == (5, 2, 2)
     for place, video in enumerate((3, 0)):
-        alone = branches(features, torch.tensor([video]))
+        alone = domains(features, torch.tensor([video]))
         torch.testing.assert_close(together[:, place], alone[:, 0])

@@ -20,16 +20,16 @@ def looped(predicted, centres, size):
     """Equations 1, 3 and 5 box by box: objectness and displacement."""
     losses, matches = [], 0
     for sample, (cx, cy) in zip(predicted, centres, strict=True):
-        overlaps = {}
+        boxes = {}
         for row in range(size):
             for column in range(size):
                 dx, dy = cx - (column + 0.5) / size, cy - (row + 0.5) / size
                 shared = max(0, 1 - abs(dx)) * max(0, 1 - abs(dy))
-                overlaps[row, column] = shared / (2 - shared), 10 * dx, 10 * dy
-        best = max(overlap for overlap, *_ in overlaps.values())
-        for (row, column), (overlap, *displacement) in overlaps.items():
+                boxes[row, column] = shared / (2 - shared), 10 * dx, 10 * dy
+        best = max(iou for iou, *_ in boxes.values())
+        for (row, column), (iou, *displacement) in boxes.items():
             x, y, background, target = sample[:, row, column].tolist()
-            matched = overlap >= 0.5 or overlap == best
+            matched = iou >= 0.5 or iou == best
             total = math.log(math.exp(background) + math.exp(target))
             objectness = total - (target if matched else background)
             missed = sum(
@@ -55,7 +55,7 @@ def test_it_equals_the_formulas_box_by_box(centres):
 
 
 def test_displacements_and_matches_by_hand():
-    """On 4 units per side the first stands at 1/8; overlap 1/2 needs 2/3 in common."""
+    """On 4 positions per side the first is at 1/8; an IoU of 1/2 needs 2/3 in common."""
     displacement, matched = default_boxes(torch.tensor([[0.625, 0.375]]), 4)
     torch.testing.assert_close(displacement[0, :, 1, 2], torch.zeros(2))
     torch.testing.assert_close(displacement[0, :, 0, 0], torch.tensor([5.0, 2.5]))
@@ -110,24 +110,24 @@ def formulas(scores, labels, domain):
 def test_rtmdnets_losses_equal_the_formulas_term_by_term(domain):
     torch.manual_seed(0)
     scores = 3 * torch.randn(9, 5, 2, dtype=torch.float64)  # boxes, domains, classes
-    near, far = scores[:4], scores[4:]
+    positives, negatives = scores[:4], scores[4:]
     found = (
-        binary_loss(near[:, domain], far[:, domain]),
-        embedding_loss(near, domain, len(scores)),
+        binary_loss(positives[:, domain], negatives[:, domain]),
+        embedding_loss(positives, domain, len(scores)),
     )
     expected = formulas(scores.mT, [True] * 4 + [False] * 5, domain)
     torch.testing.assert_close(torch.stack(found), torch.tensor(expected, dtype=torch.float64))
 
 
 def test_the_embedding_loss_bears_any_score_and_has_its_softmaxs_gradient():
-    near = torch.tensor([[[0.0, 1e4], [0.0, -1e4]]], requires_grad=True)
-    assert embedding_loss(near, 0, 1).item() == 0
-    assert embedding_loss(near, 1, 1).item() == pytest.approx(2e4)
-    near = torch.zeros(1, 4, 2, requires_grad=True)
-    embedding_loss(near, 2, 2).backward()
+    positives = torch.tensor([[[0.0, 1e4], [0.0, -1e4]]], requires_grad=True)
+    assert embedding_loss(positives, 0, 1).item() == 0
+    assert embedding_loss(positives, 1, 1).item() == pytest.approx(2e4)
+    positives = torch.zeros(1, 4, 2, requires_grad=True)
+    embedding_loss(positives, 2, 2).backward()
     softmax = torch.tensor([0.25, 0.25, 0.25 - 1, 0.25]) / 2
-    torch.testing.assert_close(near.grad[0, :, 1], softmax)
-    assert (near.grad[..., 0] == 0).all()
+    torch.testing.assert_close(positives.grad[0, :, 1], softmax)
+    assert (positives.grad[..., 0] == 0).all()
 
 
 def test_the_disc_holds_the_cells_within_its_radius():
@@ -162,25 +162,25 @@ def test_labels_of_another_shape_are_refused():
 
 
 def test_importance_and_labels_follow_the_formulas():
-    """Equations 5 and 6 box by box; at half the overlap a patch is background of no importance."""
-    overlaps = [0.0, 0.3, 0.5, 0.51, 0.8, 1.0]
-    importance, labels = structural_weights(torch.tensor(overlaps, dtype=torch.float64))
-    expected = [abs(2 / (1 + math.exp(-(o - 0.5))) - 1) for o in overlaps]
+    """Equations 5 and 6 box by box; at an IoU of a half a patch is background of no importance."""
+    ious = [0.0, 0.3, 0.5, 0.51, 0.8, 1.0]
+    importance, labels = structural_weights(torch.tensor(ious, dtype=torch.float64))
+    expected = [abs(2 / (1 + math.exp(-(o - 0.5))) - 1) for o in ious]
     torch.testing.assert_close(importance, torch.tensor(expected, dtype=torch.float64))
-    assert labels.tolist() == [[float(o > 0.5), float(o <= 0.5)] for o in overlaps]
+    assert labels.tolist() == [[float(o > 0.5), float(o <= 0.5)] for o in ious]
     assert round(float(importance.max()), 3) == 0.245
 
 
-@pytest.mark.parametrize(("threshold", "finer"), [(0.0025, 3.0), (0.0025, 0.0), (0.0, 3.0)])
-def test_small_errors_are_cut_and_those_of_the_target_later(threshold, finer):
+@pytest.mark.parametrize(("threshold", "factor"), [(0.0025, 3.0), (0.0025, 0.0), (0.0, 3.0)])
+def test_small_errors_are_cut_and_those_of_the_target_later(threshold, factor):
     torch.manual_seed(0)
     errors = 0.05 * torch.randn(200, 2, dtype=torch.float64)
     labels = torch.eye(2, dtype=torch.float64)[torch.randint(2, (200,))]
     expected = []
     for error, label in zip(errors.tolist(), labels.tolist(), strict=True):
         square = error[0] ** 2 + error[1] ** 2
-        expected.append(0.0 if square <= threshold / (1 + finer * label[0]) else square)
-    found = truncated_l2(errors, labels, threshold, finer)
+        expected.append(0.0 if square <= threshold / (1 + factor * label[0]) else square)
+    found = truncated_l2(errors, labels, threshold, factor)
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
     cut = found == 0
     assert cut.any() == (threshold > 0) and not cut.all()
