@@ -127,7 +127,7 @@ def energy(xf: Tensor, size: tuple[int, int]) -> Tensor:
     Raises ValueError for spectra of another size.
     """
     _require_size("energy", xf, size)
-    return irfft2(_products(xf, xf), size)[..., 0, 0]
+    return irfft2(_products(xf, xf), size)[..., 0, 0]  # (..., H, W) -> (...)
 
 
 def linear_correlation(xf: Tensor, zf: Tensor, size: tuple[int, int]) -> Tensor:

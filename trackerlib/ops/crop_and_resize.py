@@ -266,8 +266,9 @@ def _is_size(size: object) -> bool:
 def _per_channel(name: str, value: Any, channels: int) -> list[float]:
     """Return one number for each channel; raise ValueError for anything that is not."""
     numbers = value.tolist() if isinstance(value, Tensor | np.ndarray) else value
-    values = list(numbers) if isinstance(numbers, Sequence) else [numbers] * channels
-    finite = all(isinstance(v, Real) and math.isfinite(v) for v in values)
+    values: list[Any] = list(numbers) if isinstance(numbers, Sequence) else [numbers] * channels
+    # Not math.isfinite, which torch.compile does not take.
+    finite = all(isinstance(v, Real) for v in values) and all(abs(v) < math.inf for v in values)
     if len(values) != channels or not finite:
         raise ValueError(
             f"crop_and_resize: expected {name} as one finite number or one for each of the "
