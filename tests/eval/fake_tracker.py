@@ -1,4 +1,4 @@
-"""A tracker that does as it is told, and small sequences for it to track."""
+"""A tracker whose behaviour is chosen, and small sequences for it to track."""
 
 import os
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ HOST = "http://cvlab.hanyang.ac.kr/tracker_benchmark/seq"
 ARCHIVED = "https://web.archive.org/web/20221118171918id_/" + HOST  # a copy, should HOST be gone
 LIMIT = 1 << 30  # bytes of an archive, and of what it unpacks to
 BLOCK_BYTES = 1 << 16  # of a download; an interruption loses at most one
-TIMEOUT = 30  # seconds without an answer
+TIMEOUT = 30  # seconds without a byte
 
 
 def fetch(root: str | Path, names: list[str], host: str = HOST, limit: int = LIMIT) -> list[Path]:
