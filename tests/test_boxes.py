@@ -14,7 +14,8 @@ from trackerlib import boxes
 COORDINATES = st.floats(-1e4, 1e4, allow_subnormal=False)
 SIZES = st.floats(0.01, 1e4, allow_subnormal=False)
 BOXES = st.tuples(COORDINATES, COORDINATES, SIZES, SIZES).map(np.array)
-WHOLE = st.tuples(*[st.integers(0, 12)] * 2, *[st.integers(1, 8)] * 2).map(np.array)
+CORNERS, SIDES = st.integers(0, 12), st.integers(1, 8)
+WHOLE = st.tuples(CORNERS, CORNERS, SIDES, SIDES).map(np.array)
 
 
 def pixels(box: np.ndarray) -> set:

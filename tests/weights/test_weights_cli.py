@@ -31,7 +31,7 @@ def weights(*arguments):
 
 
 def add(path, *changes):
-    return weights("add", path, *OWN, "--config", "depth=conv1", *changes)
+    return weights("add", path, *[*OWN, "--config", "depth=conv1", *changes])
 
 
 def row(name, capsys):

@@ -27,18 +27,19 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Flat:
-    """A cutout that moves as a whole."""
+    """A foreground crop that moves as a whole."""
 
     texture: Texture
 
     def patches(self, f: float) -> list[Patch]:
+        """Return the patches at moment f, back to front."""
         x, y = self.texture.origin
         return [Patch(self.texture, scale(1 / OVERSAMPLING) @ shift(-x, -y))]
 
 
 @dataclass(frozen=True, eq=False)
 class Soft:
-    """A cutout that bends and bulges: waves run through it.
+    """A foreground crop that bends and bulges: waves run through it.
 
     amplitude  maximal displacement as a fraction of the height
     period     frames per wave
@@ -49,6 +50,7 @@ class Soft:
     period: float
 
     def patches(self, f: float) -> list[Patch]:
+        """Return the patches at moment f, back to front."""
         h, w = self.texture.rgba.shape[:2]
         pad = int(self.amplitude * h * 1.5) + 2
         y, x = np.mgrid[-pad : h + pad, -pad : w + pad].astype(np.float32)
@@ -93,6 +95,7 @@ class Person:
         return Texture(rounded(image, w, h, taper), (w / 2, w / 2))
 
     def patches(self, f: float) -> list[Patch]:
+        """Return the patches at moment f, back to front."""
         *legs, left_arm, right_arm, lean = self.pose(f)
         legs = [self._leg(-self.APART, *legs[:2]), self._leg(self.APART, *legs[2:])]
         ground = max(foot for _, foot in legs)
@@ -152,6 +155,7 @@ class Carton:
     FOCAL = 5.0  # distance of the eye, in heights
 
     def patches(self, f: float) -> list[Patch]:
+        """Return the patches at moment f, back to front."""
         yaw, pitch = self.angles(f)
         spin = _about_x(pitch) @ _about_y(yaw)
         return [
@@ -196,6 +200,7 @@ class Ball:
     angles: Callable[[float], np.ndarray]
 
     def patches(self, f: float) -> list[Patch]:
+        """Return the patches at moment f, back to front."""
         yaw, roll = self.angles(f)
         r = self.radius * OVERSAMPLING
         side = int(np.ceil(r)) + 1

@@ -12,7 +12,7 @@ from trackerlib.data.synthetic.textures import (
     OVERSAMPLING,
     Texture,
     crop,
-    cutout,
+    foreground_crop,
     photo,
     rounded,
     tinted,
@@ -113,7 +113,7 @@ def column(name: str, width: int, height: int, rgb: Colour) -> Flat:
 
 def astronaut(height: float, pose: Curve) -> Person:
     """Return the astronaut from head to foot, `height` pixels high."""
-    bust = cutout("astronaut", 0.46 * height, (0.5, 1.0))
+    bust = foreground_crop("astronaut", 0.46 * height, (0.5, 1.0))
     return Person(bust, crop("astronaut", 60, 290, 40, 130), height, pose)
 
 

@@ -26,7 +26,7 @@ from trackerlib.data.synthetic.scenery import (
     street,
     wood,
 )
-from trackerlib.data.synthetic.textures import crop, cutout, photo, portrait
+from trackerlib.data.synthetic.textures import crop, foreground_crop, photo, portrait
 
 
 def spotlight(severity: float) -> Scene:
@@ -75,7 +75,7 @@ def ride(severity: float) -> Scene:
         size=LARGE,
         frames=100,
         backdrop=street(photo("rocket"), ground("gravel", ASPHALT), LARGE, 0.4),
-        target=Actor(Flat(cutout("shuttle", 70, (0.5, 0.97))), approach, GROUND_SHADOW),
+        target=Actor(Flat(foreground_crop("shuttle", 70, (0.5, 0.97))), approach, GROUND_SHADOW),
         attributes=("SV", "IPR"),
         camera=hand_held(3, 1.5),
     )
@@ -138,7 +138,9 @@ def handheld(severity: float) -> Scene:
         size=LARGE,
         frames=90,
         backdrop=street(photo("china")[60:330], wood(), LARGE, 0.5),
-        target=Actor(Flat(cutout("cup", 64)), path((0, 230, 215), (89, 260, 219)), TABLE_SHADOW),
+        target=Actor(
+            Flat(foreground_crop("cup", 64)), path((0, 230, 215), (89, 260, 219)), TABLE_SHADOW
+        ),
         attributes=("MB", "FM"),
         camera=hand_held(8, 1.0, jerks),
         sensor=Sensor(shutter=severity),
@@ -186,7 +188,9 @@ def saucer(severity: float) -> Scene:
         frames=90,
         backdrop=backdrop(wood(), SMALL),
         target=Actor(
-            Flat(cutout("cup", 78)), eased(slide, np.array([1, 1, 1, severity])), TABLE_SHADOW
+            Flat(foreground_crop("cup", 78)),
+            eased(slide, np.array([1, 1, 1, severity])),
+            TABLE_SHADOW,
         ),
         attributes=("IPR",),
         camera=hand_held(9),
@@ -250,7 +254,7 @@ def visitor(severity: float) -> Scene:
 
 def coins(severity: float) -> Scene:
     """Show a coin pushed about among coins; others of its kind take over its course."""
-    coin, shadow = Flat(cutout("coin", 46)), Shadow(3, 4, strength=0.6, blur=2.5)
+    coin, shadow = Flat(foreground_crop("coin", 46)), Shadow(3, 4, strength=0.6, blur=2.5)
     rivals = (
         path((0, 330, 95), (24, 200, 182), (40, 110, 262), (89, 60, 310)),
         path((0, 60, 250), (50, 205, 215), (58, 270, 160), (89, 400, 70)),

@@ -20,7 +20,7 @@ from trackerlib.data.synthetic.scenery import (
     street,
     wood,
 )
-from trackerlib.data.synthetic.textures import Texture, cutout, opaque, photo, portrait
+from trackerlib.data.synthetic.textures import Texture, foreground_crop, opaque, photo, portrait
 
 
 def twins(severity: float) -> Scene:
@@ -69,7 +69,7 @@ def shells(severity: float) -> Scene:
             places = [{a: b, b: a}.get(place, place) for place in places]
         return path(*rows)
 
-    model = Flat(cutout("cup", 76))
+    model = Flat(foreground_crop("cup", 76))
     first, target, last = (Actor(model, course(cup), TABLE_SHADOW) for cup in (0, 1, 2))
     others = round(2 * severity)
     return Scene(
@@ -91,7 +91,7 @@ def garden(severity: float) -> Scene:
 
     def dahlia(seed: int, x: float, y: float, size: float) -> Actor:
         wind = eased(sway(seed, 40, (54, 27, 0.06, 18)), severity)
-        model = Soft(cutout("flower", size), 0.035 * severity, 31)
+        model = Soft(foreground_crop("flower", size), 0.035 * severity, 31)
         return Actor(model, path((0, x, y), swaying=wind), WALL_SHADOW)
 
     return Scene(
@@ -128,7 +128,7 @@ def peekaboo(severity: float) -> Scene:
         frames=100,
         backdrop=backdrop(photo("flower")[:, 330:], SMALL, blur=4, depth=0.6),
         target=Actor(
-            Soft(cutout("cat", 82), 0.012 * severity, 40),
+            Soft(foreground_crop("cat", 82), 0.012 * severity, 40),
             eased(play, severity, np.array([110, 110, 1, 0])),
         ),
         front=(Actor(plank, path((0, 160, 166)), WALL_SHADOW),),

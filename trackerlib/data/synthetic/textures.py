@@ -18,7 +18,7 @@ import numpy as np
 
 GAMMA = 2.2
 OVERSAMPLING = 1.5  # texture pixels kept per frame pixel at an actor's nominal size
-EDGE = 4  # transparent pixels around a cutout
+EDGE = 4  # transparent pixels around a foreground crop
 OUTLINES = json.loads(Path(__file__).with_name("outlines.json").read_text())
 
 
@@ -87,10 +87,10 @@ def opaque(image: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
 
 
 @cache
-def cutout(name: str, size: float, origin: tuple[float, float] = (0.5, 0.5)) -> Texture:
+def foreground_crop(name: str, size: float, origin: tuple[float, float] = (0.5, 0.5)) -> Texture:
     """Return an object cut out of its photograph, `size` frame pixels high at scale 1.
 
-    origin  where the actor stands, as fractions of the cutout's width and height
+    origin  where the actor stands, as fractions of the foreground crop's width and height
     """
     image = photo(OUTLINES[name]["photo"])
     points = np.array(OUTLINES[name]["points"], np.int32)
@@ -132,7 +132,7 @@ def portrait(head: str, bust: str, size: float) -> tuple[Texture, Texture]:
     """Return a head `size` frame pixels high and its bust; both stand on the head's centre."""
     (x, y, w, h), (left, top, width, height) = _bounds(head), _bounds(bust)
     centre = (x + w / 2 - left) / width, (y + h / 2 - top) / height
-    return cutout(head, size), cutout(bust, size * height / h, centre)
+    return foreground_crop(head, size), foreground_crop(bust, size * height / h, centre)
 
 
 def _bounds(name: str) -> tuple[int, int, int, int]:
