@@ -92,7 +92,7 @@ define execute
 	ln -s "$${TRACKERLIB_CACHE:-$$HOME/.cache/trackerlib}"/embedded-* $(BUILD)/cache/
 	$(ON_CPU) TRACKERLIB_CACHE="$(abspath $(BUILD)/cache)" TRACKERLIB_RECORDED=$(1) \
 	  $(BIN)/jupyter nbconvert --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False $(NB)
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=1800 $(NB)
 	$(BIN)/jupyter nbconvert --to notebook --inplace --CoalesceStreamsPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
