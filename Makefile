@@ -84,32 +84,17 @@ reproduce: $(READY) ## a paper's tables on your data: TEMPLATE= DATA= SPLIT= TRA
 	$(BIN)/jupyter nbconvert --to html "$(OUT)/$(TEMPLATE).ipynb"
 	@echo "Open $(abspath $(OUT))/$(TEMPLATE).html"
 
-# $(call execute,read) runs notebooks in a cache of their own, with records read or written.
-define execute
+notebooks: $(READY) ## run the book's notebooks again, with recorded runs, and store their outputs: NB=
 	$(BIN)/python -m trackerlib data render
-	rm -rf $(BUILD)/cache
-	mkdir -p $(BUILD)/cache
-	ln -s "$${TRACKERLIB_CACHE:-$$HOME/.cache/trackerlib}"/embedded-* $(BUILD)/cache/
-	$(ON_CPU) TRACKERLIB_CACHE="$(abspath $(BUILD)/cache)" TRACKERLIB_RECORDED=$(1) \
-	  $(BIN)/jupyter nbconvert --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=1800 $(NB)
-	$(BIN)/jupyter nbconvert --to notebook --inplace --CoalesceStreamsPreprocessor.enabled=True \
-	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
-	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
-	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info \
-	  --TagRemovePreprocessor.enabled=True \
-	  --TagRemovePreprocessor.remove_all_outputs_tags=remove-output $(NB)
-endef
+	$(BIN)/python -m benchmarks.notebooks read $(NB)
 
-notebooks: $(READY) ## run the book's notebooks again and store their outputs: NB=
-	$(call execute,read)
-
-record: $(READY) ## the same, with live runs that are recorded in data/results: NB=
-	$(call execute,write)
+record: $(READY) ## the same with live runs, which are recorded in data/results: NB=
+	$(BIN)/python -m trackerlib data render
+	$(BIN)/python -m benchmarks.notebooks write $(NB)
 
 bands: $(READY) ## measure how far live runs differ between processors: NB=
 	$(BIN)/python -m trackerlib data render
-	$(ON_CPU) $(BIN)/python -m benchmarks.bands $(NB)
+	$(BIN)/python -m benchmarks.bands $(NB)
 
 bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the backbone: DEVICE=cuda for the GPU
 	$(BIN)/python -m benchmarks.ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))

@@ -26,37 +26,24 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from benchmarks import perturbations
+from benchmarks import notebooks, perturbations
 from benchmarks.perturbations import ARITHMETICS, PERTURBATIONS
-from book.conftest import close, own_cache, split
+from book.conftest import close, split
 
-STEADY = {
-    "CUDA_VISIBLE_DEVICES": "",
-    "TRACKERLIB_MODE": "float32",
-    "TRACKERLIB_RECORDED": "read",
-    "OMP_NUM_THREADS": "1",
-}
-TIMEOUT = 1200  # seconds for a cell
 PICTURES = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")  # not compared
 
 Texts = dict[str, tuple[list[str], list[str]]]  # stream or MIME type -> words, numbers
 Bands = dict[str, dict[str, list[float]]]  # stream or MIME type -> index of a number -> its range
 
 
-def execute(path: Path, name: str) -> list[Texts]:
+def run(path: Path, name: str) -> list[Texts]:
     """Run a notebook under a perturbation -> what each of its code cells prints.
 
     Raises CellExecutionError where a cell does.
     """
-    from nbclient import NotebookClient
-
-    notebook = nbformat.read(path, as_version=4)
-    with tempfile.TemporaryDirectory() as made, tempfile.TemporaryDirectory() as site:
-        cache = {"TRACKERLIB_CACHE": str(own_cache(Path(made)))}
-        environment = os.environ | STEADY | cache | perturbations.environment(name, Path(site))
-        resources = {"metadata": {"path": str(path.parent)}}
-        client = NotebookClient(notebook, timeout=TIMEOUT, resources=resources)
-        client.execute(env=environment)
+    with tempfile.TemporaryDirectory() as folder:
+        variables = perturbations.environment(name, Path(folder))
+        notebook = notebooks.execute(path, {"TRACKERLIB_RECORDED": "read"} | variables)
     return [texts(cell) for cell in code_cells(notebook)]
 
 
@@ -141,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     status = 0
     with ProcessPoolExecutor(arguments.workers) as pool:
         running = {
-            path: {name: pool.submit(execute, path, name) for name in PERTURBATIONS}
+            path: {name: pool.submit(run, path, name) for name in PERTURBATIONS}
             for path in arguments.notebooks
         }
         for path, futures in running.items():

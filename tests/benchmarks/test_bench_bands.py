@@ -103,7 +103,7 @@ print(sorted(set(np.abs(found.astype(int) - 100).ravel())) == [1], os.environ["O
     path = tmp_path / "made.ipynb"
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     path.write_text(writes(new_notebook(cells=[new_code_cell(code)], metadata=kernel)))
-    assert bands.execute(path, "other pixels") == [{"stdout": (["True", "\n"], ["1"])}]
+    assert bands.run(path, "other pixels") == [{"stdout": (["True", "\n"], ["1"])}]
 
 
 CHECKS = {
