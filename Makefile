@@ -52,7 +52,7 @@ help: ## show this list
 book: $(HTML) ## run the reproduction on the embedded benchmark, render the book
 	@echo "The book is built: open $(abspath $(HTML))"
 
-check: $(READY) ## style, types and the fast tests, in three minutes
+check: $(READY) ## style, types and the fast tests
 	$(BIN)/python -m trackerlib data render
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
