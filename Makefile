@@ -40,7 +40,7 @@ ON_CPU := CUDA_VISIBLE_DEVICES= TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1
 # Another processor's arithmetic, as near as this one comes to it.
 ARITHMETIC := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=AVX2
 PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
-UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist worksteal
+UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
 .PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks clean

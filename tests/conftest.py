@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,19 +21,23 @@ hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
 
 
-def slow_tests() -> set[str]:
-    """Names in slow.txt, such as book/test_build.py::test_pages."""
+def slow_tests() -> dict[str, float]:
+    """Return seconds by name from slow.txt: {"eval/test_kill.py::test_a_killed_run...": 46}."""
     lines = (TESTS / "slow.txt").read_text().splitlines()
-    return {line for line in lines if line and not line.startswith("#")}
+    pairs = (line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+    return {name: float(seconds) for seconds, name in pairs}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what slow.txt names: `make check` leaves it out."""
-    slow = slow_tests()
+    """Mark what slow.txt names, which `make check` leaves out; let its files begin first."""
+    slow, seconds = slow_tests(), Counter[str]()
+    for name in slow:
+        seconds[name.partition("::")[0]] += slow[name]
     for item in items:
         file = os.path.relpath(item.path, TESTS)
         if f"{file}::{getattr(item, 'originalname', item.name)}" in slow:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: -seconds[os.path.relpath(item.path, TESTS)])
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Bands of notebooks' cells: what differs between runs, and what no band can hold."""
 
+import os
 import subprocess
 import sys
 
@@ -130,14 +131,22 @@ torch.testing.assert_close(back, x)
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_a_change_reaches_every_process(name, tmp_path, monkeypatch):
-    for variable, value in perturbations.environment(name, tmp_path).items():
-        monkeypatch.setenv(variable, value)
-    command = [sys.executable, "-c", CHECKS[name]]
-    nested = f"import subprocess; subprocess.run({command!r}, check=True)"
-    done = subprocess.run([sys.executable, "-c", nested], capture_output=True, text=True)
+def run_perturbed(name, code, folder):
+    environment = os.environ | perturbations.environment(name, folder)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_process_is_changed(name, tmp_path):
+    run_perturbed(name, CHECKS[name], tmp_path)
+
+
+def test_a_change_reaches_the_processes_of_a_process(tmp_path):
+    command = [sys.executable, "-c", CHECKS["other pixels"]]
+    nested = f"import subprocess; subprocess.run({command!r}, check=True)"
+    run_perturbed("other pixels", nested, tmp_path)
 
 
 def test_perturbations_are_variables_unless_they_change_a_process(tmp_path):

@@ -1,9 +1,11 @@
 """nbval under book/conftest.py: decimals may be rounded otherwise, or lie in a band; no more."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -61,21 +63,6 @@ BANDED = [  # what is stored, what the cell prints, its bands, whether they pass
 ]
 
 
-@pytest.fixture
-def compare(tmp_path):
-    """Cells -> the outcome that nbval has for each, and all that it says."""
-
-    def run(cells):
-        made = new_notebook(cells=cells, metadata=KERNEL)
-        Path(tmp_path, "made.ipynb").write_text(writes(made))
-        shutil.copy(CONFTEST, tmp_path)
-        command = [sys.executable, "-m", "pytest", "-v", "--nbval", "--rootdir=.", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        return re.findall(r"^made::ipynb::Cell \d+ (\w+)", done.stdout, re.MULTILINE), done.stdout
-
-    return run
-
-
 def outcomes(cases):
     return ["PASSED" if equal else "FAILED" for *_, equal in cases]
 
@@ -104,59 +91,86 @@ def showing(printed, stored, **metadata):
     return cell
 
 
-def test_decimals_within_a_unit_of_their_last_digit_are_equal(compare):
-    found, said = compare([printing(printed, stored) for stored, printed, _ in CASES])
-    assert found == outcomes(CASES), said
+STORED = ["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.60</td>"]
+SECOND = {"text/html": {"3": [0.6, 0.7]}}
+TABLES = [  # what the cell shows in place of STORED, its bands, whether it passes
+    (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.72</td>"], SECOND, True),
+    (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.73</td>"], SECOND, False),
+    (["<td>1</td> <td>0.60</td>", "<td>2</td> <td>0.60</td>"], SECOND, False),
+    (["<td>1</td> <td>0.50</td>"], SECOND, False),
+    (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.65</td>"], {}, False),
+    (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.65</td>"], {"stdout": {"3": [0, 1]}}, False),
+]
+PLAYER = "<script>frames = ['{}'], captions = ['score {}']</script>"
+ONE = [PLAYER.format("QUJD" * 60 + "x" * 40, "0.50")]
+OTHER = [PLAYER.format("QUJD" * 60 + "y" * 40, "0.58")]
+PLAYERS = [  # what the cell shows in place of ONE, its bands, whether it passes
+    (ONE, {}, True),
+    (OTHER, {}, False),
+    (OTHER, {"text/html": {"0": [0.5, 0.6]}}, True),
+]
+CACHE = """
+from trackerlib.paths import cache_dir
+print(*sorted(path.name for path in cache_dir().iterdir()))
+(cache_dir() / "store").mkdir()
+"""
+KINDS = {  # cells, all of one notebook
+    "decimals": [printing(printed, stored) for stored, printed, _ in CASES],
+    "bands": [printing(printed, stored, bands={"stdout": b}) for stored, printed, b, _ in BANDED],
+    "tables": [showing(shown, STORED, bands=bands) for shown, bands, _ in TABLES],
+    "players": [showing(shown, ONE, bands=bands) for shown, bands, _ in PLAYERS],
+    "cache": [
+        new_code_cell(
+            CACHE,
+            execution_count=1,
+            outputs=[new_output("stream", name="stdout", text="embedded-1234\n")],
+        )
+    ],
+}
 
 
-def test_numbers_within_their_band_are_equal(compare):
-    cells = [
-        printing(printed, stored, bands={"stdout": bands}) for stored, printed, bands, _ in BANDED
-    ]
-    found, said = compare(cells)
-    assert found == outcomes(BANDED), said
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A cache with a rendered benchmark and a store, and what nbval is run in."""
+    folder = tmp_path_factory.mktemp("compared")
+    for name in ("cache/store", "cache/embedded-1234", "book"):
+        (folder / name).mkdir(parents=True)
+    return folder
 
 
-def test_bands_count_the_numbers_of_all_outputs_of_a_kind(compare):
-    stored = ["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.60</td>"]
-    second = {"text/html": {"3": [0.6, 0.7]}}
-    cases = [
-        (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.72</td>"], second, True),
-        (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.73</td>"], second, False),
-        (["<td>1</td> <td>0.60</td>", "<td>2</td> <td>0.60</td>"], second, False),
-        (["<td>1</td> <td>0.50</td>"], second, False),
-        (["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.65</td>"], {}, False),
-        (
-            ["<td>1</td> <td>0.50</td>", "<td>2</td> <td>0.65</td>"],
-            {"stdout": {"3": [0, 1]}},
-            False,
-        ),
-    ]
-    found, said = compare([showing(printed, stored, bands=bands) for printed, bands, _ in cases])
-    assert found == outcomes(cases), said
+@pytest.fixture(scope="module")
+def found(folder):
+    """Kind -> the outcome that nbval has for each of its cells, and all that it says."""
+    cells = [cell for kind in KINDS.values() for cell in kind]
+    (folder / "book" / "made.ipynb").write_text(writes(new_notebook(cells=cells, metadata=KERNEL)))
+    shutil.copy(CONFTEST, folder / "book")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "--nbval", "--rootdir=.", "."],
+        cwd=folder / "book",
+        env=os.environ | {"TRACKERLIB_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    outcomes = iter(re.findall(r"^made::ipynb::Cell \d+ (\w+)", done.stdout, re.MULTILINE))
+    return {kind: [*islice(outcomes, len(cells))] for kind, cells in KINDS.items()}, done.stdout
 
 
-def test_pictures_in_a_player_count_where_the_cell_has_no_bands(compare):
-    one, other = ("QUJD" * 60 + tail + "1" * 40 for tail in ("x", "y"))
-    stored = [f"<script>frames = ['{one}'], captions = ['score 0.50']</script>"]
-    printed = [f"<script>frames = ['{other}'], captions = ['score 0.58']</script>"]
-    bands = {"text/html": {"0": [0.5, 0.6]}}
-    cases = [(stored, {}, True), (printed, {}, False), (printed, bands, True)]
-    found, said = compare([showing(html, stored, bands=bands) for html, bands, _ in cases])
-    assert found == outcomes(cases), said
+def test_decimals_within_a_unit_of_their_last_digit_are_equal(found):
+    assert found[0]["decimals"] == outcomes(CASES), found[1]
 
 
-def test_every_notebook_has_a_store_of_its_own_beside_the_rendered_benchmark(
-    compare, tmp_path_factory, monkeypatch
-):
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "store").mkdir()
-    (cache / "embedded-1234").mkdir()
-    monkeypatch.setenv("TRACKERLIB_CACHE", str(cache))
-    source = "from trackerlib.paths import cache_dir\n"
-    source += "print(*sorted(path.name for path in cache_dir().iterdir()))\n"
-    source += "(cache_dir() / 'store').mkdir()"
-    output = new_output("stream", name="stdout", text="embedded-1234\n")
-    found, said = compare([new_code_cell(source, execution_count=1, outputs=[output])])
-    assert found == ["PASSED"], said
-    assert not any((cache / "store").iterdir())
+def test_numbers_within_their_band_are_equal(found):
+    assert found[0]["bands"] == outcomes(BANDED), found[1]
+
+
+def test_bands_count_the_numbers_of_all_outputs_of_a_kind(found):
+    assert found[0]["tables"] == outcomes(TABLES), found[1]
+
+
+def test_pictures_in_a_player_count_where_the_cell_has_no_bands(found):
+    assert found[0]["players"] == outcomes(PLAYERS), found[1]
+
+
+def test_every_notebook_has_a_store_of_its_own_beside_the_rendered_benchmark(found, folder):
+    assert found[0]["cache"] == ["PASSED"], found[1]
+    assert not any((folder / "cache" / "store").iterdir())
