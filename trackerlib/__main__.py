@@ -41,7 +41,8 @@ def track(arguments: Namespace) -> int:
     """Follow one target through a video; write its boxes and the annotated video."""
     import numpy as np
 
-    from trackerlib.data.video import AnnotatedVideo, frames_per_second, read_video
+    from trackerlib.data.annotated_video import AnnotatedVideo, frames_per_second
+    from trackerlib.data.video import read_video
     from trackerlib.eval.protocols import Segment
     from trackerlib.eval.runner import follow, resolve_device
     from trackerlib.trackers import parse

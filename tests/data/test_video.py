@@ -9,7 +9,7 @@ import pytest
 from made import frame, write_image
 
 from trackerlib.data.sequence import FrameError
-from trackerlib.data.video import AnnotatedVideo, VideoFile, read_video
+from trackerlib.data.video import VideoFile, read_video
 
 BOX = np.array([10.0, 5.0, 20.0, 10.0])
 COUNT = 12
@@ -129,9 +129,3 @@ def test_a_video_that_vanishes_gives_frame_errors(video):
     video.unlink()
     with pytest.raises(FrameError, match="frame 1 cannot be decoded"):
         frames[0]
-
-
-def test_an_annotated_video_begins_with_a_usable_frame(tmp_path):
-    annotated = AnnotatedVideo(tmp_path / "out.mp4", 25)
-    with pytest.raises(ValueError, match="expected a usable first frame, got: damaged"):
-        annotated.write(FrameError("damaged"), BOX)
