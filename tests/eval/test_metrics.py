@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from trackerlib.boxes import box_iou
 from trackerlib.eval.metrics import (
+    CONVENTIONS,
     GOT10K,
     OTB,
     PYTRACKING,
@@ -166,10 +167,16 @@ def test_a_prediction_that_is_not_repaired_is_a_miss():
     assert score(predicted, TRUTH, GOT10K).precision20 == 0.75
 
 
-def test_other_toolkits_differ_where_the_box_leaves_the_image():
+@pytest.mark.parametrize(
+    ("toolkit", "success", "precision", "normalised"),
+    [("otb", 0, 1, 1), ("pytracking", 0, 0, 1), ("got10k", 1, 1, 1), ("pysot", 1, 1, 1),
+     ("vot", 1, 1, 1)],
+)  # fmt: skip
+def test_toolkits_differ_where_the_box_leaves_the_image(toolkit, success, precision, normalised):
     truth = TRUTH - [15, 0, 0, 0]
-    assert score(truth, truth, OTB).success50 == 0
-    assert score(truth, truth, GOT10K).success50 == score(truth, truth, PYTRACKING).success50 == 1
+    found = score(truth, truth, CONVENTIONS[toolkit])
+    assert found.success50 == success
+    assert (found.precision20, found.normalised20) == (precision, normalised)
 
 
 def test_success_curve_takes_any_thresholds():

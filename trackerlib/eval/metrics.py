@@ -2,8 +2,8 @@
 
 Toolkits that read the same boxes disagree in the third digit, because they settle
 details differently. Here every such detail is a field of `Conventions`; OTB's
-choices are the defaults, and `GOT10K` and `PYTRACKING` hold those of two others.
-All boxes are (T, 4) float64 x, y, w, h, 0-based.
+choices are the defaults, and `CONVENTIONS` holds those of four others by name.
+All boxes are (T, 4) x, y, w, h, 0-based, of any number type; arithmetic is float64.
 
 1. Wu, Lim, Yang, Object tracking benchmark, PAMI 2015, and its MATLAB toolkit
    (calcSeqErrRobust.m, calcRectInt.m, genPerfMat.m).
@@ -12,7 +12,7 @@ All boxes are (T, 4) float64 x, y, w, h, 0-based.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,16 @@ from numpy.typing import ArrayLike
 from trackerlib import boxes
 
 __all__ = [
+    "CONVENTIONS",
     "GOT10K",
     "NORMALISED_THRESHOLDS",
     "OTB",
     "PRECISION_THRESHOLDS",
+    "PYSOT",
     "PYTRACKING",
+    "VOT",
     "Conventions",
+    "NothingToScoreError",
     "Score",
     "centre_errors",
     "ious",
@@ -36,6 +40,7 @@ __all__ = [
     "repair",
     "score",
     "success_curve",
+    "usable",
 ]
 
 PRECISION_THRESHOLDS = np.arange(51)  # pixels
@@ -47,7 +52,9 @@ class Conventions:
     """What toolkits settle differently; the defaults are OTB's.
 
     strict       success is IoU > threshold; if False, >=
-    thresholds   of the IoU; AUC is the mean over them
+    thresholds   of the IoU, at which the success curve is taken
+    area         AUC is "mean": the mean of the curve over its thresholds; "exact": the area
+                 under the curve at all thresholds, which is the mean IoU
     first_frame  "truth": the ground truth is its prediction; "tracked": the tracker's
                  own first row is; "skip": it is left out
     centre       "pixel": x + (w - 1) / 2; "edge": x + w / 2; "floor": the pixel that
@@ -55,31 +62,40 @@ class Conventions:
                  which no distance shows.
     valid        ground truth that can be scored: "positive": its four 1-based values
                  are > 0, so that a box reaching out of the image at the left or the
-                 top is not; "sized": its width and height are; "all"
+                 top is not; "sized": its width and height are; "pysot": these for success,
+                 both coordinates of its centre, 1-based, for precision; "all"
     invalid      the other frames: "otb": they count, as misses of success and as precision
-                 hits, since the toolkit gives both measures -1; "skip": left out
+                 hits, since the toolkit gives both measures -1; "miss": misses of both, but
+                 hits of normalised precision, as in pytracking; "skip": left out
+    unannotated  frames whose ground truth is not finite: "skip": left out; "invalid": they
+                 count like `invalid` ones, as the toolkits of OTB and UAV123 count them
     repair       a prediction that is not finite or has no area becomes the one before
-    rounding     None, or "integer": predictions go to the nearest integers first
+    rounding     None; "integer": predictions go to the nearest integers first; "both": the
+                 ground truth too, and halves to the even number
 
     Raises ValueError for a choice that is not among these.
     """
 
     strict: bool = True
-    thresholds: tuple[float, ...] = tuple(step / 20 for step in range(21))
+    thresholds: tuple[float, ...] = field(default=tuple(k / 20 for k in range(21)), repr=False)
+    area: str = "mean"
     first_frame: str = "truth"
     centre: str = "pixel"
     valid: str = "positive"
     invalid: str = "otb"
+    unannotated: str = "skip"
     repair: bool = True
     rounding: str | None = None
 
     def __post_init__(self) -> None:
         known = {
+            "area": ("mean", "exact"),
             "first_frame": ("truth", "tracked", "skip"),
             "centre": ("pixel", "edge", "floor"),
-            "valid": ("positive", "sized", "all"),
-            "invalid": ("otb", "skip"),
-            "rounding": (None, "integer"),
+            "valid": ("positive", "sized", "pysot", "all"),
+            "invalid": ("otb", "miss", "skip"),
+            "unannotated": ("skip", "invalid"),
+            "rounding": (None, "integer", "both"),
         }
         for name, choices in known.items():
             if getattr(self, name) not in choices:
@@ -88,37 +104,70 @@ class Conventions:
                 )
 
 
+# The MATLAB toolkit of OTB, version 1.1.
 OTB = Conventions()
 
-# got10k-toolkit, experiments/otb.py: every frame is scored as it stands.
+# got10k-toolkit 0.1.3 (956e728, May 2021), experiments/otb.py: every frame is scored as it
+# stands. (Its experiment on GOT-10k itself is another: a mean IoU without the first frame.)
 GOT10K = Conventions(valid="all", repair=False)
 
-# pytracking, analysis/extract_results.py, for OTB: only the ground truth's size matters, and
-# a frame without one leaves the denominator. (In its normalised precision such a frame is
-# still a hit. A prediction that is NaN or negative stops it.)
-PYTRACKING = Conventions(valid="sized", invalid="skip")
+# pysot (d04028f, June 2025), toolkit/evaluation/ope_benchmark.py and utils/statistics.py.
+PYSOT = Conventions(first_frame="tracked", valid="pysot", repair=False)
+
+# pytracking (7eb9e74, August 2024; so since da789d1, August 2022), analysis/
+# extract_results.py, for OTB. A prediction that is NaN or negative stops it.
+PYTRACKING = Conventions(invalid="miss")
+
+# vot-toolkit 0.8.0 (56f0053, May 2026), stack/otb100.yaml: the accuracy of one pass, a mean
+# IoU of rectangles in whole pixels, here the AUC. The toolkit also cuts both at the image's
+# border. The challenges' restarts, robustness and EAO are other protocols, and not here.
+VOT = Conventions(
+    thresholds=tuple(k / 99 for k in range(100)),
+    area="exact",
+    first_frame="skip",
+    valid="all",
+    repair=False,
+    rounding="both",
+)
+
+CONVENTIONS = {
+    "otb": OTB,
+    "got10k": GOT10K,
+    "pysot": PYSOT,
+    "pytracking": PYTRACKING,
+    "vot": VOT,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
     """What one run on one sequence is worth; all but `frames` are means over its frames.
 
-    success      (S,) rate of an IoU beyond each threshold
-    precision    (51,) rate of centre error within 0, 1, ... 50 pixels
-    auc          mean of `success`
-    precision20  rate of centre error within 20 pixels
-    success50    rate of an IoU beyond 0.5
-    normalised   mean rate of centre error within 0, 0.01, ... 0.5 of the target's size
-    frames       how many were scored
+    success               (S,) rate of an IoU beyond each threshold
+    precision             (51,) rate of centre error within 0, 1, ... 50 pixels
+    normalised_precision  (51,) rate of centre error within 0, 0.01, ... 0.5 of the target's size
+    auc                   area under `success`, as `Conventions.area` has it
+    precision20           rate of centre error within 20 pixels
+    success50             rate of an IoU beyond 0.5
+    normalised20          rate of centre error within 0.2 of the target's size, which pysot and
+                          pytracking print as normalised precision
+    normalised            mean of `normalised_precision`, as TrackingNet prints it
+    frames                how many were scored
     """
 
     success: np.ndarray
     precision: np.ndarray
+    normalised_precision: np.ndarray
     auc: float
     precision20: float
     success50: float
+    normalised20: float
     normalised: float
     frames: int
+
+
+class NothingToScoreError(ValueError):
+    """Ground truth in which no frame but the first can be scored; the message says so."""
 
 
 def ious(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -157,14 +206,20 @@ def normalised_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def success_curve(ious: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:
     """Return the rate (S,) of IoUs (T,) beyond each of the conventions' thresholds."""
     beyond = np.greater if conventions.strict else np.greater_equal
-    return beyond(ious[:, None], conventions.thresholds).mean(0)
+    return beyond(np.asarray(ious)[:, None], conventions.thresholds).mean(0)
 
 
 def precision_curve(
     errors: np.ndarray, thresholds: np.ndarray = PRECISION_THRESHOLDS
 ) -> np.ndarray:
     """Return the rate (S,) of centre errors (T,) within each threshold, itself included."""
-    return (errors[:, None] <= thresholds).mean(0)
+    return (np.asarray(errors)[:, None] <= thresholds).mean(0)
+
+
+def usable(predicted: np.ndarray) -> np.ndarray:
+    """Return which rows (T,) of (T, 4) are finite and have an area."""
+    predicted = _rows("usable", predicted)
+    return np.isfinite(predicted).all(1) & (predicted[:, 2:] > 0).all(1)
 
 
 def repair(predicted: np.ndarray) -> np.ndarray:
@@ -172,7 +227,8 @@ def repair(predicted: np.ndarray) -> np.ndarray:
 
     A first row stays as it is, good or bad. Source: calcSeqErrRobust.m.
     """
-    good = np.isfinite(predicted).all(1) & (predicted[:, 2:] > 0).all(1)
+    predicted = _rows("repair", predicted)
+    good = usable(predicted)
     latest = np.maximum.accumulate(np.where(good, np.arange(len(good)), 0))
     return predicted[latest]
 
@@ -180,34 +236,35 @@ def repair(predicted: np.ndarray) -> np.ndarray:
 def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = OTB) -> Score:
     """Score a run's boxes (T, 4) against the ground truth (T, 4) of the same frames.
 
-    Raises ValueError if the sizes differ, or if the conventions leave no frame.
+    Frames whose ground truth is not finite are not annotated, and not scored.
+
+    Raises ValueError if the sizes differ, and NothingToScoreError if the conventions leave
+    no frame, or of several frames only the first, whose box the tracker was given.
     """
     predicted, truth = _paired("score", predicted, truth)
-    predicted = _prepared(predicted, truth, conventions)
-    valid = _valid(truth, conventions)
-    counted = valid | (conventions.invalid == "otb")
-    counted[:1] &= conventions.first_frame != "skip"
-    if not counted.any():
-        raise ValueError(
-            f"score: expected a frame that can be scored, got {len(truth)} and {conventions}; "
-            "give the sequence ground truth, or count invalid frames"
-        )
+    predicted, truth = _prepared(predicted, truth, conventions)
+    sized, centred = _valid(truth, conventions)
+    counted = _counted(truth, sized & centred, conventions)
 
-    def kept(measure: np.ndarray) -> np.ndarray:
-        return np.where(valid, measure, -1.0)[counted]
+    def kept(measure: np.ndarray, valid: np.ndarray, otherwise: float) -> np.ndarray:
+        return np.where(valid, measure, otherwise)[counted]
 
-    iou = kept(ious(predicted, truth))
-    error = kept(centre_errors(predicted, truth, conventions.centre))
-    normalised = kept(normalised_errors(predicted, truth))
+    error = centre_errors(predicted, truth, conventions.centre)
+    iou = kept(ious(predicted, truth), sized, -1.0)
+    error = kept(error, centred, np.inf if conventions.invalid == "miss" else -1.0)
+    relative = kept(normalised_errors(predicted, truth), centred, -1.0)
     success, precision = success_curve(iou, conventions), precision_curve(error)
+    normalised = precision_curve(relative, NORMALISED_THRESHOLDS)
     beyond_half = iou > 0.5 if conventions.strict else iou >= 0.5
     return Score(
         success=success,
         precision=precision,
-        auc=float(success.mean()),
+        normalised_precision=normalised,
+        auc=float(success.mean() if conventions.area == "mean" else iou.clip(0).mean()),
         precision20=float(precision[20]),
         success50=float(beyond_half.mean()),
-        normalised=float(precision_curve(normalised, NORMALISED_THRESHOLDS).mean()),
+        normalised20=float(normalised[20]),
+        normalised=float(normalised.mean()),
         frames=len(iou),
     )
 
@@ -221,12 +278,19 @@ def pool(scores: Sequence[Score]) -> Score:
     if not scores:
         raise ValueError("pool: expected at least one score, got none")
     frames = [one.frames for one in scores]
-    names = [field.name for field in fields(Score) if field.name != "frames"]
+    names = [one.name for one in fields(Score) if one.name != "frames"]
     means: dict[str, Any] = {
         name: np.average([getattr(one, name) for one in scores], axis=0, weights=frames)
         for name in names
     }
     return Score(**means, frames=sum(frames))
+
+
+def _rows(where: str, predicted: ArrayLike) -> np.ndarray:
+    predicted = np.asarray(predicted, np.float64)
+    if predicted.ndim != 2 or predicted.shape[1] != 4:
+        raise ValueError(f"{where}: expected a box per frame, (T, 4), got {predicted.shape}")
+    return predicted
 
 
 def _paired(where: str, predicted: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -239,19 +303,44 @@ def _paired(where: str, predicted: ArrayLike, truth: ArrayLike) -> tuple[np.ndar
     return predicted, truth
 
 
-def _prepared(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions) -> np.ndarray:
+def _prepared(
+    predicted: np.ndarray, truth: np.ndarray, conventions: Conventions
+) -> tuple[np.ndarray, np.ndarray]:
     if conventions.repair:
         predicted = repair(predicted)
     if conventions.rounding == "integer":
         predicted = np.floor(predicted + 0.5)
+    if conventions.rounding == "both":
+        predicted, truth = np.round(predicted), np.round(truth)
     if conventions.first_frame == "truth":
         predicted = np.concatenate((truth[:1], predicted[1:]))
-    return predicted
+    return predicted, truth
 
 
-def _valid(truth: np.ndarray, conventions: Conventions) -> np.ndarray:
-    if conventions.valid == "positive":
-        return np.all(boxes.xywh_to_otb(truth) > 0, axis=1)
-    if conventions.valid == "sized":
-        return np.all(truth[:, 2:] > 0, axis=1)
-    return np.ones(len(truth), dtype=bool)
+def _valid(truth: np.ndarray, conventions: Conventions) -> tuple[np.ndarray, np.ndarray]:
+    """Return which frames (T,) can be scored, for success and for precision."""
+    if conventions.valid == "all":
+        both = np.ones(len(truth), dtype=bool)
+    elif conventions.valid == "positive":
+        both = np.all(boxes.xywh_to_otb(truth) > 0, axis=1)
+    else:
+        both = np.all(truth[:, 2:] > 0, axis=1)
+    if conventions.valid == "pysot":
+        pixels = boxes.centres(truth) + 0.5  # 1-based: (x + 1) + (w - 1) / 2
+        return both, np.all(pixels > 0, axis=1)
+    return both, both
+
+
+def _counted(truth: np.ndarray, valid: np.ndarray, conventions: Conventions) -> np.ndarray:
+    """Return which frames (T,) are in the denominator."""
+    counted = np.ones(len(truth), dtype=bool) if conventions.invalid != "skip" else valid.copy()
+    if conventions.unannotated == "skip":
+        counted &= np.isfinite(truth).all(1)
+    counted[:1] &= conventions.first_frame != "skip"
+    if not counted.any() or (len(truth) > 1 and not counted[1:].any()):
+        raise NothingToScoreError(
+            "score: expected a frame that can be scored, and not the first alone, got "
+            f"{len(truth)} and {conventions}; give the sequence ground truth, or count invalid "
+            "frames"
+        )
+    return counted
