@@ -91,9 +91,19 @@ def test_conversions_by_hand():
     assert_array_equal(boxes.centres(box), [[7, 13]])
 
 
-def test_polygon_bounds():
-    polygon = np.array([4.0, 1, 8, 5, 5, 9, 1, 6])
-    assert_array_equal(boxes.polygon_to_xywh(polygon), [1, 1, 7, 8])
+@pytest.mark.parametrize(
+    ("corners", "bounds"),
+    [
+        ([4, 1, 8, 5, 5, 9, 1, 6], [1, 1, 7, 8]),
+        ([4, 20, 8, 25, 5, 29, 1, 23], [1, 20, 7, 9]),  # no y among the x, and no x among the y
+        ([10, 2, 30, 4, 20, 3], [10, 2, 20, 2]),
+        ([-9, -3, -1, -3, -1, 50, -9, 50], [-9, -3, 8, 53]),
+    ],
+)
+def test_polygon_bounds(corners, bounds):
+    polygon = np.array(corners, float)
+    assert_array_equal(boxes.polygon_to_xywh(polygon), bounds)
+    assert_array_equal(boxes.polygon_to_xywh(torch.tensor(polygon)), bounds)
 
 
 def test_distance_between_centres():
@@ -120,6 +130,96 @@ def test_whole_numbers_stay_exact():
     row = np.array([198, 214, 34, 81])
     assert_array_equal(boxes.otb_to_xywh(row), [197, 213, 34, 81])
     assert boxes.otb_to_xywh(row).dtype == np.float64
+
+
+# Every function of boxes; of two that are far apart, in reverse order, of no area.
+FUNCTIONS = {
+    "xywh_to_xyxy": boxes.xywh_to_xyxy,
+    "xyxy_to_xywh": boxes.xyxy_to_xywh,
+    "otb_to_xywh": boxes.otb_to_xywh,
+    "xywh_to_otb": boxes.xywh_to_otb,
+    "polygon_to_xywh": boxes.polygon_to_xywh,
+    "centres": boxes.centres,
+    "centre_distance": lambda rows: boxes.centre_distance(rows[:, None], rows),
+    "box_iou": lambda rows: boxes.box_iou(rows[:, None], rows),
+}
+SMALL = [[0, 0, 1, 1], [1, 1, 0, 1]]
+BYTES = [*SMALL, [120, 120, 120, 120], [127, 1, 3, 125], [5, 127, 100, 90]]
+INTEGERS = {
+    "bool": SMALL,
+    "int8": [*BYTES, [-100, -128, 127, 127]],
+    "uint8": [*BYTES, [250, 255, 255, 255], [255, 0, 200, 7]],
+    "int16": [*BYTES, [300, 300, 10, 10], [10, 10, 20, 20], [-200, 30000, 3000, 3000]],
+    "uint16": [*BYTES, [300, 300, 10, 10], [10, 10, 20, 20], [65000, 0, 65535, 65535]],
+    "int32": [*BYTES, [300, 300, 10, 10], [-7, 2**30, 2**30, 2**30], [0, 0, 70_001, 70_001]],
+    "uint32": [*BYTES, [300, 300, 10, 10], [2**32 - 1, 0, 2**31, 2**31]],
+    "int64": [*BYTES, [300, 300, 10, 10], [-7, 2**40, 2**40, 2**40]],
+    "uint64": [*BYTES, [300, 300, 10, 10], [10, 10, 20, 20], [0, 2**40, 2**40, 2**40]],
+    "float16": [*BYTES, [300, 300, 10, 10], [0.5, -3, 1000, 1000]],
+}
+
+
+def test_the_matrix_has_every_function():
+    assert {*FUNCTIONS, "first_box"} == set(boxes.__all__)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_integers_and_halves_give_what_float64_gives(name, dtype):
+    rows = np.array(INTEGERS[dtype], dtype)
+    expected = FUNCTIONS[name](rows.astype(np.float64))
+    assert expected.dtype == np.float64
+    result, untouched = FUNCTIONS[name](rows), np.array(INTEGERS[dtype], dtype)
+    assert_array_equal(result, expected, strict=True)
+    tensor = FUNCTIONS[name](torch.from_numpy(rows))
+    torch.testing.assert_close(tensor, torch.from_numpy(expected), rtol=1e-12, atol=0)
+    assert_array_equal(rows, untouched, strict=True)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_bfloat16_gives_what_float64_gives(name):
+    rows = torch.tensor(BYTES, dtype=torch.bfloat16)
+    assert torch.equal(FUNCTIONS[name](rows), FUNCTIONS[name](rows.double()))
+
+
+@pytest.mark.parametrize("name", ["xywh_to_xyxy", "xywh_to_otb", "centres"])
+def test_lists_count_as_arrays(name):
+    assert_array_equal(getattr(boxes, name)(BYTES), getattr(boxes, name)(np.array(BYTES, float)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
+def test_the_types_of_two_boxes_may_differ(dtype):
+    whole, real = np.array([[200, 100, 50, 60]], dtype), np.array([[190.5, 90, 50, 60]])
+    for function in (boxes.box_iou, boxes.centre_distance):
+        expected = function(whole.astype(float), real)
+        assert_array_equal(function(whole, real), expected)
+        assert_array_equal(function(real, whole), expected)
+        assert_array_equal(function(real.astype(np.float32), whole), expected)  # 190.5 is exact
+
+
+@pytest.mark.parametrize("function", [boxes.box_iou, boxes.centre_distance])
+def test_an_array_and_a_tensor_do_not_mix(function):
+    with pytest.raises(ValueError, match=r"expected boxes of one library.* torch.as_tensor"):
+        function(np.zeros(4), torch.zeros(4))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("shape", [(5,), (3,), (2, 7), ()])
+def test_boxes_have_four_numbers(name, shape):
+    function = getattr(boxes, name)
+    several = [np.zeros(shape)] * len(inspect.signature(function).parameters)
+    with pytest.raises(
+        ValueError, match=rf"^{name}: expected .* got \({', '.join(map(str, shape))}"
+    ):
+        function(*several)
+
+
+def test_first_boxes_of_any_type():
+    for dtype in ("uint8", "uint16", "int32", "float32", "float16"):
+        first = boxes.first_box(np.array([63, 47, 200, 250], dtype), FRAME)
+        assert_array_equal(first, np.array([63.0, 47, 200, 250]), strict=True)
+    whole = torch.tensor([63, 47, 200, 250], dtype=torch.uint8)
+    assert boxes.first_box(whole, FRAME).tolist() == [63, 47, 200, 250]
 
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
