@@ -165,7 +165,7 @@ def _half(nearest: Tensor, support: Tensor) -> Tensor:
 def _scale(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Return pixels (H, W, C) as rows (H * W, C) float, (value - mean) / std in each channel."""
     width, C = pixels.shape[1:]
-    lines = pixels.flatten(1).to(torch.promote_types(pixels.dtype, torch.float32))
+    lines = pixels.flatten(1).to(torch.promote_types(pixels.dtype, torch.float32)).contiguous()
     # Repeated for a whole line of pixels, the constants make long inner loops.
     means, stds = (lines.new_tensor(values).repeat(width) for values in (mean, std))
     return ((lines - means) / stds).view(-1, C)

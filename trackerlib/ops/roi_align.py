@@ -155,7 +155,8 @@ def _forward(input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
 
 def _backward(grad: Tensor, input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
     """Return the gradient of the input, (N, C, H, W), for that of what `_forward` returns."""
-    grad = grad.permute(0, 2, 3, 1).to(regions.accumulator(input.dtype))  # (K, h, w, C)
+    grad = grad.to(regions.accumulator(input.dtype))
+    grad = grad.permute(0, 2, 3, 1).contiguous()  # (K, h, w, C)
     if rule.ratio > 0:
         total = _unpool(grad, input, boxes, rule, (rule.ratio, rule.ratio))
     else:

@@ -148,7 +148,9 @@ def as_rows(input: Tensor) -> Tensor:
 
     Nothing is copied if the map is stored channels-last.
     """
-    return input.permute(0, 2, 3, 1).reshape(-1, input.shape[1]).contiguous()
+    # Flat in between: of a map of one channel, the rows' second stride could be anything, and
+    # the sums would be made in another order.
+    return input.permute(0, 2, 3, 1).flatten().contiguous().view(-1, input.shape[1])
 
 
 def as_addends(input: Tensor) -> Tensor:
