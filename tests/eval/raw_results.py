@@ -29,16 +29,24 @@ def trackers(shared: Path) -> list[str]:
     return sorted(path.name for path in (shared / "results" / "OPE").iterdir())
 
 
-def score_tracker(shared: Path, tracker: str, truth: dict[str, np.ndarray]) -> dict:
-    """Sequence -> Score under OTB's conventions, of every file that fits its ground truth."""
-    scores = {}
+def runs(
+    shared: Path, tracker: str, truth: dict[str, np.ndarray]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Sequence -> (predicted, truth), 0-based, of every file that fits its ground truth."""
+    found = {}
     for path in sorted((shared / "results" / "OPE" / tracker).glob("*.txt")):
         text = path.read_text().replace("\n", ",").strip(",")
         predicted = otb_to_xywh(np.array(text.split(","), dtype=np.float64).reshape(-1, 4))
         aligned = align(path.stem, len(predicted), truth[path.stem])
         if len(aligned) == len(predicted):
-            scores[path.stem] = score(predicted, aligned)
-    return scores
+            found[path.stem] = predicted, aligned
+    return found
+
+
+def score_tracker(shared: Path, tracker: str, truth: dict[str, np.ndarray]) -> dict:
+    """Sequence -> Score under OTB's conventions."""
+    pairs = runs(shared, tracker, truth)
+    return {name: score(predicted, aligned) for name, (predicted, aligned) in pairs.items()}
 
 
 def align(name: str, rows: int, truth: np.ndarray) -> np.ndarray:
