@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from trackerlib import plots
+from trackerlib.eval.metrics import VOT, score
 
 FRAME = np.full((48, 64, 3), 90, np.uint8)
 
@@ -24,6 +25,30 @@ def test_annotating_leaves_the_frame_alone_and_passes_over_lost_boxes():
     assert (FRAME == 90).all()
     np.testing.assert_array_equal(drawn[5, 20], [0, 158, 115])
     np.testing.assert_array_equal(drawn[9, 20], [90, 90, 90])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int64", "float16"])
+def test_boxes_of_any_type_are_drawn_alike(dtype):
+    wide = np.full((300, 300, 3), 90, np.uint8)
+    real = np.array([100.0, 90, 120, 125])
+    whole = real.astype(dtype)
+    np.testing.assert_array_equal(
+        plots.annotate(wide, {"a": whole}), plots.annotate(wide, {"a": real})
+    )
+    ax = Figure().subplots()
+    plots.draw(ax, wide, {"a": whole})
+    assert ax.patches[0].get_bbox().extents.tolist() == [100, 90, 220, 215]
+
+
+def test_a_plot_of_other_conventions_has_their_thresholds_and_area():
+    truth = np.tile([10.0, 10, 20, 20], (50, 1))
+    found = score(truth + np.linspace(0, 8, 50)[:, None] * [1, 0, 0, 0], truth, VOT)
+    ax = Figure().subplots()
+    plots.success_plot(ax, {"kcf": found.success}, VOT)
+    area = float(ax.get_legend().get_texts()[0].get_text().partition("[")[2].rstrip("]"))
+    assert area == pytest.approx(found.auc, abs=0.005)  # half a step of the thresholds
+    assert found.success.mean() < area
+    assert len(ax.lines[0].get_xdata()) == 100
 
 
 def test_legends_give_the_numbers_that_tables_give():

@@ -14,7 +14,8 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from trackerlib.eval.metrics import OTB, PRECISION_THRESHOLDS
+from trackerlib.boxes import xywh_to_xyxy
+from trackerlib.eval.metrics import OTB, PRECISION_THRESHOLDS, Conventions
 
 __all__ = ["COLOURS", "annotate", "draw", "player", "precision_plot", "success_plot"]
 
@@ -28,7 +29,8 @@ def draw(ax: Axes, frame: np.ndarray, boxes: dict[str, np.ndarray], title: str =
     """Show a frame (H, W, 3) with labelled boxes (4,) x, y, w, h; the first is green."""
     height, width = frame.shape[:2]
     ax.imshow(frame, extent=(0, width, height, 0))
-    for colour, (label, (x, y, w, h)) in zip(_cycle(), boxes.items(), strict=False):
+    for colour, (label, box) in zip(_cycle(), boxes.items(), strict=False):
+        x, y, w, h = np.asarray(box, np.float64)
         ax.add_patch(Rectangle((x, y), w, h, fill=False, color=colour, linewidth=2, label=label))
     if boxes:
         ax.legend(loc="upper right", fontsize=8)
@@ -44,17 +46,23 @@ def annotate(frame: np.ndarray, boxes: dict[str, np.ndarray]) -> np.ndarray:
     for colour, box in zip(_cycle(), boxes.values(), strict=False):
         if not np.isfinite(box).all():
             continue
-        x, y, right, bottom = np.rint([box[0], box[1], box[0] + box[2], box[1] + box[3]])
+        x, y, right, bottom = np.rint(xywh_to_xyxy(np.asarray(box)))
         rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
         corners = (int(x), int(y)), (int(right), int(bottom))
         cv2.rectangle(image, *corners, rgb, 2, cv2.LINE_AA)
     return image
 
 
-def success_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
-    """Plot success (21,) against the IoU threshold; the legend gives each curve's AUC."""
+def success_plot(ax: Axes, curves: dict[str, np.ndarray], conventions: Conventions = OTB) -> None:
+    """Plot success (S,) against the IoU threshold; the legend gives each curve's AUC.
+
+    conventions  those of the scores. Where AUC is the exact area, the legend has the area
+                 below the line that is drawn.
+    """
+    x, exact = np.array(conventions.thresholds), conventions.area == "exact"
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
-        ax.plot(OTB.thresholds, curve, color=colour, label=f"{label} [{np.mean(curve):.3f}]")
+        area = np.trapezoid(curve, x) if exact else np.mean(curve)
+        ax.plot(x, curve, color=colour, label=f"{label} [{area:.3f}]")
     _finish(ax, "IoU threshold (1)", "success rate (1)", (0, 1), "lower left")
 
 

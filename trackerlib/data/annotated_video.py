@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.data.sequence import FrameError
 
 __all__ = ["AnnotatedVideo", "frames_per_second"]
@@ -42,7 +43,7 @@ class AnnotatedVideo:
             raise ValueError(f"AnnotatedVideo: expected a usable first frame, got: {frame}")
         image = self._image.copy()
         if np.isfinite(box).all():
-            left, top, right, bottom = np.rint([*box[:2], *(box[:2] + box[2:])]).astype(int)
+            left, top, right, bottom = np.rint(xywh_to_xyxy(box)).astype(int)
             cv2.rectangle(image, (left, top), (right, bottom), GREEN, 2, cv2.LINE_AA)
         if self._writer is None:
             height, width = image.shape[:2]
