@@ -23,12 +23,12 @@ def test_polygons_become_the_boxes_around_them(tmp_path):
     assert np.isnan(sequence.boxes[1]).all()
 
 
-def test_boxes_without_area_are_a_warning(tmp_path):
+def test_boxes_that_are_not_positive_are_a_warning(tmp_path):
     rows = ["-5,2,30,20", "nan,nan,nan,nan", "1,2,30,20", "1,2,0,20", "nan,2,30,20", "1,2,30,20"]
     sequence = read_vot(write(tmp_path / "Bag", rows))
     path = tmp_path / "Bag" / "groundtruth.txt"
-    assert sequence.warnings == (f"Bag: {path.name}: no box with an area in frames 2, 4 to 5",)
-    assert read_vot(write(tmp_path / "Whole", rows[:1])).warnings == ()
+    assert sequence.warnings == (f"Bag: {path.name}: no positive box in frames 1 to 2, 4 to 5",)
+    assert read_vot(write(tmp_path / "Whole", rows[2:3])).warnings == ()
 
 
 def test_rectangles_are_taken_as_they_are(tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from trackerlib.data.numbering import image_suffixes
 from trackerlib.data.rows import read_rows, runs
 from trackerlib.data.sequence import FrameError, read_image
 from trackerlib.paths import hash_bytes, shipped
@@ -27,13 +28,16 @@ __all__ = [
     "check_target",
     "checksums",
     "find",
+    "frame_files",
     "ground_truth_file",
+    "is_benchmarks",
     "load",
     "locate",
     "spelling",
 ]
 
 BLOCK = 20  # ground-truth rows per short checksum
+TOLERANCE = 2  # pixels between first boxes, of copies that are rounded or count from 0
 SPLITS = ("OTB2013", "OTB50", "OTB100")
 
 
@@ -110,10 +114,54 @@ def spelling(name: str) -> str:
 def locate(root: Path, entry: Entry) -> Path | None:
     """Return the folder of a target: its video's, or one under its own name in any spelling.
 
-    None if there is neither.
+    None if there is neither. A folder that has the name in another spelling alone, and the
+    ground truth of something else, is somebody's own: it does not count.
     """
-    folders = {spelling(path.name): path for path in root.iterdir() if path.is_dir()}
-    return folders.get(spelling(entry.folder)) or folders.get(spelling(entry.name))
+    names = [spelling(entry.folder), spelling(entry.name)]
+    found = [path for path in root.iterdir() if path.is_dir() and spelling(path.name) in names]
+    found.sort(key=lambda path: (names.index(spelling(path.name)), path.name))
+    exact = [path for path in found if path.name in (entry.folder, entry.name)]
+    fitting = [path for path in found if is_benchmarks(path, entry)]
+    return next(iter(fitting + exact), None)
+
+
+def is_benchmarks(folder: Path, entry: Entry) -> bool:
+    """Return whether a folder of a target's name holds that target, whole or damaged.
+
+    Its ground truth says so: BLOCK rows of it are the benchmark's, or the first box is,
+    or their number is, in a folder that is spelt as the benchmark spells it. Where it
+    cannot be read, the spelling decides.
+    """
+    exact = folder.name in (entry.folder, entry.name)
+    try:
+        rows = read_rows(ground_truth_file(folder, entry.target))
+    except (ValueError, FileNotFoundError):
+        return exact
+    if exact and len(rows) == entry.frames:
+        return True
+    first = np.abs(rows[0] - entry.first_box).max()
+    blocks = zip(checksums(rows)[1], entry.blocks, strict=False)  # one may be shorter
+    return bool(first <= TOLERANCE) or any(ours == theirs for ours, theirs in blocks)
+
+
+def frame_files(folder: Path, entry: Entry) -> dict[int, Path]:
+    """Return the image of every frame that counts, whether it is there or not.
+
+    Where the benchmark's `0001.jpg` is missing and `0001.png` is there, or an image of any
+    other ending that OpenCV decodes, that is the frame.
+    """
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = {
+        int(path.stem): path
+        for path in map(Path, sorted(names, reverse=True))
+        if path.stem.isdecimal() and path.suffix.lower() in image_suffixes()
+    }
+
+    def of(number: int) -> Path:
+        named = entry.image(number)
+        return folder / (named if named in names else others.get(number, named))
+
+    return {number: of(number) for number in entry.numbers}
 
 
 def ground_truth_file(folder: Path, target: int | None = None) -> Path:
@@ -156,14 +204,21 @@ def check_target(folder: Path, entry: Entry) -> list[str]:
 
 
 def _check_images(folder: Path, entry: Entry) -> list[str]:
+    files = frame_files(folder, entry)
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    absent = [number for number in entry.numbers if entry.image(number) not in present]
+    absent = [number for number, path in files.items() if path.name not in present]
+    other = [path.name for number, path in files.items() if path.name != entry.image(number)]
     lines = []
     if absent:
         names = runs(absent, entry.image)
         lines.append(f"{folder}: {len(absent)} of {entry.frames} images missing: {names}")
+    if other:
+        lines.append(
+            f"{folder}: {len(other)} of {entry.frames} images are not the benchmark's .jpg but "
+            f"{other[0]} to {other[-1]}"
+        )
     if entry.image_size and entry.start not in absent:
-        lines += _check_size(folder / entry.image(entry.start), entry.image_size)
+        lines += _check_size(files[entry.start], entry.image_size)
     return lines
 
 

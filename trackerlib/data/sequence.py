@@ -1,8 +1,8 @@
 """A sequence: frames read when they are asked for, and what is known of each."""
 
-import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Ordered
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,17 @@ __all__ = [
     "FrameError",
     "Frames",
     "ImageFiles",
+    "Levels",
     "Sequence",
-    "fill_gaps",
-    "image_files",
+    "open_images",
     "read_image",
 ]
 
 READ_AHEAD = 4  # frames decoded before they are asked for
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+SAMPLED = 32  # images of a sequence whose values settle its range
+GREY = cv2.IMREAD_ANYDEPTH  # and as many bits as are stored
+COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
+SHALLOW = (b"\xff\xd8", b"BM", b"GIF8")  # formats of 8 bits without transparency: JPEG, BMP, GIF
 
 
 class FrameError(Exception):
@@ -38,75 +41,151 @@ class Frames(Protocol):
 
 
 @dataclass(frozen=True)
+class Levels:
+    """Which stored values become 0 and 255 in images of more than 8 bits.
+
+    grey  whether an image has one value per pixel
+    """
+
+    low: float
+    high: float
+    grey: bool
+
+
+@dataclass(frozen=True)
 class ImageFiles:
-    """Frames that are image files, grey or colour, decoded one at a time."""
+    """Frames that are image files, grey or colour, decoded one at a time.
+
+    levels  of images with more than 8 bits per value, 16 or float; `open_images` finds them
+    """
 
     paths: tuple[Path, ...]
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return read_image(self.paths[index])
+        image = _decoded(self.paths[index], self.levels is not None and self.levels.grey)
+        if (image.dtype == np.uint8) != (self.levels is None):
+            expected = "8 bits" if self.levels is None else "more than 8 bits"
+            raise FrameError(
+                f"{self.paths[index]}: expected {expected} per value like the sequence's first "
+                f"image, got {image.dtype}; convert the images to one depth"
+            )
+        return _rgb(image if self.levels is None else _scaled(image, self.levels))
+
+
+def open_images(paths: Ordered[Path]) -> tuple[ImageFiles, list[str]]:
+    """Return the frames of image files, and notes on what reading changes in them.
+
+    Images of 8 bits per value come as they are. Those of 16 bits, or of floats, are all
+    scaled alike, from the range of the sequence to 0 ... 255: the smallest and largest
+    value in at most SAMPLED images, evenly spread. Values beyond are clipped. Images of
+    one value do not count, nor do single pixels that would more than double the range,
+    such as a sensor's stuck ones.
+
+    The first image that can be decoded says which it is; in JPEG, BMP and GIF it is not read.
+    """
+    frames = ImageFiles(tuple(paths))
+    sample = _sample(frames.paths)
+    first = next((image for image in map(_probed, sample) if image is not None), None)
+    if first is None or not first.size:
+        return frames, []
+    folder, notes = frames.paths[0].parent, []
+    if first.ndim == 3 and first.shape[2] == 4 and np.ptp(first[..., 3]) > 0:
+        notes.append(f"{folder}: the transparency of images is ignored")
+    if first.dtype != np.uint8:
+        images = (image for image in map(_probed, sample) if image is not None)
+        low, high, said = _range(image for image in images if image.dtype != np.uint8)
+        frames = ImageFiles(frames.paths, Levels(low, high, grey=first.ndim == 2))
+        notes.append(f"{folder}: {first.dtype} images are scaled, {low:g} to {high:g} {said}")
+    return frames, notes
+
+
+def _probed(path: Path) -> np.ndarray | None:
+    """Return an image as stored; an empty array for a format that has 8 bits always."""
+    try:
+        with path.open("rb") as file:
+            if file.read(4).startswith(SHALLOW):
+                return np.empty(0, np.uint8)
+        encoded = np.fromfile(path, dtype=np.uint8)
+        return cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
+    except (OSError, cv2.error):
+        return None  # a FrameError when it is read
+
+
+def _sample(paths: tuple[Path, ...]) -> list[Path]:
+    """Return at most SAMPLED paths, evenly spread, the first and the last among them."""
+    picks = np.linspace(0, len(paths) - 1, min(SAMPLED, len(paths)))
+    return [paths[pick] for pick in picks.round().astype(int)]
+
+
+def _range(images: Iterable[np.ndarray]) -> tuple[float, float, str]:
+    """Return the smallest and largest value of images, and what they are."""
+    ends = [_ends(image[..., :3] if image.ndim == 3 else image) for image in images]
+    said = f"become 0 to 255, the range of {len(ends)} images"
+    ends = [end for end in ends if end[0] < end[1]] or ends
+    lows, highs, inner_lows, inner_highs = zip(*ends, strict=True)
+    low, high, inner_low, inner_high = min(lows), max(highs), min(inner_lows), max(inner_highs)
+    if inner_low < inner_high and high - low > 2 * (inner_high - inner_low):
+        return inner_low, inner_high, f"{said} without single pixels from {low:g} to {high:g}"
+    return low, high, said
+
+
+def _ends(image: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the smallest and largest finite value of an image, and those of its 3 x 3 median."""
+    finite = np.isfinite(image)
+    if not finite.any():
+        return 0.0, 0.0, 0.0, 0.0
+    low, high = image[finite].min(), image[finite].max()
+    inner = cv2.medianBlur(np.where(finite, image, low).astype(np.float32), 3)
+    return float(low), float(high), float(inner.min()), float(inner.max())
+
+
+def _scaled(image: np.ndarray, levels: Levels) -> np.ndarray:
+    """Return an image as uint8; what is not a number becomes 0."""
+    span = levels.high - levels.low
+    scale = 255 / span if span > 0 else 255.0
+    values = (image.astype(np.float64) - levels.low) * scale
+    return np.nan_to_num(values, nan=0.0).clip(0, 255).round().astype(np.uint8)
 
 
 def read_image(path: Path) -> np.ndarray:
     """Decode one image file -> (H, W, 3) uint8 RGB; grey images get three equal channels.
 
+    An image of more than 8 bits per value is scaled from its own range to 0 ... 255. In
+    a sequence use `open_images`, which scales all images alike.
     Raises FrameError, with the file's name, if it is missing, empty, corrupt or
     larger than OpenCV allows.
     """
+    image = _decoded(path)
+    if image.dtype != np.uint8:
+        low, high, _ = _range([image])
+        image = _scaled(image, Levels(low, high, grey=image.ndim == 2))
+    return _rgb(image)
+
+
+def _decoded(path: Path, grey: bool = False) -> np.ndarray:
+    """Return an image as stored: (H, W) if it has one value per pixel and so asked, or BGR."""
     try:
         encoded = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise FrameError(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+        image = cv2.imdecode(encoded, GREY if grey else COLOUR) if encoded.size else None
+        if image is None and encoded.size and not grey:
+            image = cv2.imdecode(encoded, GREY)  # float and 32-bit TIFF have no other way
+            image = None if image is None or image.dtype == np.uint8 else image
     except cv2.error as error:
         raise FrameError(f"{path}: not a readable image ({error.err})") from error
     if image is None:
         raise FrameError(f"{path}: not a readable image ({encoded.size} bytes)")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
 
 
-def image_files(folder: Path) -> dict[int, Path]:
-    """Return the images of a folder by the last number in their names, in its order.
-
-    Hidden files do not count: macOS leaves a `._0001.jpg` beside `0001.jpg`.
-    Raises FileNotFoundError if there is none, ValueError if an image has no
-    number or shares it with another.
-    """
-    paths = folder.glob("[!.]*")
-    files: dict[int, Path] = {}
-    for path in sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES):
-        digits = re.findall(r"\d+", path.stem)
-        if not digits:
-            raise ValueError(f"{path}: expected a frame number in the name of every image")
-        other = files.setdefault(int(digits[-1]), path)
-        if other != path:
-            raise ValueError(f"{path}: expected one image per frame number, got {other.name} too")
-    if not files:
-        raise FileNotFoundError(f"{folder}: expected a folder of images, found none in it")
-    return dict(sorted(files.items()))
-
-
-def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
-    """Return every number from the first to the last; a missing image gets its would-be name.
-
-    Reading that name is a FrameError, so that the frames after it keep their place.
-    Where more than a third of the numbers are missing, they are no gaps but another
-    way of counting (times, every fifth frame): the images are returned as they are.
-    """
-    numbers = range(min(files), max(files) + 1)
-    if len(numbers) > 1.5 * len(files):
-        return files
-    return {number: files.get(number) or _renumbered(files, number) for number in numbers}
-
-
-def _renumbered(files: dict[int, Path], number: int) -> Path:
-    first = files[min(files)]
-    name = re.sub(r"\d+(?=\D*$)", lambda m: f"{number:0{len(m[0])}d}", first.stem)
-    return first.with_name(name + first.suffix)
+def _rgb(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.ndim == 3 else cv2.COLOR_GRAY2RGB)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from trackerlib.boxes import otb_to_xywh
-from trackerlib.data.rows import check_length, read_rows, runs
-from trackerlib.data.sequence import ImageFiles, Sequence, fill_gaps, image_files
+from trackerlib.data.numbering import fill_gaps, image_files
+from trackerlib.data.rows import check_length, read_rows, runs, truth_notes
+from trackerlib.data.sequence import Sequence, open_images
 
 __all__ = ["names", "read"]
 
@@ -28,6 +29,7 @@ def read(root: Path, name: str) -> Sequence:
     """Read one video.
 
     Missing images are no error here: they come as FrameError when they are read.
+    Nor are frames without a positive box: they are a warning.
     Raises FileNotFoundError, or ValueError for files that do not parse or agree.
     """
     folder = root / name
@@ -40,11 +42,14 @@ def read(root: Path, name: str) -> Sequence:
     lacking = [number for number in numbers.tolist() if number not in files]
     if lacking:
         raise FileNotFoundError(f"{folder / 'img'}: expected images {runs(lacking)} too")
+    frames, notes = open_images([files[number] for number in numbers.tolist()])
+    boxes = otb_to_xywh(rows)
     return Sequence(
         name=name,
-        frames=ImageFiles(tuple(files[number] for number in numbers.tolist())),
-        boxes=otb_to_xywh(rows),
+        frames=frames,
+        boxes=boxes,
         frame_numbers=numbers,
+        warnings=tuple(f"{name}: {note}" for note in truth_notes(path, boxes, numbers) + notes),
     )
 
 

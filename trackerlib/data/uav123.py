@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from trackerlib.boxes import otb_to_xywh
-from trackerlib.data.rows import check_length, read_rows
-from trackerlib.data.sequence import ImageFiles, Sequence
+from trackerlib.data.rows import check_length, read_rows, truth_notes
+from trackerlib.data.sequence import Sequence, open_images
 
 __all__ = ["names", "read"]
 
@@ -48,21 +48,25 @@ def read(root: Path, name: str) -> Sequence:
     """Read one sequence.
 
     Missing images are no error here: they come as FrameError when they are read.
+    Nor are frames without a positive box, such as NaN: they are a warning.
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse
     or has not one row per frame.
     """
     of, parts = _table(root)
     part = parts[name]
     path = root / "anno" / of / f"{name}.txt"
-    rows = read_rows(path)
-    check_length(path, rows, np.array(part.numbers))
+    rows, numbers = read_rows(path), np.array(part.numbers)
+    check_length(path, rows, numbers)
     folder = root / "data_seq" / part.folder
-    images = (folder / f"{number:0{part.digits}d}.{part.ending}" for number in part.numbers)
+    images = [folder / f"{number:0{part.digits}d}.{part.ending}" for number in part.numbers]
+    frames, notes = open_images(images)
+    boxes = otb_to_xywh(rows)
     return Sequence(
         name=name,
-        frames=ImageFiles(tuple(images)),
-        boxes=otb_to_xywh(rows),
-        frame_numbers=np.array(part.numbers),
+        frames=frames,
+        boxes=boxes,
+        frame_numbers=numbers,
+        warnings=tuple(f"{name}: {note}" for note in truth_notes(path, boxes, numbers) + notes),
     )
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trackerlib.data.sequence import FrameError, ImageFiles, Sequence, fill_gaps, image_files
+from trackerlib.data.numbering import fill_gaps, image_files, order_notes
+from trackerlib.data.sequence import FrameError, ImageFiles, Sequence, open_images
 
 __all__ = ["VideoFile", "read_video"]
 
+MAX_FRAMES = 1 << 40  # that a file may report, and still be believed
 PATIENCE = 100  # frames in a row that cannot be decoded before the video counts as over
 
 
@@ -46,46 +48,59 @@ class VideoFile:
 
 
 def read_video(path: str | Path, box: np.ndarray) -> Sequence:
-    """Read a video file, or a folder of images numbered in their names, as a sequence.
+    """Read a video file, or a folder of images in the order of their names, as a sequence.
 
     box      (4,) x, y, w, h in the first frame, 0-based
     returns  a sequence whose boxes are NaN after the first
 
     A file's frames are counted by decoding it once, because the number that it
     reports may be wrong; an image that is missing is a FrameError when it is read.
-    What is odd about the counting is one of the sequence's warnings.
+    What is odd about the counting or the images is one of the sequence's warnings.
     Raises FileNotFoundError if there is nothing to read, ValueError if OpenCV
     cannot decode the file.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"read_video: expected a video or a folder of images, no {path}")
-    frames, numbers, note = _folder(path) if path.is_dir() else _file(path)
+    frames, numbers, notes = _folder(path) if path.is_dir() else _file(path)
     boxes = np.full((len(frames), 4), np.nan)
     boxes[0] = box
-    warnings = (f"{path.stem}: {path}: {note}",) if note else ()
+    warnings = tuple(f"{path.stem}: {note}" for note in notes)
     return Sequence(path.stem, frames, boxes, np.array(numbers), warnings=warnings)
 
 
-def _folder(path: Path) -> tuple[ImageFiles, list[int], str]:
+def _folder(path: Path) -> tuple[ImageFiles, list[int], list[str]]:
     files = fill_gaps(image_files(path))
-    numbers = list(files)
-    sparse = len(numbers) <= numbers[-1] - numbers[0]
-    span = f"from {numbers[0]} to {numbers[-1]}"
-    note = f"{len(numbers)} images numbered {span}, taken one after the other"
-    return ImageFiles(tuple(files.values())), numbers, note if sparse else ""
+    frames, notes = open_images(list(files.values()))
+    return frames, list(files), order_notes(path, files) + notes
 
 
-def _file(path: Path) -> tuple[VideoFile, range, str]:
+def _file(path: Path) -> tuple[VideoFile, range, list[str]]:
     capture = cv2.VideoCapture(str(path))
-    reported, length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), _count(capture)
+    reported, length = capture.get(cv2.CAP_PROP_FRAME_COUNT), _count(capture)
     if length == 0:
         raise ValueError(
             f"read_video: expected a video that OpenCV can decode, got {path}; "
             "convert it first, e.g. ffmpeg -i video -c:v libx264 video.mp4"
         )
-    note = f"reports {reported} frames, {length} can be decoded"
-    return VideoFile(path, length), range(1, length + 1), note if reported != length else ""
+    notes = []
+    if 0 < reported < MAX_FRAMES and reported != length:  # a raw stream reports none, as -9.2e18
+        notes.append(f"{path}: reports {reported:.0f} frames, {length} can be decoded")
+    if _is_deep_grey(capture):
+        notes.append(
+            f"{path}: grey values of more than 8 bits, of which the upper 8 are read; for the "
+            "others extract the images first: ffmpeg -i video folder/%06d.png"
+        )
+    return VideoFile(path, length), range(1, length + 1), notes
+
+
+def _is_deep_grey(capture: cv2.VideoCapture) -> bool:
+    """Return whether FFmpeg's format of the pixels is gray9 to gray16."""
+    code = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT))
+    if not 0 < code < 1 << 32:
+        return False
+    tag = code.to_bytes(4, "little")  # b"Y1", 0, bits; from the end where values are big-endian
+    return any(one[:2] == b"Y1" and one[3] > 8 for one in (tag, tag[::-1]))
 
 
 def _count(capture: cv2.VideoCapture) -> int:

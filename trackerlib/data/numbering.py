@@ -1,0 +1,222 @@
+"""The images of a folder in the order of their names, and what is to be said of that order.
+
+Names are compared as people read them: text by text, number by number, from the left.
+So `frame2` is before `frame10`, and dates and times come in their own order, whatever
+they are written with. Where one number alone differs from name to name, as in
+`cam2_0001.png`, it is the frame number; otherwise frames are numbered from 1.
+"""
+
+import os
+import re
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+
+__all__ = ["fill_gaps", "image_files", "image_suffixes", "order_notes"]
+
+# Endings by the codec that decodes them; OpenCV goes by a file's first bytes.
+CODECS = {
+    ".jpg": ".jpg .jpeg .jpe .jfif .jif",
+    ".png": ".png .apng",
+    ".bmp": ".bmp .dib",
+    ".tif": ".tif .tiff",
+    ".webp": ".webp",
+    ".jp2": ".jp2 .j2k .jpx .j2c .jpc",
+    ".ppm": ".ppm .pgm .pbm .pnm .pam",
+    ".pfm": ".pfm",
+    ".ras": ".ras .sr",
+    ".hdr": ".hdr .pic",
+    ".gif": ".gif",
+    ".avif": ".avif",
+    ".exr": ".exr",
+    ".jxl": ".jxl",
+}
+# Images, too, but no build of OpenCV for Python decodes them.
+UNREADABLE = ".heic .heif .tga .psd .dng .cr2 .cr3 .nef .arw .orf .raw .svg .ico"
+# A day and a time of day, 2024-01-31_23-59-59 or 20240131 235959: no count, and it has no gaps.
+MOMENT = re.compile(
+    r"(19|20)\d\d([-_.]?)(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])\D{1,4}"
+    r"([01]?\d|2[0-3])([-_.:]?)[0-5]?\d\6[0-5]?\d"
+)
+FRACTION = re.compile(r"[.,]")  # between the digits before and after a decimal point
+SHOWN = 3  # files that a message names
+
+
+@lru_cache
+def image_suffixes() -> frozenset[str]:
+    """Return the endings of the images that the installed OpenCV decodes: {".jpg", ...}."""
+    built = [suffixes for codec, suffixes in CODECS.items() if cv2.haveImageWriter("x" + codec)]
+    return frozenset(" ".join(built).split())
+
+
+def image_files(folder: Path) -> dict[int, Path]:
+    """Return the images of a folder by frame number, in the natural order of their names.
+
+    The numbers are those of the names where these are a plain count, otherwise 1, 2, 3 ...
+
+    Hidden files do not count: macOS leaves a `._0001.jpg` beside `0001.jpg`.
+    Raises FileNotFoundError if there is no image, with what there is; ValueError if two
+    names differ in nothing that gives an order, or if some have a number and others none.
+    """
+    names = sorted(name for name in _visible(folder) if _suffix(name) in image_suffixes())
+    if not names:
+        raise FileNotFoundError(
+            f"{folder}: expected a folder of images, found none in it{_contents(folder)}"
+        )
+    parts = _parts([Path(name).stem for name in names])
+    _check_distinct(folder, names, parts)
+    keys = dict(zip(names, _keys(parts), strict=True))
+    ordered = sorted(names, key=keys.__getitem__)
+    field = _counter(parts)
+    numbers = range(1, len(names) + 1) if field is None else [keys[n][field] for n in ordered]
+    return {number: folder / name for number, name in zip(numbers, ordered, strict=True)}
+
+
+def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
+    """Return every number from the first to the last; a missing image gets its would-be name.
+
+    Reading that name is a FrameError, so that the frames after it keep their place.
+    Where more than a third of the numbers are missing, they are no gaps but another
+    way of counting (times, every fifth frame): the images are returned as they are.
+    """
+    numbers = range(min(files), max(files) + 1)
+    if len(numbers) == len(files) or len(numbers) > 1.5 * len(files):
+        return files
+    parts = _parts([path.stem for path in files.values()])
+    field = _counter(parts)
+    if field is None:
+        return files
+    first = files[min(files)]
+    digits = re.split(r"(\d+)", first.stem)
+
+    def renamed(number: int) -> Path:
+        name = [*digits[:field], f"{number:0{len(digits[field])}d}", *digits[field + 1 :]]
+        return first.with_name("".join(name) + first.suffix)
+
+    return {number: files.get(number) or renamed(number) for number in numbers}
+
+
+def order_notes(folder: Path, files: dict[int, Path]) -> list[str]:
+    """List what is to be said of the images of `image_files`: an order that is not 1, 2, 3 ...
+
+    files  before or after `fill_gaps`
+
+    Images that are left out because OpenCV does not decode them are named as well.
+    """
+    paths, numbers = list(files.values()), list(files)
+    notes = []
+    if len(paths) > 1 and _counter(_parts([path.stem for path in paths])) is None:
+        notes.append(
+            f"{folder}: {len(paths)} images in the order of their names, which are no plain "
+            f"count: {', '.join(path.name for path in paths[:SHOWN])} ... {paths[-1].name}"
+        )
+    elif len(numbers) <= numbers[-1] - numbers[0]:
+        notes.append(
+            f"{folder}: {len(numbers)} images numbered from {numbers[0]} to {numbers[-1]}, "
+            "taken one after the other"
+        )
+    known = set(" ".join([*CODECS.values(), UNREADABLE]).split()) - image_suffixes()
+    lost = [name for name in _visible(folder) if _suffix(name) in known]
+    if lost:
+        notes.append(
+            f"{folder}: {len(lost)} images are left out, OpenCV {cv2.__version__} does not "
+            f"decode them: {_some(sorted(lost))}"
+        )
+    return notes
+
+
+def _visible(folder: Path) -> list[str]:
+    """Return the names of a folder's files, without hidden ones and folders."""
+    with os.scandir(folder) as entries:
+        return [e.name for e in entries if not e.name.startswith(".") and not e.is_dir()]
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lower()
+
+
+def _contents(folder: Path) -> str:
+    """Return what a folder without images holds, for a message."""
+    endings = Counter(_suffix(name) or "without an ending" for name in _visible(folder))
+    folders = [p.name + "/" for p in sorted(folder.iterdir()) if p.is_dir()]
+    held = [f"{count} {ending}" for ending, count in endings.most_common(SHOWN)]
+    if not held + folders:
+        return "; it is empty"
+    undecoded = f" that OpenCV {cv2.__version__} decodes" if held else ""
+    return f"{undecoded}, but {_some(held + folders)}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _parts(stems: list[str]) -> list[list[str]]:
+    """Split names into text, digits, text, ..., text: the digits are at odd positions."""
+    return [re.split(r"(\d+)", stem.casefold()) for stem in stems]
+
+
+def _check_distinct(folder: Path, names: list[str], parts: list[list[str]]) -> None:
+    """Raise ValueError where the names' numbers cannot tell which image comes first."""
+    seen: dict[tuple, str] = {}
+    counted = any(len(part) > 1 for part in parts)
+    for name, part in zip(names, parts, strict=True):
+        path, numbers = folder / name, tuple(map(int, part[1::2]))
+        if counted and not numbers:
+            raise ValueError(
+                f"{path}: expected a frame number in the name of every image, or of none; "
+                "move it elsewhere"
+            )
+        other = seen.setdefault(numbers or tuple(part), name)
+        if other != name:
+            raise ValueError(
+                f"{path}: expected one image per frame number, got {other} too; "
+                "give every video a folder of its own"
+            )
+
+
+def _keys(parts: list[list[str]]) -> list[list]:
+    """Return what to sort names by: their texts and, at odd positions, their numbers."""
+    widths = {field: max(len(part[field]) for part in parts) for field in _fractions(parts)}
+    return [
+        [
+            (int(text.ljust(widths.get(i, 0), "0")) if i % 2 else text)
+            for i, text in enumerate(part)
+        ]
+        for part in parts
+    ]
+
+
+def _fractions(parts: list[list[str]]) -> list[int]:
+    """Return which fields are decimals, 2 before 15: `7.05`, `7.1`, `7.15`, `7.2`.
+
+    A count that is written with zeros in front has them in its shortest numbers alone.
+    """
+    if len({tuple(part[::2]) for part in parts}) > 1:
+        return []
+    found = []
+    for field in range(3, len(parts[0]), 2):
+        column = [part[field] for part in parts]
+        shortest = min(map(len, column))
+        padded = any(text[0] == "0" and len(text) > shortest for text in column)
+        if padded and FRACTION.fullmatch(parts[0][field - 1]):
+            found.append(field)
+    return found
+
+
+def _counter(parts: list[list[str]]) -> int | None:
+    """Return the field of digits that counts: the one that differs from name to name.
+
+    None if several differ, or none, or if they are dates. Of a single name, it is the last.
+    """
+    if len({tuple(part[::2]) for part in parts}) > 1:
+        return None
+    if all(MOMENT.search("".join(part)) for part in parts):
+        return None
+    fields = range(1, len(parts[0]), 2)
+    varying = [f for f in fields if len({int(part[f]) for part in parts}) > 1]
+    if len(parts) == 1:
+        varying = list(fields[-1:])
+    return varying[0] if len(varying) == 1 and varying[0] not in _fractions(parts) else None
