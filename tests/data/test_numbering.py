@@ -2,7 +2,7 @@
 
 import pytest
 
-from trackerlib.data.numbering import fill_gaps, image_files
+from trackerlib.data.numbering import fill_gaps, image_files, image_suffixes, order_notes
 
 
 def test_images_are_ordered_by_number(tmp_path):
@@ -46,3 +46,101 @@ def test_sparse_numbers_have_no_gaps_to_fill(tmp_path):
     assert fill_gaps(files) == files
     every_other = {n: tmp_path / f"{n}.png" for n in (1, 3, 5, 7)}
     assert fill_gaps(every_other) == every_other
+
+
+NAMES = {  # kind -> names in their order
+    "seconds-and-microseconds": ["1305031102.975304.png", "1305031103.008674.png"],
+    "trimmed-decimals": ["7.05.png", "7.1.png", "7.15.png", "7.2.png"],
+    "unpadded-nanoseconds": ["17.9000000.png", "17.99000000.png", "17.123000000.png", "18.5.png"],
+    "dates": ["2024-01-31_23-59-59.jpg", "2024-02-01_00-00-00.jpg", "2024-02-01_00-00-02.jpg"],
+    "two-numbers": ["cam2_frame9.png", "cam2_frame10.png", "cam10_frame1.png"],
+    "text-alone": ["first.png", "last.png", "middle.png"],
+    "parts": ["a10.png", "b2.png", "b11.png"],
+    "size-after-number": ["f9_640x480.png", "f10_640x480.png", "f11_320x240.png"],
+    "capitals": ["IMG_1 a1.JPG", "img_2 A7.jpg", "Img_10 a3.jpg"],
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_are_in_natural_order(tmp_path, kind):
+    names = NAMES[kind]
+    for name in names:
+        (tmp_path / name).touch()
+    files = image_files(tmp_path)
+    assert [path.name for path in files.values()] == names
+    assert list(files) == list(range(1, len(names) + 1))
+    assert fill_gaps(files) == files
+    (said,) = order_notes(tmp_path, files)
+    assert "in the order of their names" in said and names[0] in said and names[-1] in said
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["frame (2).jpg", "frame (10).jpg", "frame (11).jpg"], [2, 10, 11]),
+        (["cam2_frame9.png", "cam2_frame10.png"], [9, 10]),
+        (["0007_640x480.png", "0008_640x480.png"], [7, 8]),
+        (["take2_shot009b.tif", "TAKE2_shot010b.TIF"], [9, 10]),
+        (["9.ppm", "10.ppm", "100.ppm"], [9, 10, 100]),
+        (["scene1.09.png", "scene1.10.png", "scene1.100.png"], [9, 10, 100]),
+        (["only4.png"], [4]),
+    ],
+    ids=["brackets", "camera", "size", "capitals", "widths", "padding-overflows", "single"],
+)
+def test_one_number_that_changes_is_the_frames(tmp_path, names, numbers):
+    for name in names:
+        (tmp_path / name).touch()
+    files = image_files(tmp_path)
+    assert [path.name for path in files.values()] == names and list(files) == numbers
+
+
+def test_a_plain_count_needs_no_word(tmp_path):
+    files = {n: tmp_path / f"{n:04d}.png" for n in (7, 8, 10, 11)}
+    assert order_notes(tmp_path, fill_gaps(files)) == []
+
+
+def test_moments_have_no_gaps(tmp_path):
+    for second in (1, 2, 4, 5):
+        (tmp_path / f"IMG_20240131_23590{second}.jpg").touch()
+    files = image_files(tmp_path)
+    assert list(files) == [1, 2, 3, 4] and fill_gaps(files) == files
+
+
+def test_a_gap_before_other_digits_is_named(tmp_path):
+    files = {n: tmp_path / f"{n:03d}_640x480.png" for n in (8, 9, 11)}
+    assert fill_gaps(files)[10].name == "010_640x480.png"
+
+
+def test_two_videos_in_one_folder_are_refused(tmp_path):
+    for name in ("left_0001.png", "right_0001.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"one image per frame number, got left.*its own"):
+        image_files(tmp_path)
+
+
+COMMON = "ppm pgm pbm pnm pam jpe jfif jp2 tif TIFF dib webp gif ras pfm hdr"
+
+
+@pytest.mark.parametrize("ending", COMMON.split())
+def test_whatever_opencv_decodes_is_an_image(tmp_path, ending):
+    (tmp_path / f"1.{ending}").touch()
+    assert list(image_files(tmp_path)) == [1]
+
+
+def test_what_opencv_does_not_decode_is_named(tmp_path):
+    (tmp_path / "img").mkdir()
+    for name in ("1.heic", "2.HEIC", "notes.txt", "README"):
+        (tmp_path / name).touch()
+    with pytest.raises(FileNotFoundError, match=r"found none .*but 2 \.heic, 1 .* and 1 more"):
+        image_files(tmp_path)
+    (tmp_path / "3.png").touch()
+    (said,) = order_notes(tmp_path, image_files(tmp_path))
+    assert "2 images are left out" in said and "1.heic, 2.HEIC" in said
+
+
+def test_codecs_that_were_not_built_in_are_not_decoded(monkeypatch):
+    monkeypatch.setattr("cv2.haveImageWriter", lambda name: name.endswith(".png"))
+    image_suffixes.cache_clear()
+    assert image_suffixes() == {".png", ".apng"}
+    monkeypatch.undo()
+    image_suffixes.cache_clear()

@@ -5,15 +5,18 @@ import struct
 import tracemalloc
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from made import frame, write_image
 
 from trackerlib.data.sequence import (
     READ_AHEAD,
+    SAMPLED,
     FrameError,
     ImageFiles,
     Sequence,
+    open_images,
     read_image,
 )
 
@@ -129,3 +132,102 @@ def test_a_sequence_survives_pickling(tmp_path):
     frames = ImageFiles((write_image(tmp_path / "1.png", frame(1)),))
     got = pickle.loads(pickle.dumps(sequence(frames)))
     np.testing.assert_array_equal(got.frames[0], frame(1))
+
+
+def thermal(number: int, low=7700, span=200) -> np.ndarray:
+    """(48, 64) uint16 with `span` values from `low` on, moving with the number."""
+    ramp = np.linspace(low, low + span, 48 * 64).round().astype(np.uint16).reshape(48, 64)
+    return np.roll(ramp, number, axis=1)
+
+
+@pytest.mark.parametrize("low", [0, 7700, 65000])
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_deep_images_are_scaled_by_the_range_of_the_sequence(tmp_path, low, ending):
+    images = [thermal(n, low, span=50 if n == 0 else 200) for n in range(5)]
+    paths = [write_image(tmp_path / f"{n}.{ending}", image) for n, image in enumerate(images)]
+    frames, (said,) = open_images(paths)
+    assert f"uint16 images are scaled, {low} to {low + 200} become 0 to 255" in said
+    for index in (4, 0):  # whichever is read first
+        expected = np.rint((images[index] - float(low)) * 255 / 200)
+        np.testing.assert_array_equal(frames[index], np.repeat(expected[..., None], 3, axis=2))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(frames))[0], frames[0])
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+def test_tiffs_of_other_types(tmp_path, dtype):
+    image = (thermal(1).astype(np.int64) - 7800).astype(dtype)
+    frames, (said,) = open_images([write_image(tmp_path / "1.tif", image)])
+    assert "-100 to 100" in said and frames[0].dtype == np.uint8
+    expected = np.rint((image + 100.0) * 255 / 200)
+    np.testing.assert_array_equal(frames[0][..., 1], expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "1.tif"), frames[0])
+
+
+def test_deep_colours_keep_their_proportions(tmp_path):
+    image = np.dstack([thermal(1), thermal(2) + 200, thermal(3) + 400])
+    frames, _ = open_images([write_image(tmp_path / "1.png", image)])
+    np.testing.assert_array_equal(frames[0], np.rint((image - 7700.0) * 255 / 600))
+
+
+def test_stuck_pixels_and_empty_images_do_not_settle_the_range(tmp_path):
+    images = [thermal(n) for n in range(4)]
+    images[1][20, 30], images[2][10, 5] = 65535, 0
+    images[3][:] = 0
+    paths = [write_image(tmp_path / f"{n}.png", image) for n, image in enumerate(images)]
+    frames, (said,) = open_images(paths)
+    assert "without single pixels from 0 to 65535" in said
+    assert len(np.unique(frames[0])) > 190
+    assert frames[1][20, 30, 0] == 255 and frames[2][10, 5, 0] == 0 and not frames[3].any()
+
+
+def test_values_that_are_not_finite(tmp_path):
+    image = thermal(1).astype(np.float32)
+    image[0, :3] = np.nan, np.inf, -np.inf
+    frames, (said,) = open_images([write_image(tmp_path / "1.tif", image)])
+    assert "float32 images are scaled, 7700" in said
+    assert frames[0][0, :3, 0].tolist() == [0, 255, 0]
+
+
+def test_depths_are_not_mixed(tmp_path):
+    paths = [
+        write_image(tmp_path / "1.png", frame(1)),
+        write_image(tmp_path / "2.png", thermal(2)),
+    ]
+    frames, notes = open_images(paths)
+    assert notes == []
+    with pytest.raises(FrameError, match=r"2.png: expected 8 bits per value .*, got uint16"):
+        frames[1]
+    frames, _ = open_images(paths[::-1])
+    with pytest.raises(FrameError, match=r"1.png: expected more than 8 bits .*, got uint8"):
+        frames[1]
+
+
+def test_a_long_sequence_is_sampled(tmp_path, monkeypatch):
+    path, read = write_image(tmp_path / "1.png", thermal(1)), []
+    monkeypatch.setattr(
+        "trackerlib.data.sequence._probed", lambda one: read.append(one) or thermal(1)
+    )
+    open_images([path] * 1000)
+    assert len(read) <= SAMPLED + 1
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "bmp", "tif", "webp", "ppm", "gif", "jp2"])
+def test_images_of_8_bits_come_as_they_are(tmp_path, ending):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    path = write_image(tmp_path / f"1.{ending}", noise)
+    frames, notes = open_images([path])
+    plain = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(frames[0], plain)
+    np.testing.assert_array_equal(read_image(path), plain)
+    assert notes == [] and frames.levels is None
+
+
+def test_transparency_is_ignored_and_said(tmp_path):
+    image = np.dstack([frame(1), np.full((48, 64), 255, np.uint8)])
+    assert cv2.imwrite(str(tmp_path / "1.png"), image)
+    assert open_images([tmp_path / "1.png"])[1] == []
+    image[:9, ..., 3] = 0
+    assert cv2.imwrite(str(tmp_path / "1.png"), image)
+    frames, (said,) = open_images([tmp_path / "1.png"])
+    assert "transparency of images is ignored" in said
+    np.testing.assert_array_equal(frames[0][..., ::-1], image[..., :3])

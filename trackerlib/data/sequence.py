@@ -145,9 +145,8 @@ def _ends(image: np.ndarray) -> tuple[float, float, float, float]:
 
 def _scaled(image: np.ndarray, levels: Levels) -> np.ndarray:
     """Return an image as uint8; what is not a number becomes 0."""
-    span = levels.high - levels.low
-    scale = 255 / span if span > 0 else 255.0
-    values = (image.astype(np.float64) - levels.low) * scale
+    span = levels.high - levels.low or 1.0  # of a single value that becomes 0
+    values = (image.astype(np.float64) - levels.low) * 255 / span
     return np.nan_to_num(values, nan=0.0).clip(0, 255).round().astype(np.uint8)
 
 
