@@ -8,6 +8,7 @@ import pytest
 from made import frame, write_image, write_sequence
 
 from trackerlib.boxes import xywh_to_otb
+from trackerlib.data.manifest import check_target
 from trackerlib.data.otb import list_targets, read_otb, read_sequence
 from trackerlib.data.sequence import FrameError
 
@@ -151,3 +152,127 @@ def test_every_real_sequence_equals_its_published_annotation(shared):
         assert sequence.frame_numbers[0] == published["start"]
         height, width, _ = sequence.frames[len(sequence) - 1].shape
         assert [width, height] == (published["image_size"] or SIZES[sequence.name])
+
+
+OWN = "".join(f"{21 + 2 * i},41,30,30\n" for i in range(30))
+
+
+@pytest.mark.parametrize("name", ["long", "LONG", "Long", "pair", "pair_1", "Pair"])
+def test_a_folder_of_ones_own_may_have_the_name_of_a_benchmarks(tmp_path, tiny_manifest, name):
+    write_sequence(tmp_path / name, OWN)
+    for names in (None, [name]):
+        (sequence,) = read_otb(tmp_path, names)
+        assert (sequence.name, len(sequence), sequence.attributes) == (name, 30, ())
+        (said,) = sequence.warnings
+        assert f"{tmp_path / name} has the name of OTB's" in said and "one's own" in said
+
+
+def test_ones_own_stands_beside_the_benchmarks(tmp_path, tiny_manifest):
+    write_sequence(tmp_path / "Long", tiny_manifest["Long"], start=3)
+    write_sequence(tmp_path / "LONG", OWN)
+    assert [one.name for one in read_otb(tmp_path)] == ["LONG", "Long"]
+    assert [len(*read_otb(tmp_path, [name])) for name in ("Long", "LONG", "long")] == [45, 30, 45]
+
+
+def test_ones_own_is_not_the_benchmarks_target(tmp_path, tiny_manifest):
+    write_sequence(tmp_path / "long", OWN)
+    (target,) = list_targets(tmp_path, ["Long"], benchmark=True)
+    assert target.folder is None and target.entry.name == "Long"
+
+
+@pytest.mark.parametrize("damage", ["short", "first", "other", "junk", "none", "images"])
+def test_a_damaged_folder_of_the_benchmark_is_still_the_benchmarks(
+    tmp_path, tiny_manifest, damage
+):
+    folder = write_sequence(tmp_path / "Long", tiny_manifest["Long"], start=3)
+    path, lines = folder / "groundtruth_rect.txt", tiny_manifest["Long"].splitlines(keepends=True)
+    changed = {
+        "short": lines[:30],
+        "first": ["9,9,9,9\n", *lines[1:40]],
+        "other": ["9,9,9,9\n"] * 45,
+        "junk": ["junk"],
+        "images": lines,
+    }
+    path.write_text("".join(changed.get(damage, [])))
+    if damage == "none":
+        path.unlink()
+    (folder / "img" / "0007.jpg").unlink()
+    for names in (None, ["long"]):
+        (target,) = list_targets(tmp_path, names)
+        assert target.entry and target.entry.name == "Long" and target.folder == folder
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "ppm"])
+def test_the_benchmarks_images_may_have_another_ending(tmp_path, tiny_manifest, ending):
+    folder = write_sequence(tmp_path / "Long", tiny_manifest["Long"], start=3)
+    for path in (folder / "img").iterdir():
+        write_image(path.with_suffix(f".{ending}"), frame(int(path.stem)))
+        path.unlink()
+    (sequence,) = read_otb(tmp_path)
+    names = [path.name for path in sequence.frames.paths]
+    assert names == [f"{number:04d}.{ending}" for number in range(3, 48)]
+    np.testing.assert_array_equal(sequence.frames[4], frame(7))
+    entry = list_targets(tmp_path)[0].entry
+    (problem,) = check_target(folder, entry)
+    said = "45 of 45 images are not the benchmark's .jpg but"
+    assert problem == f"Long: {folder / 'img'}: {said} {names[0]} to {names[-1]}"
+    (folder / "img" / f"0009.{ending}").unlink()
+    assert "1 of 45 images missing: 0009.jpg" in check_target(folder, entry)[0]
+
+
+@pytest.mark.parametrize("labels", [["1", "2"], ["2", "10", "9"], ["left", "car"], ["01", "02"]])
+def test_several_targets_of_ones_own(tmp_path, labels):
+    for number, label in enumerate(labels):
+        rows = "".join(f"{5 * number + 1},2,20,10\n" for _ in range(3))
+        write_sequence(tmp_path / "street", rows, name=f"groundtruth_rect.{label}.txt")
+    names = sorted((f"street-{label}" for label in labels), key=lambda name: (len(name), name))
+    (tmp_path / "street" / f"visibility.{labels[1]}.txt").write_text("1\n0.5\n0\n")
+    sequences = {one.name: one for one in read_otb(tmp_path)}
+    assert list(sequences) == names == [one.name for one in read_otb(tmp_path, ["street"])]
+    (second,) = read_otb(tmp_path, [f"street-{labels[1]}"])
+    np.testing.assert_array_equal(second.boxes[:, 0], [5, 5, 5])
+    assert second.visibility.tolist() == [1, 0.5, 0]
+    assert sequences[f"street-{labels[0]}"].visibility is None
+
+
+def test_one_name_of_two_sequences(tmp_path):
+    for label in (1, 2):
+        write_sequence(tmp_path / "street", ROWS, name=f"groundtruth_rect.{label}.txt")
+    write_sequence(tmp_path / "street-2", ROWS)
+    with pytest.raises(ValueError, match=r"one sequence of the name street-2.*rename"):
+        read_otb(tmp_path)
+
+
+def test_rows_for_the_images_that_are_there(tmp_path):
+    folder = write_sequence(tmp_path / "walkway", OWN)
+    for number in (10, 20):
+        (folder / "img" / f"{number:04d}.jpg").unlink()
+    lines = OWN.splitlines(keepends=True)
+    path = folder / "groundtruth_rect.txt"
+    path.write_text("".join(line for i, line in enumerate(lines, 1) if i not in (10, 20)))
+    sequence = read_sequence(folder)
+    assert len(sequence) == 28 and sequence.frame_numbers[[8, 9]].tolist() == [9, 11]
+    np.testing.assert_array_equal(sequence.boxes[9], [20 + 2 * 10, 40, 30, 30])
+    assert not any(isinstance(one, FrameError) for one in sequence.read())
+    assert (
+        "28 rows for the 28 images that are there; there is none numbered 10, 20"
+        in (sequence.warnings[0])
+    )
+    path.write_text("".join(lines[:25]))
+    with pytest.raises(ValueError, match=r"expected 30 rows.* or 28, one for each image.*got 25"):
+        read_sequence(folder)
+
+
+def test_images_beside_the_ground_truth(tmp_path):
+    folder = write_sequence(tmp_path / "Mine", ROWS)
+    for path in list((folder / "img").iterdir()):
+        path.rename(folder / path.name)
+    (folder / "img").rmdir()
+    assert len(read_otb(tmp_path)[0]) == 3
+
+
+def test_two_ground_truths_of_different_formats(tmp_path):
+    folder = write_sequence(tmp_path / "Mine", ROWS)
+    (folder / "groundtruth.txt").write_text(ROWS)
+    (said,) = read_sequence(folder).warnings
+    assert "groundtruth.txt is not read: groundtruth_rect.txt says" in said

@@ -85,3 +85,16 @@ def test_names_are_those_of_the_folder(temple_color):
     assert [s.name for s in dataset.sequences] == ["Ball_ce2"]
     with pytest.raises(ValueError, match=r"Airport_ce, Ball_ce2\), got Bolt"):
         open_dataset(temple_color, "Bolt,Ball_ce2")
+
+
+def test_frames_without_a_positive_box_are_a_warning(uav123):
+    dataset = open_dataset(uav123)
+    said = "bird1_2: bird1_2.txt: no positive box in frames 6"
+    assert [sequence.warnings for sequence in dataset.sequences] == [(), (said,)]
+
+
+def test_temple_color_warns_alike(temple_color):
+    path = temple_color / "Ball_ce2" / "Ball_ce2_gt.txt"
+    path.write_text("3,4,10,12\n0,0,0,0\nNaN,NaN,NaN,NaN\n")
+    said = "Ball_ce2: Ball_ce2_gt.txt: no positive box in frames 5 to 6"
+    assert open_dataset(temple_color, "Ball_ce2").sequences[0].warnings == (said,)

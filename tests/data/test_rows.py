@@ -1,11 +1,13 @@
 """trackerlib/data/rows.py: the ground-truth parser."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackerlib.data.rows import parse_rows, read_rows
+from trackerlib.data.rows import parse_rows, read_rows, truth_notes
 
 NUMBERS = st.one_of(
     st.integers(-10000, 10000).map(float),
@@ -74,3 +76,13 @@ def test_files_with_a_byte_order_mark_or_no_text(tmp_path):
         read_rows(path)
     with pytest.raises(FileNotFoundError, match="absent"):
         read_rows(tmp_path / "absent.txt")
+
+
+def test_a_long_list_of_frames_is_cut_short():
+    boxes = np.array([[0, 1, 20, 10], [np.nan] * 4] * 10)
+    numbers = np.arange(1, 21)
+    (said,) = truth_notes(Path("folder/gt.txt"), boxes, numbers)
+    assert said == ("gt.txt: no positive box in frames 2, 4, 6, 8, 10, 12, 14, 16 ... (10 in all)")
+    assert truth_notes(Path("gt.txt"), boxes[::2], numbers[::2]) == []
+    outside = np.array([[-1.0, 1, 20, 10], [0, 0, 20, 0]])
+    assert "frames 1 to 2" in truth_notes(Path("gt.txt"), outside, numbers[:2])[0]

@@ -129,3 +129,64 @@ def test_a_video_that_vanishes_gives_frame_errors(video):
     video.unlink()
     with pytest.raises(FrameError, match="frame 1 cannot be decoded"):
         frames[0]
+
+
+@pytest.mark.parametrize("reported", [-9.223372036854776e18, -1.0, 0.0, 1e18, float("inf")])
+def test_a_stream_without_a_length_has_no_wrong_one(video, monkeypatch, reported):
+    capture = cv2.VideoCapture
+
+    class Stream:
+        def __init__(self, path):
+            self.capture = capture(path)
+
+        def get(self, key):
+            return reported if key == cv2.CAP_PROP_FRAME_COUNT else self.capture.get(key)
+
+        def __getattr__(self, name):
+            return getattr(self.capture, name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Stream)
+    sequence = read_video(video, BOX)
+    assert len(sequence) == COUNT and sequence.warnings == ()
+
+
+def test_a_raw_stream(tmp_path):
+    images = [cv2.cvtColor(frame(number), cv2.COLOR_RGB2BGR) for number in range(1, 9)]
+    encoded = [cv2.imencode(".jpg", image)[1].tobytes() for image in images]
+    (tmp_path / "raw.mjpeg").write_bytes(b"".join(encoded))
+    sequence = read_video(tmp_path / "raw.mjpeg", BOX)
+    assert shades(sequence.read()) == list(range(1, 9)) and sequence.warnings == ()
+
+
+def test_grey_values_of_16_bits_in_a_video_are_a_warning(tmp_path):
+    depth = [cv2.VIDEOWRITER_PROP_DEPTH, cv2.CV_16U, cv2.VIDEOWRITER_PROP_IS_COLOR, 0]
+    codec = cv2.VideoWriter.fourcc(*"FFV1")
+    path = str(tmp_path / "thermal.mkv")
+    writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, codec, 25, (64, 48), depth)
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no FFV1")
+    writer.write(np.full((48, 64), 7700, np.uint16))
+    writer.release()
+    (said,) = read_video(path, BOX).warnings
+    assert "grey values of more than 8 bits, of which the upper 8 are read" in said
+
+
+def test_names_that_are_times_are_in_their_order(tmp_path):
+    names = [f"{1305031102.175304 + 0.03337 * i:.6f}.png" for i in range(45)]
+    for number, name in enumerate(names, 1):
+        write_image(tmp_path / name, frame(number % 24))
+    sequence = read_video(tmp_path, BOX)
+    assert [path.name for path in sequence.frames.paths] == names
+    np.testing.assert_array_equal(sequence.frame_numbers, np.arange(1, 46))
+    (said,) = sequence.warnings
+    assert "45 images in the order of their names" in said and names[0] in said
+
+
+def test_images_of_16_bits_are_scaled_and_said_once(tmp_path):
+    for number in range(1, 6):
+        values = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) % 200 + 7700
+        write_image(tmp_path / f"{number}.png", values)
+    sequence = read_video(tmp_path, BOX)
+    (said,) = sequence.warnings
+    assert "7700 to 7899 become 0 to 255, the range of 5 images" in said
+    assert len(np.unique(sequence.frames[4])) == 200
