@@ -150,6 +150,14 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path, host, long_zip):
     assert host.ranges == []
 
 
+def test_a_folder_of_ones_own_stands_beside_what_is_fetched(tmp_path, host, long_zip):
+    host.files["Long.zip"] = long_zip
+    write_sequence(tmp_path / "otb" / "LONG", "9,9,9,9\n" * 30)
+    if (tmp_path / "otb" / "Long").exists():
+        pytest.skip("capitals make no difference in this file system")
+    assert fetch(tmp_path / "otb", ["Long"], host.address) == [tmp_path / "otb" / "Long"]
+
+
 def test_unknown_names(tmp_path, tiny_manifest):
     with pytest.raises(ValueError, match=r"targets of OTB-100.*got 'Mine'"):
         fetch(tmp_path, ["Mine"])

@@ -53,8 +53,10 @@ def _videos(name: str) -> list[str]:
 def _fetch_video(root: Path, video: str, host: str, limit: int) -> Path:
     entries = [entry for entry in manifest.load().values() if entry.folder == video]
     folder = locate(root, entries[0])
+    if not folder and (root / video).exists():  # one's own, where capitals make no difference
+        folder = root / video
     if folder:
-        _verify(folder, entries, f"{folder} is there but not complete; move it away")
+        _verify(folder, entries, f"{folder} is there but not the benchmark's; move it away")
         return folder
     archive = root / f"{video}.zip"
     if not archive.is_file():
