@@ -8,7 +8,7 @@ from trackerlib import trackers
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import Sequence
 from trackerlib.eval import report, runner
-from trackerlib.eval.metrics import score
+from trackerlib.eval.metrics import CONVENTIONS, GOT10K, OTB, PYTRACKING, VOT, score
 from trackerlib.eval.published import published_scores
 from trackerlib.eval.store import Store, Track
 
@@ -156,6 +156,129 @@ def test_what_a_reader_noticed_is_reported(tmp_path):
     noticed = Sequence("A", Grey(), BOXES, np.arange(1, 6), warnings=("A: one image too many",))
     found = report.collect([], Dataset("made", (noticed,)), Store(tmp_path))
     assert found.warnings == ("A: one image too many",)
+
+
+def scored(tmp_path, truth, boxes=BOXES, conventions=OTB, protocol="ope"):
+    """The report on one sequence "lane" with this ground truth, run by `kcf`."""
+    frames = [np.zeros((60, 80, 3), np.uint8)] * len(truth)
+    lane = Sequence("lane", frames, np.array(truth, float), np.arange(1, len(truth) + 1))
+    made, store = Dataset("made", (lane,)), Store(tmp_path)
+    jobs = runner.plan([trackers.parse("kcf")], made, protocol, device="cpu")
+    for job in jobs:
+        rest = np.array(boxes, float)[job.segment.start :]
+        store.write(job.unit, Track(rest, np.full(len(rest), 0.01)), ENVIRONMENT)
+    return report.collect(jobs, made, store, conventions)
+
+
+NOTHING = np.full(4, np.nan)
+
+
+@pytest.mark.parametrize("conventions", CONVENTIONS)
+def test_frames_without_ground_truth_are_not_scored_and_told(tmp_path, conventions):
+    lost = BOXES + np.array([60, 0, 0, 0])
+    truth = np.where(np.arange(5)[:, None] < 3, BOXES, NOTHING)
+    found = scored(tmp_path, truth, lost, CONVENTIONS[conventions])
+    row = report.table(found).loc["kcf"]
+    first = {"pysot": 0, "vot": 0}.get(conventions, 1)
+    frames = 2 if conventions == "vot" else 3
+    assert row["frames"] == f"{frames}/5"
+    assert row["P(20 px)"] == row["P(0.2), normalised"] == first / frames
+    assert "lane: 2 of 5 frames have no ground truth: not scored" in found.warnings
+
+
+@pytest.mark.parametrize("conventions", CONVENTIONS)
+@pytest.mark.parametrize("last", [NOTHING, [0, 0, 0, 0], [-5, -5, -3, -3]])
+def test_ground_truth_in_the_first_frame_alone_is_no_score(tmp_path, conventions, last):
+    truth = np.where(np.arange(5)[:, None] < 1, BOXES, last)
+    found = scored(tmp_path, truth, conventions=CONVENTIONS[conventions])
+    if np.isfinite(last).all() and CONVENTIONS[conventions].valid == "all":
+        assert report.table(found).loc["kcf", "P(20 px)"] < 0.5  # every row as it stands
+        return
+    table = report.table(found)
+    assert not found.scores and found.results
+    assert list(table.columns) == ["sequences", "frames"]
+    assert table.loc["kcf"].tolist() == ["0/1", "0/5"]
+    assert list(found.missing["reason"]) == [report.UNSCORED]
+    assert report.curves(found, "success") == {}
+    assert report.attributes(found).isna().all(axis=None)
+    assert report.sequences(found).isna().all(axis=None)
+
+
+def test_a_sequence_without_a_score_leaves_the_others_their_means(tmp_path):
+    blind = np.where(np.arange(5)[:, None] < 1, BOXES, NOTHING)
+    rows, store = {"Seen": BOXES, "Blind": blind}, Store(tmp_path)
+    both = [Sequence(name, Grey(), truth, np.arange(1, 6)) for name, truth in rows.items()]
+    made = Dataset("made", tuple(both))
+    jobs = runner.plan([trackers.parse("kcf")], made, device="cpu")
+    for job in jobs:
+        store.write(job.unit, Track(BOXES, np.full(5, 0.01)), ENVIRONMENT)
+    row = report.table(report.collect(jobs, made, store)).loc["kcf"]
+    assert (row["AUC"], row["sequences"], row["frames"]) == (20 / 21, "1/2", "5/10")
+
+
+@pytest.mark.parametrize(
+    ("conventions", "fate"),
+    [(OTB, "hits of precision, as in OTB's toolkit"), (PYTRACKING, "misses of success and")],
+)
+def test_what_is_done_with_invalid_ground_truth_is_told(tmp_path, conventions, fate):
+    truth = np.where(np.arange(5)[:, None] < 3, BOXES, 0)
+    found = scored(tmp_path, truth, conventions=conventions)
+    (line,) = found.warnings
+    assert line.startswith(
+        "lane: 2 of 5 frames have ground truth that the conventions call invalid"
+    )
+    assert fate in line
+    assert "frames" not in report.table(found).columns  # all of them count
+
+
+def test_nothing_is_told_of_ground_truth_that_is_whole(tmp_path):
+    found = scored(tmp_path, BOXES)
+    assert found.warnings == () and "frames" not in report.table(found).columns
+    assert found.frames == {("kcf", "lane", 0): (5, 5)}
+
+
+@pytest.mark.parametrize(("conventions", "fate"), [(OTB, "replaced"), (GOT10K, "misses")])
+def test_boxes_that_are_replaced_are_told(tmp_path, conventions, fate):
+    spoilt = BOXES.copy()
+    spoilt[2], spoilt[4, 2] = np.nan, 0
+    (line,) = scored(tmp_path, BOXES, spoilt, conventions).warnings
+    assert line.startswith("kcf: lane, ope: 2 of 5 boxes are not finite or have no area: ")
+    assert fate in line
+
+
+def test_fewer_starts_in_time_are_told(tmp_path):
+    truth = np.tile([20.0, 10, 8, 6], (25, 1))
+    found = scored(tmp_path, truth, truth, protocol="tre")
+    (line,) = found.warnings
+    assert line.startswith("lane: 6 starts in time instead of 20")
+
+
+def test_a_start_in_time_without_further_ground_truth_leaves_the_others(tmp_path):
+    truth = np.tile([20.0, 10, 8, 6], (60, 1))
+    truth[41:] = np.nan
+    found = scored(tmp_path, truth, truth, protocol="tre")
+    assert list(found.missing["segment"]) == ["tre20"]
+    assert list(found.missing["reason"]) == [report.UNSCORED]
+    assert report.table(found).loc["kcf", "AUC"] == pytest.approx(20 / 21)
+
+
+def test_published_scores_beside_those_of_other_conventions_are_told(tmp_path):
+    made, store = dataset(["Girl", "David"]), Store(tmp_path)
+    jobs = runner.plan([trackers.parse("kcf")], made, device="cpu")
+    (line,) = report.collect(jobs, made, store, VOT).warnings
+    assert "published scores stay under OTB's conventions" in line
+    assert report.collect(jobs, made, store).warnings == ()
+
+
+def test_normalised_precision_is_at_a_fifth_and_its_mean_has_its_own_name(tmp_path):
+    moved = BOXES + np.array([2, 0, 0, 0])  # a quarter of the width
+    found = scored(tmp_path, BOXES, moved)
+    row = report.table(found).loc["kcf"]
+    assert row["P(0.2), normalised"] == 1 / 5  # the first frame
+    assert row["mean P, normalised"] == pytest.approx(1 / 5 + 4 / 5 * 26 / 51)
+    curve = report.curves(found, "normalised_precision")["kcf"]
+    assert curve[20] == row["P(0.2), normalised"] and len(curve) == 51
+    assert curve.tolist() == [1 / 5] * 25 + [1.0] * 26
 
 
 def test_numbers_are_shown_with_three_decimals_and_gaps_are_empty():

@@ -41,6 +41,7 @@ __all__ = [
     "score",
     "success_curve",
     "usable",
+    "valid",
 ]
 
 PRECISION_THRESHOLDS = np.arange(51)  # pixels
@@ -168,7 +169,7 @@ class Score:
 
 
 class NothingToScoreError(ValueError):
-    """Ground truth in which no frame but the first can be scored; the message says so."""
+    """A run without a frame that can be scored, its first apart; the message says so."""
 
 
 def ious(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -217,6 +218,13 @@ def precision_curve(
     return (np.asarray(errors)[:, None] <= thresholds).mean(0)
 
 
+def valid(truth: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:
+    """Return which frames (T,) have finite ground truth that success and precision accept."""
+    truth = _rows("valid", truth)
+    sized, centred = _valid(truth, conventions)
+    return sized & centred & np.isfinite(truth).all(1)
+
+
 def usable(predicted: np.ndarray) -> np.ndarray:
     """Return which rows (T,) of (T, 4) are finite and have an area."""
     predicted = _rows("usable", predicted)
@@ -239,16 +247,16 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
 
     Frames whose ground truth is not finite are not annotated, and not scored.
 
-    Raises ValueError if the sizes differ, and NothingToScoreError if the conventions leave
-    no frame, or of several frames only the first, whose box the tracker was given.
+    Raises ValueError if the sizes differ, and NothingToScoreError if the conventions leave no
+    frame, or if of several frames the first alone, whose box the tracker was given, is valid.
     """
     predicted, truth = _paired("score", predicted, truth)
     predicted, truth = _prepared(predicted, truth, conventions)
     sized, centred = _valid(truth, conventions)
-    counted = _counted(truth, sized & centred, conventions)
+    counted = _counted(truth, conventions)
 
-    def kept(measure: np.ndarray, valid: np.ndarray, otherwise: float) -> np.ndarray:
-        return np.where(valid, measure, otherwise)[counted]
+    def kept(measure: np.ndarray, known: np.ndarray, otherwise: float) -> np.ndarray:
+        return np.where(known, measure, otherwise)[counted]
 
     error = centre_errors(predicted, truth, conventions.centre)
     iou = kept(ious(predicted, truth), sized, -1.0)
@@ -333,13 +341,14 @@ def _valid(truth: np.ndarray, conventions: Conventions) -> tuple[np.ndarray, np.
     return both, both
 
 
-def _counted(truth: np.ndarray, valid: np.ndarray, conventions: Conventions) -> np.ndarray:
+def _counted(truth: np.ndarray, conventions: Conventions) -> np.ndarray:
     """Return which frames (T,) are in the denominator."""
-    counted = np.ones(len(truth), dtype=bool) if conventions.invalid != "skip" else valid.copy()
+    known = valid(truth, conventions)
+    counted = np.ones(len(truth), dtype=bool) if conventions.invalid != "skip" else known.copy()
     if conventions.unannotated == "skip":
         counted &= np.isfinite(truth).all(1)
     counted[:1] &= conventions.first_frame != "skip"
-    if not counted.any() or (len(truth) > 1 and not counted[1:].any()):
+    if not counted.any() or (len(truth) > 1 and not (counted & known)[1:].any()):
         raise NothingToScoreError(
             "score: expected a frame that can be scored, and not the first alone, got "
             f"{len(truth)} and {conventions}; give the sequence ground truth, or count invalid "

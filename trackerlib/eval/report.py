@@ -1,14 +1,17 @@
 """From a store to tables: what was scored, what is missing, what went wrong."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
 
 from trackerlib.data import Dataset
-from trackerlib.eval.metrics import OTB, Conventions, Score, pool, score
+from trackerlib.data.sequence import Sequence
+from trackerlib.eval import metrics
+from trackerlib.eval.metrics import OTB, Conventions, NothingToScoreError, Score, pool, score
+from trackerlib.eval.protocols import STARTS
 from trackerlib.eval.published import PaperScore, paper_scores, published_scores
 from trackerlib.eval.runner import Job
 from trackerlib.eval.statistics import by_attribute, seed_spread, summarise
@@ -28,12 +31,21 @@ __all__ = [
 ]
 
 OUTDATED = "computed by an earlier version, or from other data; run it again"
+UNSCORED = "no frame after the first has ground truth that can be scored"
 
 MEASURES = {
     "auc": "AUC",
     "precision20": "P(20 px)",
     "success50": "S(0.5)",
-    "normalised": "P, normalised",
+    "normalised20": "P(0.2), normalised",
+    "normalised": "mean P, normalised",
+}
+
+# What becomes of frames whose ground truth is not valid, by `Conventions.invalid`.
+COUNTED = {
+    "otb": "misses of success and hits of precision, as in OTB's toolkit",
+    "miss": "misses of success and precision, as in pytracking",
+    "skip": "not scored",
 }
 
 
@@ -41,13 +53,17 @@ MEASURES = {
 class Report:
     """Everything that one evaluation gave.
 
-    scores    (tracker, sequence, seed) -> Score, the segments of TRE and SRE pooled;
-              only where every segment is finished, with every seed
-    results   what was scored, with seconds and environments
-    missing   a row per unit without a result, and per sequence that could not be opened:
-              tracker, sequence, segment, seed, reason
-    warnings  what the data set's check, its readers and the trackers' runs noticed
-    dataset   the sequences that were asked for
+    scores       (tracker, sequence, seed) -> Score, the segments of TRE and SRE pooled;
+                 only where every segment is finished, with every seed
+    results      what was scored, with seconds and environments
+    missing      a row per unit without a result, or without a frame that can be scored, and
+                 per sequence that could not be opened: tracker, sequence, segment, seed, reason
+    warnings     what the data set's check, its readers, the trackers' runs and the scoring
+                 noticed
+    dataset      the sequences that were asked for
+    conventions  of the scores
+    frames       (tracker, sequence, seed) -> how many frames were scored, of how many that
+                 the run has; also of finished runs without a score
     """
 
     scores: dict[tuple[str, str, int], Score]
@@ -55,11 +71,13 @@ class Report:
     missing: pd.DataFrame
     warnings: tuple[str, ...]
     dataset: Dataset
+    conventions: Conventions = OTB
+    frames: dict[tuple[str, str, int], tuple[int, int]] = field(default_factory=dict)
 
     @property
     def trackers(self) -> list[str]:
         """Return the trackers that finished a sequence, in the order of the jobs."""
-        return list(dict.fromkeys(tracker for tracker, _, _ in self.scores))
+        return list(dict.fromkeys(tracker for tracker, _, _ in self.frames))
 
     def of(self, tracker: str) -> dict[tuple[str, int], Score]:
         """Return one tracker's scores by sequence and seed."""
@@ -80,27 +98,35 @@ def collect(
 
     A result of other settings, code or data than the job's does not count, and is named as such.
     """
-    parts: dict[tuple[str, str, int], list[Score]] = {}
-    results, unfinished = [], set()
+    parts: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
+    lengths, results, unfinished = Counter[tuple[str, str, int]](), [], set()
     missing: list[tuple[str, str, str, int | str, str]] = [
         ("all", name, "all", "all", reason) for name, reason in dataset.missing.items()
     ]
+    jobs = list(jobs)
     for job in jobs:
         unit, result = job.unit, store.read(job.unit)
+        where = unit.label, unit.sequence, unit.segment, unit.seed
         if result is None:
-            missing.append((unit.label, unit.sequence, unit.segment, unit.seed, _why(store, unit)))
+            missing.append((*where, _why(store, unit)))
             unfinished.add((unit.label, unit.sequence))
             continue
-        truth = job.sequence.boxes[job.segment.start :]
-        segments = parts.setdefault((unit.label, unit.sequence, unit.seed), [])
-        segments.append(score(result.track.boxes, truth, conventions))
+        truth, key = job.sequence.boxes[job.segment.start :], (*where[:2], unit.seed)
+        lengths[key] += len(truth)
         results.append(result)
+        try:
+            parts[key].append(score(result.track.boxes, truth, conventions))
+        except NothingToScoreError:
+            missing.append((*where, UNSCORED))
+    finished = [key for key in lengths if key[:2] not in unfinished]
     return Report(
-        {key: pool(segments) for key, segments in parts.items() if key[:2] not in unfinished},
+        {key: pool(parts[key]) for key in finished if parts[key]},
         tuple(results),
         pd.DataFrame(missing, columns=["tracker", "sequence", "segment", "seed", "reason"]),
-        _warnings(dataset, results),
+        (*_warnings(dataset, results), *_scoring(jobs, dataset, results, conventions)),
         dataset,
+        conventions,
+        {key: (sum(one.frames for one in parts[key]), lengths[key]) for key in finished},
     )
 
 
@@ -108,6 +134,43 @@ def _warnings(dataset: Dataset, results: list[Result]) -> tuple[str, ...]:
     read = [line for sequence in dataset.sequences for line in sequence.warnings]
     tracked = [f"{r.unit.label}: {line}" for r in results for line in r.track.warnings]
     return (*dataset.problems, *read, *tracked)
+
+
+def _scoring(
+    jobs: list[Job], dataset: Dataset, results: list[Result], conventions: Conventions
+) -> list[str]:
+    """Return what the scores leave out, replace, or count in a way that one may not expect."""
+    starts = {(job.unit.sequence, job.unit.segment) for job in jobs}
+    late = Counter(name for name, segment in starts if segment.startswith("tre"))
+    lines = [line for sequence in dataset.sequences for line in _truth(sequence, conventions)]
+    lines += [
+        f"{name}: {count} starts in time instead of {STARTS}; it has no more frames for them"
+        for name, count in late.items()
+        if count < STARTS
+    ]
+    repaired = "replaced by the one before" if conventions.repair else "misses"
+    for result in results:
+        if bad := int((~metrics.usable(result.track.boxes)).sum()):
+            lines.append(
+                f"{result.unit.label}: {result.unit.sequence}, {result.unit.segment}: {bad} of "
+                f"{len(result.track.boxes)} boxes are not finite or have no area: {repaired}"
+            )
+    if conventions != OTB and published_scores(one.name for one in dataset.sequences):
+        lines.append("published scores stay under OTB's conventions, unlike the others")
+    return lines
+
+
+def _truth(sequence: Sequence, conventions: Conventions) -> Iterable[str]:
+    frames, known = len(sequence.boxes), metrics.valid(sequence.boxes, conventions)
+    annotated = np.isfinite(sequence.boxes).all(1)
+    if absent := int((~annotated).sum()):
+        fate = COUNTED["skip" if conventions.unannotated == "skip" else conventions.invalid]
+        yield f"{sequence.name}: {absent} of {frames} frames have no ground truth: {fate}"
+    if invalid := int((annotated & ~known).sum()):
+        yield (
+            f"{sequence.name}: {invalid} of {frames} frames have ground truth that the "
+            f"conventions call invalid: {COUNTED[conventions.invalid]}"
+        )
 
 
 def _why(store: Store, unit: Unit) -> str:
@@ -129,31 +192,36 @@ def table(report: Report) -> pd.DataFrame:
     A mean is over sequences, of each sequence's mean over seeds. The interval is a
     95 % bootstrap over sequences, the spread the standard deviation over seeds of the
     mean AUC. A tracker's means are over the sequences that it finished, whose number
-    stands beside them; `missing` lists the others.
+    stands beside them; `missing` lists the others. Where not all of their frames were
+    scored, `frames` says how many were.
     """
     rows = {tracker: _row(report, tracker) for tracker in report.trackers}
     rows |= _published(report)
-    columns = ["AUC", "95 % from", "to", *list(MEASURES.values())[1:], "seed spread", "sequences"]
+    measures = list(MEASURES.values())[1:]
+    columns = ["AUC", "95 % from", "to", *measures, "seed spread", "sequences", "frames"]
     found = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
     return found.sort_values("AUC", ascending=False).dropna(axis="columns", how="all")
 
 
-def _row(report: Report, tracker: str) -> dict[str, float | str]:
-    auc = summarise(report.by_sequence(tracker))
+def _row(report: Report, tracker: str) -> dict[str, float | str | None]:
+    pairs = [frames for key, frames in report.frames.items() if key[0] == tracker]
+    scored, total = (sum(numbers) for numbers in zip(*pairs, strict=True))
+    found = report.by_sequence(tracker)
+    counts: dict[str, float | str | None] = {
+        "sequences": f"{len(found)}/{_asked(report)}",
+        "frames": f"{scored}/{total}" if scored < total else None,
+    }
+    if not found:
+        return counts
+    auc = summarise(found)
     others = {
         title: float(np.mean([*report.by_sequence(tracker, measure).values()]))
         for measure, title in MEASURES.items()
         if measure != "auc"
     }
-    grid = pd.Series({key: scored.auc for key, scored in report.of(tracker).items()}).unstack(0)
-    return {
-        "AUC": auc.mean,
-        "95 % from": auc.low,
-        "to": auc.high,
-        **others,
-        "seed spread": seed_spread(grid.to_numpy()),
-        "sequences": f"{auc.sequences}/{_asked(report)}",
-    }
+    grid = pd.Series({key: one.auc for key, one in report.of(tracker).items()}).unstack(0)
+    spread = {"seed spread": seed_spread(grid.to_numpy())}
+    return {"AUC": auc.mean, "95 % from": auc.low, "to": auc.high} | others | spread | counts
 
 
 def _asked(report: Report) -> int:
@@ -173,10 +241,15 @@ def _published(report: Report) -> dict[str, dict]:
 
 
 def curves(report: Report, kind: str) -> dict[str, np.ndarray]:
-    """Return each tracker's mean curve of a kind: `success` (21,) or `precision` (51,)."""
+    """Return each tracker's mean curve of a kind, over the sequences that it has scores for.
+
+    kind  `success` (S,), `precision` (51,) or `normalised_precision` (51,)
+    """
+    found = {tracker: list(report.of(tracker).values()) for tracker in report.trackers}
     return {
-        tracker: np.mean([getattr(scored, kind) for scored in report.of(tracker).values()], axis=0)
-        for tracker in report.trackers
+        tracker: np.mean([getattr(one, kind) for one in scores], axis=0)
+        for tracker, scores in found.items()
+        if scores
     }
 
 
