@@ -55,6 +55,8 @@ NAMES = {  # kind -> names in their order
     "dates": ["2024-01-31_23-59-59.jpg", "2024-02-01_00-00-00.jpg", "2024-02-01_00-00-02.jpg"],
     "two-numbers": ["cam2_frame9.png", "cam2_frame10.png", "cam10_frame1.png"],
     "text-alone": ["first.png", "last.png", "middle.png"],
+    "windows-copies": ["frame.jpg", "frame (2).jpg", "frame (10).jpg"],
+    "seconds-missing": ["12.png", "12.5.png", "13.png"],
     "parts": ["a10.png", "b2.png", "b11.png"],
     "size-after-number": ["f9_640x480.png", "f10_640x480.png", "f11_320x240.png"],
     "capitals": ["IMG_1 a1.JPG", "img_2 A7.jpg", "Img_10 a3.jpg"],
@@ -84,8 +86,18 @@ def test_names_are_in_natural_order(tmp_path, kind):
         (["9.ppm", "10.ppm", "100.ppm"], [9, 10, 100]),
         (["scene1.09.png", "scene1.10.png", "scene1.100.png"], [9, 10, 100]),
         (["only4.png"], [4]),
+        (["v_20240131_000001.png", "v_20240131_000061.png"], [1, 61]),
     ],
-    ids=["brackets", "camera", "size", "capitals", "widths", "padding-overflows", "single"],
+    ids=[
+        "brackets",
+        "camera",
+        "size",
+        "capitals",
+        "widths",
+        "padding-overflows",
+        "single",
+        "date",
+    ],
 )
 def test_one_number_that_changes_is_the_frames(tmp_path, names, numbers):
     for name in names:
@@ -99,9 +111,12 @@ def test_a_plain_count_needs_no_word(tmp_path):
     assert order_notes(tmp_path, fill_gaps(files)) == []
 
 
-def test_moments_have_no_gaps(tmp_path):
+@pytest.mark.parametrize(
+    "name", ["IMG_20240131_23590{}.jpg", "2024-01-31 23-59-0{}.png", "2024.1.31_9.5.{}.png"]
+)
+def test_moments_have_no_gaps(tmp_path, name):
     for second in (1, 2, 4, 5):
-        (tmp_path / f"IMG_20240131_23590{second}.jpg").touch()
+        (tmp_path / name.format(second)).touch()
     files = image_files(tmp_path)
     assert list(files) == [1, 2, 3, 4] and fill_gaps(files) == files
 

@@ -36,10 +36,12 @@ CODECS = {
 # Images, too, but no build of OpenCV for Python decodes them.
 UNREADABLE = ".heic .heif .tga .psd .dng .cr2 .cr3 .nef .arw .orf .raw .svg .ico"
 # A day and a time of day, 2024-01-31_23-59-59 or 20240131 235959: no count, and it has no gaps.
-MOMENT = re.compile(
-    r"(19|20)\d\d([-_.]?)(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])\D{1,4}"
-    r"([01]?\d|2[0-3])([-_.:]?)[0-5]?\d\6[0-5]?\d"
+DAY = (
+    r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+    r"|(19|20)\d\d[-_.](0?[1-9]|1[0-2])[-_.](0?[1-9]|[12]\d|3[01])"
 )
+TIME = r"([01]\d|2[0-3])[0-5]\d[0-5]\d|([01]?\d|2[0-3])[-_.:h][0-5]?\d[-_.:m][0-5]?\d"
+MOMENT = re.compile(rf"(?<!\d)({DAY})\D{{1,4}}({TIME})(?!\d)")
 FRACTION = re.compile(r"[.,]")  # between the digits before and after a decimal point
 SHOWN = 3  # files that a message names
 
@@ -110,7 +112,7 @@ def order_notes(folder: Path, files: dict[int, Path]) -> list[str]:
     if len(paths) > 1 and _counter(_parts([path.stem for path in paths])) is None:
         notes.append(
             f"{folder}: {len(paths)} images in the order of their names, which are no plain "
-            f"count: {', '.join(path.name for path in paths[:SHOWN])} ... {paths[-1].name}"
+            f"count: {', '.join(path.name for path in paths[: SHOWN - 1])} ... {paths[-1].name}"
         )
     elif len(numbers) <= numbers[-1] - numbers[0]:
         notes.append(
@@ -161,10 +163,11 @@ def _parts(stems: list[str]) -> list[list[str]]:
 def _check_distinct(folder: Path, names: list[str], parts: list[list[str]]) -> None:
     """Raise ValueError where the names' numbers cannot tell which image comes first."""
     seen: dict[tuple, str] = {}
-    counted = any(len(part) > 1 for part in parts)
+    beginnings = [part[0] for part in parts if len(part) > 1]  # of the names with a number
     for name, part in zip(names, parts, strict=True):
         path, numbers = folder / name, tuple(map(int, part[1::2]))
-        if counted and not numbers:
+        # `frame.jpg` is Windows' first of `frame (2).jpg`, `frame (3).jpg`.
+        if not numbers and not all(text.startswith(part[0]) for text in beginnings):
             raise ValueError(
                 f"{path}: expected a frame number in the name of every image, or of none; "
                 "move it elsewhere"
