@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import nbformat
@@ -33,10 +34,40 @@ def test_others_stop_with_the_list_of_known_ones(change, message):
     assert "data (str), workers (int), seeds (list[int])" in str(caught.value)
 
 
+def test_a_text_may_be_one_of_several():
+    kinds = TYPES | {"conventions": ("otb", "pysot")}
+    check_parameters(GOOD | {"conventions": "pysot"}, **kinds)
+    for wrong in ("PYSOT", "", 3, None):
+        message = (
+            r"'conventions': expected one of otb, pysot, got .*conventions \(one of otb, pysot"
+        )
+        with pytest.raises(ValueError, match=message):
+            check_parameters(GOOD | {"conventions": wrong}, **kinds)
+
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+
+
+@pytest.mark.parametrize("path", sorted(BOOK.glob("reproduction/*.ipynb")), ids=lambda p: p.stem)
+def test_every_template_scores_by_the_conventions_that_are_asked_for(path):
+    cells = nbformat.read(path, as_version=4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert any('\nconventions = "otb"' in source for source in sources)
+    assert any("conventions=tuple(CONVENTIONS)" in source for source in sources)
+    code = "\n".join(sources)
+    assert "\nscoring = CONVENTIONS[conventions]" in code
+    uses = re.findall(r"(?:report\.collect|plots\.success_plot)\(.*", code)
+    assert len(uses) >= 2 and all(line.endswith(", scoring)") for line in uses)
+
+
+def test_papermill_is_stopped_by_conventions_that_nobody_has(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="expected one of otb, got10k"):
+        execute(tmp_path, 2, {"conventions": "lasot"})
+
+
 def execute(folder, cells, parameters):
     """Run the template's first code cells, with what papermill really injects."""
-    book = Path(__file__).resolve().parents[2] / "book"
-    notebook = nbformat.read(book / "reproduction" / "otb_table.ipynb", as_version=4)
+    notebook = nbformat.read(BOOK / "reproduction" / "otb_table.ipynb", as_version=4)
     notebook.cells = [c for c in notebook.cells if c.cell_type == "code"][:cells]
     nbformat.write(notebook, folder / "template.ipynb")
     papermill.execute_notebook(folder / "template.ipynb", None, parameters, progress_bar=False)

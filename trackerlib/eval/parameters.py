@@ -7,14 +7,17 @@ from typing import Any, get_args, get_origin
 
 __all__ = ["check_parameters"]
 
+Kind = type | GenericAlias | tuple[str, ...]
+
 INJECTED = "# Parameters"  # how papermill begins the cell that it puts in
 
 
-def check_parameters(namespace: Mapping[str, Any], **types: type | GenericAlias) -> None:
+def check_parameters(namespace: Mapping[str, Any], **types: Kind) -> None:
     """Stop unless what papermill injected are known parameters, and all have the right types.
 
     namespace  the notebook's `globals()`
-    types      the type of each parameter: `data=str`, `seeds=list[int]`
+    types      the type of each parameter: `data=str`, `seeds=list[int]`; or a tuple of the
+               texts that it can be: `protocol=("ope", "tre")`
 
     Papermill itself only warns about a parameter that it does not know.
     Raises ValueError that lists the known parameters.
@@ -39,12 +42,16 @@ def _injected(cells: list[str]) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _is_a(value: object, kind: type | GenericAlias) -> bool:
+def _is_a(value: object, kind: Kind) -> bool:
+    if isinstance(kind, tuple):
+        return value in kind
     if get_origin(kind) is list:
         (inner,) = get_args(kind)
         return isinstance(value, list) and all(_is_a(item, inner) for item in value)
     return type(value) is kind  # True is no int here
 
 
-def _spelled(kind: type | GenericAlias) -> str:
+def _spelled(kind: Kind) -> str:
+    if isinstance(kind, tuple):
+        return "one of " + ", ".join(kind)
     return kind.__name__ if isinstance(kind, type) and not get_origin(kind) else str(kind)
