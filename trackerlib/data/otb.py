@@ -126,7 +126,8 @@ def _targets(folder: Path) -> list[Target]:
     """List the targets of one folder: the benchmark's, or those that it has ground truth of."""
     entries = find(folder.name)
     if any(is_benchmarks(folder, entry) for entry in entries):
-        return [Target(entry.name, locate(folder.parent, entry), entry) for entry in entries]
+        root, named = folder.parent, {entry.folder for entry in entries} == {folder.name}
+        return [Target(e.name, folder if named else locate(root, e), e) for e in entries]
     note = _difference(folder, entries[0]) if entries else ""
     labels: list[str | None] = [m[1] for p in folder.iterdir() if (m := TRUTH.fullmatch(p.name))]
     if not labels or (folder / "groundtruth_rect.txt").is_file():
