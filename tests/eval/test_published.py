@@ -1,6 +1,7 @@
 """The metrics give published trackers their published scores, and the table holds them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import raw_results
 from numpy.testing import assert_allclose
 
 from trackerlib.data import manifest
-from trackerlib.eval.metrics import CONVENTIONS, score
+from trackerlib.eval.metrics import CONVENTIONS, VERSIONS, score
 from trackerlib.eval.published import paper_scores, published_scores
 from trackerlib.paths import shipped
 
@@ -90,6 +91,14 @@ def test_the_conventions_give_what_the_toolkits_code_gives(
     record_property("largest deviation", float(max(gaps.values())))
     assert len(gaps) == 17 * len(measures)
     assert not {key: gap for key, gap in gaps.items() if gap > TIES}
+
+
+def test_the_versions_are_those_whose_code_was_run():
+    assert list(VERSIONS) == list(CONVENTIONS)
+    for toolkit, version in VERSIONS.items():
+        commits = re.findall(r"\b[0-9a-f]{7}\b", version)
+        assert len(commits) == (toolkit != "otb")
+        assert all(commit in PEERS["toolkits"][toolkit]["version"] for commit in commits)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ __all__ = [
     "PRECISION_THRESHOLDS",
     "PYSOT",
     "PYTRACKING",
+    "VERSIONS",
     "VOT",
     "Conventions",
     "NothingToScoreError",
@@ -105,24 +106,24 @@ class Conventions:
                 )
 
 
-# The MATLAB toolkit of OTB, version 1.1.
+# The MATLAB toolkit of OTB.
 OTB = Conventions()
 
-# got10k-toolkit 0.1.3 (956e728, May 2021), experiments/otb.py: every frame is scored as it
-# stands. (Its experiment on GOT-10k itself is another: a mean IoU without the first frame.)
+# got10k-toolkit, experiments/otb.py: every frame is scored as it stands. (Its experiment on
+# GOT-10k itself is another: a mean IoU without the first frame.)
 GOT10K = Conventions(valid="all", repair=False)
 
-# pysot (d04028f, June 2025), toolkit/evaluation/ope_benchmark.py and utils/statistics.py.
+# pysot, toolkit/evaluation/ope_benchmark.py and toolkit/utils/statistics.py.
 PYSOT = Conventions(first_frame="tracked", valid="pysot", repair=False)
 
-# pytracking (7eb9e74, August 2024; so since da789d1, August 2022), analysis/
-# extract_results.py, for OTB. A prediction that is NaN or negative stops it.
+# pytracking, analysis/extract_results.py, for OTB, since da789d1 of August 2022. A prediction
+# that is NaN or negative stops it.
 PYTRACKING = Conventions(invalid="miss")
 
-# vot-toolkit 0.8.0 (56f0053, May 2026), stack/otb100.yaml: the accuracy of one pass, a mean
-# IoU of rectangles in whole pixels, here the AUC. The toolkit also cuts both at the image's
-# border, which changes a mean over OTB by up to 0.002. The challenges' restarts, robustness
-# and EAO are other protocols, and not here.
+# vot-toolkit, stack/otb100.yaml: the accuracy of one pass, a mean IoU of rectangles in whole
+# pixels, here the AUC. The toolkit also cuts both at the image's border, which changes a mean
+# over OTB by up to 0.002. The challenges' restarts, robustness and EAO are other protocols,
+# and not here.
 VOT = Conventions(
     thresholds=tuple(k / 99 for k in range(100)),
     area="exact",
@@ -138,6 +139,15 @@ CONVENTIONS = {
     "pysot": PYSOT,
     "pytracking": PYTRACKING,
     "vot": VOT,
+}
+
+# The versions that were read for these, and whose code gave the scores that a test compares.
+VERSIONS = {
+    "otb": "MATLAB, 2015",
+    "got10k": "0.1.3 (956e728), May 2021",
+    "pysot": "d04028f, June 2025",
+    "pytracking": "7eb9e74, August 2024",
+    "vot": "0.8.0 (56f0053), May 2026",
 }
 
 
