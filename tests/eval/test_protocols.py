@@ -1,6 +1,7 @@
 """Protocols against hand-worked cases and the MATLAB toolkit's arithmetic, line by line."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,23 @@ def test_halves_are_rounded_away_from_zero():
     assert spatial((5, 5, 25, 25))["sre-top-left"] == [3, 3, 27, 27]  # 2.5 is 3, not 2
     # -0.5 is -1: the size counts from there, then the corner moves to 1
     assert spatial((2, 20, 25, 25))["sre-top-left"] == [1, 18, 28, 27]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int64", "float32"])
+@pytest.mark.parametrize("protocol", ["ope", "tre", "sre"])
+def test_boxes_of_any_type_give_the_same_segments(protocol, dtype):
+    real = sequence(60, box=(100, 90, 120, 110))
+    real.boxes[:] = real.boxes[0]
+    whole = replace(real, boxes=real.boxes.astype(dtype))
+    for one, other in zip(segments(real, protocol), segments(whole, protocol), strict=True):
+        assert (one.name, one.start) == (other.name, other.start)
+        assert_array_equal(one.box, other.box, strict=True)
+
+
+def test_a_segments_box_is_its_own():
+    one = sequence()
+    segments(one, "ope")[0].box[:] = 0
+    assert_array_equal(one.boxes[0], [10, 20, 30, 40])
 
 
 def test_an_unknown_protocol():

@@ -34,7 +34,7 @@ class Segment:
 
     name   `ope`, `tre01` ... `tre20`, `sre-left` ... `sre-scale-1.2`
     start  index into the sequence
-    box    (4,) x, y, w, h, 0-based
+    box    (4,) float64 x, y, w, h, 0-based
     """
 
     name: str
@@ -68,7 +68,11 @@ def segments(sequence: Sequence, protocol: str = "ope") -> list[Segment]:
 
 
 def _one_pass(sequence: Sequence) -> list[Segment]:
-    return [Segment("ope", 0, sequence.boxes[0])]
+    return [Segment("ope", 0, _first(sequence))]
+
+
+def _first(sequence: Sequence, start: int = 0) -> np.ndarray:
+    return np.array(sequence.boxes[start], dtype=np.float64)
 
 
 def _temporal(sequence: Sequence) -> list[Segment]:
@@ -83,7 +87,7 @@ def _temporal(sequence: Sequence) -> list[Segment]:
     picks = [step * count // (STARTS - 1) for step in range(STARTS - 1)] + [count - 1]
     starts = allowed[list(dict.fromkeys(picks))]
     return [
-        Segment(f"tre{number:02d}", int(start), sequence.boxes[start])
+        Segment(f"tre{number:02d}", int(start), _first(sequence, start))
         for number, start in enumerate(starts, 1)
     ]
 
@@ -103,7 +107,7 @@ def _spatial(sequence: Sequence) -> list[Segment]:
     except FrameError as error:
         where = f"{sequence.name}, frame {sequence.frame_numbers[0]}"
         raise StartError(f"segments: {where}: {error}") from error
-    otb = boxes.xywh_to_otb(np.asarray(sequence.boxes[0], dtype=np.float64))
+    otb = boxes.xywh_to_otb(_first(sequence))
     changed = {name: _shifted(otb, side) for name, side in SIDES.items()}
     changed |= {name: _stretched(otb, corner) for name, corner in CORNERS.items()}
     changed |= {f"scale-{ratio}": _scaled(otb, ratio) for ratio in SCALES}
