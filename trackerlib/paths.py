@@ -1,5 +1,6 @@
 """Where things live on disk, how files are written whole or not at all, and how they are known."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -9,14 +10,59 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["cache_dir", "draft_of", "hash_bytes", "hash_file", "remove_drafts", "shipped"]
+__all__ = [
+    "cache_dir",
+    "disk_cure",
+    "draft_of",
+    "expanded",
+    "hash_bytes",
+    "hash_file",
+    "is_settled",
+    "remove_drafts",
+    "shipped",
+]
 
+CURES = {  # of what a disk refuses
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.EFBIG: "a file may not be so large (see ulimit -f): give another folder",
+    errno.EROFS: "it is read-only: give a folder that can be written",
+    errno.EACCES: "it is not yours to write: give a folder that can be written",
+    errno.EPERM: "it is not yours to write: give a folder that can be written",
+    errno.ENAMETOOLONG: "the name is too long: give a shorter one",
+    errno.EISDIR: "it is a folder: give the name of a file",
+    errno.ENOTDIR: "it is in no folder: give a folder that exists",
+    errno.ENOENT: "its folder does not exist: make it, or give another",
+}
 SETTLED = 2e9  # nanoseconds; a clock of files has ticks of up to 2 s (FAT)
 
 
 def cache_dir() -> Path:
-    """Return the folder for what the library makes: $TRACKERLIB_CACHE or ~/.cache/trackerlib."""
-    return Path(os.environ.get("TRACKERLIB_CACHE") or Path.home() / ".cache" / "trackerlib")
+    """Return the folder for what the library makes: $TRACKERLIB_CACHE or ~/.cache/trackerlib.
+
+    A variable that is empty or blank counts as not set.
+    """
+    return expanded(os.environ.get("TRACKERLIB_CACHE", "").strip() or "~/.cache/trackerlib")
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path as a user gave it, with a leading ~ or ~user replaced by the home folder.
+
+    A shell does not do so in quotes, in YAML, or after an `=`. A file whose own name begins
+    with ~ is given as ./~name. Raises ValueError for a user that this machine does not know.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"expected a path that begins with the name of a user of this machine after its ~, "
+            f"got {path}; write the folder out, or ./{path} for a file of that name"
+        ) from error
+
+
+def disk_cure(error: OSError) -> str:
+    """Return what a user can do about an error of the disk: "" where it is of another kind."""
+    return CURES.get(error.errno or 0, "")
 
 
 def shipped(name: str) -> Path:
@@ -27,14 +73,21 @@ def shipped(name: str) -> Path:
 
 
 @contextmanager
-def draft_of(path: Path) -> Iterator[Path]:
+def draft_of(path: Path, suffix: str = "") -> Iterator[Path]:
     """Yield a path beside `path` to write to, which takes its place when all went well.
+
+    suffix  of the draft's name, for writers that choose a format by it: ".mp4"
 
     Whatever happens, a power cut included, `path` is what it was or what it should be, never
     half of it. A draft that was not finished is removed, but for that of a killed process, which
-    `remove_drafts` removes. Raises what writing raises.
+    `remove_drafts` removes. A link stays, and what it leads to is replaced. A device or a pipe,
+    /dev/stdout say, is yielded itself: nothing can take its place. Raises what writing raises.
     """
-    draft = path.with_name(f".{path.name}.draft-{os.getpid()}")
+    if path.parts[:2] == ("/", "dev") or (path.exists() and not path.is_file()):
+        yield path
+        return
+    path = path.resolve() if path.is_symlink() else path
+    draft = path.with_name(f".{path.name}.draft-{os.getpid()}{suffix}")
     try:
         yield draft
         with draft.open("rb") as file:
@@ -62,14 +115,20 @@ def hash_file(path: Path, kind: str = "sha256") -> str:
     cannot be read.
     """
     status = path.stat()
-    # In a file that has just changed, a further change may not show in the time of the last.
-    settled = time.time_ns() - status.st_mtime_ns > SETTLED
-    read = _hash_file if settled else _hash_file.__wrapped__
-    return read(path, kind, status.st_size, status.st_mtime_ns)
+    read = _hash_file if is_settled(status) else _hash_file.__wrapped__
+    return read(path, kind, status.st_size, (status.st_mtime_ns, status.st_ctime_ns))
+
+
+def is_settled(status: os.stat_result) -> bool:
+    """Return whether a file's times tell its next change from its last.
+
+    In a file that has just changed, a further change may not show in them.
+    """
+    return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED
 
 
 @lru_cache
-def _hash_file(path: Path, kind: str, size: int, _changed: int) -> str:
+def _hash_file(path: Path, kind: str, size: int, _changed: tuple[int, int]) -> str:
     start = hashlib.sha1(b"blob %d\0" % size) if kind == "git_blob" else hashlib.sha256()
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: start).hexdigest()

@@ -10,6 +10,7 @@ from trackerlib.data.got10k import is_got10k, read_got10k
 from trackerlib.data.lasot import read_lasot
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.vot import read_vot
+from trackerlib.paths import expanded
 
 __all__ = ["Dataset", "open_dataset"]
 
@@ -51,7 +52,7 @@ def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
     opened, ValueError if the split is neither known nor made of known names, or if
     two sequences have one name.
     """
-    folder = _embedded() if root == "embedded" else Path(root)
+    folder = _embedded() if root == "embedded" else expanded(root)
     sequences: list[Sequence] = []
     problems: list[str] = []
     missing: dict[str, str] = {}

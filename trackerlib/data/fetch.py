@@ -14,6 +14,7 @@ from pathlib import Path, PureWindowsPath
 
 from trackerlib.data import manifest
 from trackerlib.data.manifest import Entry, check_target, find, locate
+from trackerlib.paths import expanded
 
 __all__ = ["download", "fetch", "unpack"]
 
@@ -37,7 +38,7 @@ def fetch(root: str | Path, names: list[str], host: str = HOST, limit: int = LIM
     damaged, and for a sequence that is not the benchmark's; ConnectionError if the
     host cannot be reached, with what to do by hand; OSError if the disk is full.
     """
-    root = Path(root)
+    root = expanded(root)
     root.mkdir(parents=True, exist_ok=True)
     videos = list(dict.fromkeys(video for name in names for video in _videos(name)))
     return [_fetch_video(root, video, host, limit) for video in videos]

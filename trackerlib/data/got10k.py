@@ -21,6 +21,7 @@ import numpy as np
 from trackerlib.data.numbering import fill_gaps, image_files, order_notes
 from trackerlib.data.rows import check_length, match_rows, read_rows, truth_notes
 from trackerlib.data.sequence import Sequence, open_images
+from trackerlib.paths import expanded
 
 __all__ = ["is_got10k", "read_got10k"]
 
@@ -42,7 +43,7 @@ def read_got10k(folder: str | Path) -> Sequence:
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse or has
     neither one row, nor one per frame, nor one per image.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     there = image_files(folder)
     path = folder / "groundtruth.txt"
     boxes = read_rows(path)

@@ -19,6 +19,7 @@ import numpy as np
 from trackerlib.data.numbering import fill_gaps, image_files, order_notes
 from trackerlib.data.rows import check_length, match_rows, parse_rows, read_rows, truth_notes
 from trackerlib.data.sequence import Sequence, open_images
+from trackerlib.paths import expanded
 
 __all__ = ["read_lasot"]
 
@@ -33,7 +34,7 @@ def read_lasot(folder: str | Path) -> Sequence:
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse or has
     neither one row per frame nor one per image.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     there = image_files(folder / "img")
     path = folder / "groundtruth.txt"
     boxes = read_rows(path)

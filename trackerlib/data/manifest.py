@@ -19,7 +19,7 @@ import numpy as np
 from trackerlib.data.numbering import image_suffixes
 from trackerlib.data.rows import read_rows, runs
 from trackerlib.data.sequence import FrameError, read_image
-from trackerlib.paths import hash_bytes, shipped
+from trackerlib.paths import expanded, hash_bytes, shipped
 
 __all__ = [
     "SPLITS",
@@ -185,7 +185,7 @@ def check(root: str | Path, entries: Iterable[Entry] | None = None) -> list[str]
 
     entries  targets that should be there; all 100 unless given
     """
-    root, problems = Path(root), []
+    root, problems = expanded(root), []
     for entry in load().values() if entries is None else entries:
         folder = locate(root, entry)
         absent = [f"{entry.name}: no folder {root / entry.folder}"]

@@ -34,6 +34,7 @@ from trackerlib.data.manifest import (
 from trackerlib.data.numbering import fill_gaps, image_files, image_suffixes, order_notes
 from trackerlib.data.rows import check_length, match_rows, read_rows, truth_notes
 from trackerlib.data.sequence import Sequence, open_images
+from trackerlib.paths import expanded
 
 __all__ = ["Target", "list_targets", "read_otb", "read_sequence", "read_target"]
 
@@ -83,7 +84,7 @@ def list_targets(
     Raises FileNotFoundError if the root is not a folder; ValueError for a name
     that is neither in the benchmark nor in the root, or that two targets share.
     """
-    root = Path(root)
+    root = expanded(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: expected a folder of OTB sequences")
     if benchmark:
@@ -184,7 +185,7 @@ def read_sequence(
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse
     or has neither one row per frame nor one per image.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     images = folder / "img" if entry or (folder / "img").is_dir() else folder
     path = folder / f"groundtruth_rect.{label}.txt" if label else ground_truth_file(folder)
     if entry:

@@ -7,6 +7,7 @@ import numpy as np
 
 from trackerlib.data.numbering import fill_gaps, image_files, order_notes
 from trackerlib.data.sequence import FrameError, ImageFiles, Sequence, open_images
+from trackerlib.paths import expanded
 
 __all__ = ["VideoFile", "read_video"]
 
@@ -59,7 +60,7 @@ def read_video(path: str | Path, box: np.ndarray) -> Sequence:
     Raises FileNotFoundError if there is nothing to read, ValueError if OpenCV
     cannot decode the file.
     """
-    path = Path(path)
+    path = expanded(path)
     if not path.exists():
         raise FileNotFoundError(f"read_video: expected a video or a folder of images, no {path}")
     frames, numbers, notes = _folder(path) if path.is_dir() else _file(path)

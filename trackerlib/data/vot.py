@@ -20,6 +20,7 @@ from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.numbering import fill_gaps, image_files, order_notes
 from trackerlib.data.rows import match_rows, read_rows, truth_notes
 from trackerlib.data.sequence import Sequence, open_images
+from trackerlib.paths import expanded
 
 __all__ = ["read_vot"]
 
@@ -32,7 +33,7 @@ def read_vot(folder: str | Path) -> Sequence:
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse, has
     masks, or has neither one row per frame nor one per image.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     images = folder / "color" if (folder / "color").is_dir() else folder
     there = image_files(images)
     path = folder / "groundtruth.txt"

@@ -1,8 +1,9 @@
 """Command-line arguments that all trainings share."""
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from trackerlib.paths import expanded
 
 __all__ = ["add_renamed", "parser"]
 
@@ -15,10 +16,10 @@ def parser(module: str, description: str, minutes: float) -> argparse.ArgumentPa
     """
     made = argparse.ArgumentParser(f"python -m trackerlib.train.{module}", description=description)
     made.add_argument(
-        "--photos", type=Path, nargs="*", default=[], metavar="FOLDER", help="of pictures"
+        "--photos", type=expanded, nargs="*", default=[], metavar="FOLDER", help="of pictures"
     )
     made.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="of checkpoint and curves"
+        "--out", type=expanded, required=True, metavar="FOLDER", help="of checkpoint and curves"
     )
     made.add_argument(
         "--minutes", type=float, default=minutes, help="of training, resumed runs included"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trackerlib.paths import cache_dir, draft_of, hash_file, shipped
+from trackerlib.paths import cache_dir, draft_of, expanded, hash_file, shipped
 
 __all__ = ["Entry", "folder", "locate", "record", "registry"]
 
@@ -83,7 +83,7 @@ class Entry:
 
 def folder() -> Path:
     """Return where downloaded and added weights lie: $TRACKERLIB_WEIGHTS, or in the cache."""
-    return Path(os.environ.get("TRACKERLIB_WEIGHTS") or cache_dir() / "weights")
+    return expanded(os.environ.get("TRACKERLIB_WEIGHTS", "").strip() or cache_dir() / "weights")
 
 
 def locate(entry: Entry) -> Path:

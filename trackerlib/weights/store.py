@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trackerlib.data.fetch import LIMIT, download
 from trackerlib.nets import adaptation, googlenet, head, squeezenet, vgg19, vggm
-from trackerlib.paths import draft_of, hash_file
+from trackerlib.paths import draft_of, expanded, hash_file
 from trackerlib.weights import formats
 from trackerlib.weights.registry import Entry, locate, record, registry
 
@@ -29,6 +29,7 @@ __all__ = [
     "load",
     "load_head",
     "read",
+    "read_head",
     "verify",
 ]
 
@@ -84,13 +85,23 @@ def load_head(name: str, config: head.Config, generator: torch.Generator) -> hea
     name       of an entry that holds fc4 and fc5: a head's, or a whole MDNet's
     generator  of what is new
 
-    Raises what `read` does, and ValueError for a file with other layers, or without.
+    Raises what `read_head` does.
     """
     new = head.Head(config, generator)
+    new.load_state_dict(new.state_dict() | read_head(name, config))
+    return new
+
+
+def read_head(name: str, config: head.Config) -> dict[str, Tensor]:
+    """Return fc4 and fc5 of a file, by the names of their weights; nothing if "random".
+
+    Raises what `read` does, and ValueError for a file with other layers, or without.
+    """
     if name == "random":
-        return new
+        return {}
     found = read(name)
-    wanted = {key: value for key, value in new.state_dict().items() if "fc6" not in key}
+    with torch.device("meta"):  # shapes alone
+        wanted = head.SharedLayers(config).state_dict()
     wrong = [
         f"{key} {tuple(found[key].shape) if key in found else 'missing'} for {tuple(value.shape)}"
         for key, value in wanted.items()
@@ -98,11 +109,10 @@ def load_head(name: str, config: head.Config, generator: torch.Generator) -> hea
     ]
     if wrong:
         raise ValueError(
-            f"load_head: {name} does not hold a head with {config}: {'; '.join(wrong)}. "
+            f"read_head: {name} does not hold a head with {config}: {'; '.join(wrong)}. "
             "Take one that was trained on such features, or head=random"
         )
-    new.load_state_dict(new.state_dict() | {key: found[key] for key in wanted})
-    return new
+    return {key: found[key] for key in wanted}
 
 
 def read(name: str) -> dict[str, Tensor]:
@@ -167,7 +177,7 @@ def add(
     ValueError for a file that is neither known nor named, a name that is taken, and
     what `load` refuses; OSError if the disk is full.
     """
-    path = Path(path)
+    path = expanded(path)
     if name is None and format is None:
         if network or config:
             raise ValueError("add: expected a name and a format with network and config")
