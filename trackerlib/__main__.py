@@ -5,26 +5,34 @@ waiting for torch.
 """
 
 import argparse
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
+from trackerlib.arguments import box, box_joined, different, output, place, setting
+from trackerlib.eval.interrupts import Interrupts
 from trackerlib.paths import cache_dir
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from trackerlib.data import Dataset
     from trackerlib.eval.runner import Job
+    from trackerlib.eval.store import Store
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return 0, 1 where units failed or data differ, 2 for an error."""
-    arguments = _parser().parse_args(argv)
+    """Run one command and return 0, 1 where units failed or data differ, 2 for an error.
+
+    An interrupt gives what a shell expects: 128 and the signal's number, 130 for Ctrl-C.
+    """
+    arguments = _parser().parse_args(box_joined(sys.argv[1:] if argv is None else argv))
     try:
-        return arguments.command(arguments)
+        with Interrupts():
+            return arguments.command(arguments)
+    except KeyboardInterrupt as error:
+        print("interrupted", file=sys.stderr)
+        return _code(error)
     except _expected() as error:  # evaluated, and its import made, when an error comes
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -37,56 +45,59 @@ def _expected() -> tuple[type[Exception], ...]:
     return ValueError, OSError, FrameError, ImportError
 
 
+def _code(interrupt: BaseException) -> int:
+    return 128 + getattr(interrupt, "number", signal.SIGINT)
+
+
 def track(arguments: Namespace) -> int:
     """Follow one target through a video; write its boxes and the annotated video."""
-    import numpy as np
-
     from trackerlib.data.annotated_video import AnnotatedVideo, frames_per_second
     from trackerlib.data.video import read_video
-    from trackerlib.eval.protocols import Segment
-    from trackerlib.eval.runner import follow, resolve_device
+    from trackerlib.eval.runner import resolve_device
+    from trackerlib.eval.video import follow_video
     from trackerlib.trackers import parse
 
-    _different(arguments.source, arguments.out, arguments.boxes)
+    different(arguments.source, arguments.out, arguments.boxes)
     spec = parse(arguments.tracker)
     tracker = spec.build(resolve_device(arguments.device), arguments.seed)
     sequence = read_video(arguments.source, arguments.box)
-    boxes, seconds, warnings = [], [], list(sequence.warnings)
-    video = None
+    video, early = None, list(sequence.warnings)
     if arguments.out:
-        video = AnnotatedVideo(arguments.out, frames_per_second(arguments.source))
-    for step in follow(tracker, sequence, Segment("ope", 0, arguments.box)):
-        boxes.append(step.box)
-        seconds.append(step.seconds)
-        warnings += filter(None, [step.warning])
-        if video:
-            video.write(step.frame, step.box)
-    if arguments.boxes:
-        _save(arguments.boxes, boxes)
-    if video:
-        video.close()
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    fps = np.count_nonzero(seconds) / sum(seconds)
-    written = " and ".join(str(path) for path in (arguments.out, arguments.boxes) if path)
-    print(
-        f"{spec.label}: {len(boxes)} frames of {sequence.name} at {fps:.0f} frames per second"
-        + (f"; wrote {written}" if written else "")
-    )
-    return 0
+        rate, assumed = frames_per_second(arguments.source)
+        video = AnnotatedVideo(arguments.out, rate)
+        early += filter(None, [assumed])
+    _warn(early)
+    followed = follow_video(tracker, sequence, arguments.boxes, video)
+    _warn(followed.track.warnings, but=early)
+    for line in followed.errors:
+        print(f"error: {line}", file=sys.stderr)
+    print(followed.summary(spec.label, sequence.name))
+    if isinstance(followed.stopped, KeyboardInterrupt):
+        return _code(followed.stopped)
+    if followed.stopped:
+        raise followed.stopped
+    return 2 if followed.errors else 0
 
 
 def run(arguments: Namespace) -> int:
     """Evaluate trackers; what the store holds already is not computed again."""
     from trackerlib.eval import runner
-    from trackerlib.eval.store import Store
 
     jobs, _ = _evaluation(arguments)
-    store = Store(arguments.store)
-    summary = runner.run(jobs, store, arguments.workers, arguments.scheduler)
-    for failure in store.failures() if summary.failed else ():
-        reason = failure.traceback.strip().splitlines()[-1]
-        print(f"failed: {failure.unit.stem}: {reason}", file=sys.stderr)
+    store = _store(arguments)
+    try:
+        summary = runner.run(jobs, store, arguments.workers, arguments.scheduler)
+    except KeyboardInterrupt:
+        complete = sum(store.complete(job.unit) for job in jobs)
+        print(
+            f"{complete} of {len(jobs)} units are complete and kept in {store.root}; "
+            "the same command goes on from there"
+        )
+        raise
+    _warn(summary.warnings)
+    for job in jobs if summary.failed else ():
+        if failure := store.failure(job.unit):
+            print(f"failed: {failure.unit.stem}: {failure.reason}", file=sys.stderr)
     print(
         f"{summary.done} units computed, {summary.skipped} were complete, "
         f"{summary.failed} failed; store {store.root}"
@@ -96,20 +107,25 @@ def run(arguments: Namespace) -> int:
 
 def report(arguments: Namespace) -> int:
     """Print the table of what a store holds for trackers and a data set."""
+    from trackerlib.eval.metrics import CONVENTIONS
     from trackerlib.eval.report import OUTDATED, collect, rounded, speed, table
-    from trackerlib.eval.store import Store
 
+    if arguments.conventions not in CONVENTIONS:
+        known = ", ".join(CONVENTIONS)
+        raise ValueError(f"report: expected conventions {known}, got {arguments.conventions!r}")
     jobs, dataset = _evaluation(arguments)
-    found = collect(jobs, dataset, Store(arguments.store))
+    store = _store(arguments)
+    found = collect(jobs, dataset, store, CONVENTIONS[arguments.conventions])
+    _warn(found.warnings, but=dataset.problems)
     cure = "compute them with the command run and the same options"
-    if not found.scores:
+    if not found.results:
         outdated = (found.missing["reason"] == OUTDATED).sum()
         former = f" ({outdated} of earlier versions or other data do not count)"
         raise FileNotFoundError(
             f"report: expected results for {', '.join(arguments.trackers)} in "
-            f"{arguments.store}, found none{former if outdated else ''}; {cure}"
+            f"{store.root}, found none{former if outdated else ''}; {cure}"
         )
-    print(rounded(table(found)).to_string())
+    print(f"conventions: {arguments.conventions}\n{rounded(table(found)).to_string()}")
     speeds = speed(found)
     print("\nspeed, from runs with one worker alone:")
     print("none of these had one" if speeds.empty else speeds.round(1).to_string())
@@ -125,7 +141,7 @@ def list_data(arguments: Namespace) -> int:
     dataset = open_dataset(arguments.data, arguments.split)
     for sequence in dataset.sequences:
         print(f"{sequence.name:<20} {len(sequence):>5}  {' '.join(sequence.attributes)}")
-    _warn(dataset.problems)
+    _warn([*dataset.problems, *_noticed(dataset)])
     return 0
 
 
@@ -136,6 +152,7 @@ def check_data(arguments: Namespace) -> int:
     dataset = open_dataset(arguments.data, arguments.split)
     for problem in dataset.problems:
         print(problem)
+    _warn(_noticed(dataset), but=dataset.problems)
     print(f"{len(dataset.sequences)} sequences, {len(dataset.problems)} problems")
     return 1 if dataset.problems else 0
 
@@ -221,68 +238,43 @@ def verify_weights(arguments: Namespace) -> int:
     return 1 if problems else 0
 
 
-def _different(*paths: Path | None) -> None:
-    """Raise ValueError if one file would be written over another."""
-    given = [path for path in paths if path]
-    if len({path.resolve() for path in given}) < len(given):
-        raise ValueError(
-            "track: expected different files for the source, --out and --boxes, "
-            f"got {', '.join(map(str, given))}; give a new name to write to"
-        )
-
-
-def _save(path: Path, boxes: "list[np.ndarray]") -> None:
-    import numpy as np
-
-    try:
-        np.savetxt(path, boxes, "%.10g", ",")
-    except OSError as error:
-        raise OSError(f"track: cannot write {path}: {error.strerror}") from error
-
-
 def _evaluation(arguments: Namespace) -> "tuple[list[Job], Dataset]":
     """Return what `run` and `report` are about: jobs, data set."""
     from trackerlib.data import open_dataset
-    from trackerlib.eval.runner import plan
+    from trackerlib.eval.runner import distinct, plan
     from trackerlib.trackers import parse
 
     texts = [text for argument in arguments.trackers for text in argument.split()]
     dataset = open_dataset(arguments.data, arguments.split)
-    _warn(dataset.problems)
-    specs = [parse(text) for text in texts]
-    return plan(specs, dataset, arguments.protocol, arguments.seeds, arguments.device), dataset
+    specs, twice = distinct([parse(text) for text in texts])
+    seeds = list(dict.fromkeys(arguments.seeds))
+    if len(seeds) < len(arguments.seeds):
+        twice.append("a seed that is given twice counts once")
+    _warn([*twice, *dataset.problems])
+    return plan(specs, dataset, arguments.protocol, seeds, arguments.device), dataset
 
 
-def _warn(lines: Iterable[str]) -> None:
-    for line in lines:
+def _store(arguments: Namespace) -> "Store":
+    from trackerlib.eval.store import Store
+
+    return Store(arguments.store or cache_dir() / "store")
+
+
+def _noticed(dataset: "Dataset") -> tuple[str, ...]:
+    from trackerlib.eval.notices import noticed
+
+    return noticed(dataset.sequences, ())
+
+
+def _warn(lines: Iterable[str], but: Collection[str] = ()) -> None:
+    """Print warnings, except those that were printed already."""
+    new = [line for line in lines if line not in but]
+    if not new:
+        return
+    from trackerlib.eval.notices import condensed
+
+    for line in condensed(new):
         print(f"warning: {line}", file=sys.stderr)
-
-
-def _box(text: str) -> "np.ndarray":
-    import numpy as np
-
-    try:
-        box = np.array(text.split(","), dtype=np.float64)
-    except ValueError:
-        box = np.empty(0)
-    if box.shape != (4,):
-        raise argparse.ArgumentTypeError(f"expected four numbers x,y,w,h, got {text!r}")
-    return box
-
-
-def _setting(text: str) -> tuple[str, str | int | bool]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"expected FIELD=VALUE, got {text!r}")
-    plain = {"true": True, "false": False}
-    return name, int(value) if value.isdigit() else plain.get(value.lower(), value)
-
-
-def _output(text: str) -> Path:
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text}")
-    return path
 
 
 def _parser() -> ArgumentParser:
@@ -294,7 +286,14 @@ def _parser() -> ArgumentParser:
     _evaluation_options(run_parser)
     run_parser.add_argument("--workers", type=int, default=1, help="processes; 1 for speed")
     run_parser.add_argument("--scheduler", help="a running dask scheduler: tcp://host:port")
-    _evaluation_options(_command(commands, "report", report))
+    report_parser = _command(commands, "report", report)
+    _evaluation_options(report_parser)
+    report_parser.add_argument(
+        "--conventions",
+        default="otb",
+        metavar="NAME",
+        help="whose scores: otb, got10k, pysot, pytracking or vot",
+    )
     data = commands.add_parser("data", help="list, check, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))
     weights = commands.add_parser("weights", help="list, fetch, add or verify weights")
@@ -313,13 +312,13 @@ def _command(
 
 
 def _track_options(parser: ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER")
+    parser.add_argument("source", type=place, metavar="VIDEO_OR_FOLDER")
     parser.add_argument(
-        "--box", type=_box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
+        "--box", type=box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
     )
     parser.add_argument("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
-    parser.add_argument("--out", type=_output, metavar="VIDEO", help="annotated video to write")
-    parser.add_argument("--boxes", type=_output, metavar="TXT", help="0-based x,y,w,h per frame")
+    parser.add_argument("--out", type=output, metavar="VIDEO", help="annotated video to write")
+    parser.add_argument("--boxes", type=output, metavar="TXT", help="0-based x,y,w,h per frame")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
 
@@ -336,7 +335,9 @@ def _evaluation_options(parser: ArgumentParser) -> None:
     parser.add_argument("--protocol", default="ope", help="ope, tre or sre")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument("--store", type=Path, default=cache_dir() / "store", metavar="FOLDER")
+    parser.add_argument(
+        "--store", type=place, metavar="FOLDER", help="of results; else one in the library's cache"
+    )
 
 
 def _data_options(parser: ArgumentParser) -> None:
@@ -352,21 +353,21 @@ def _data_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> No
     _command(commands, "render", render_data)
     fetch = _command(commands, "fetch", fetch_data)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="such as Couple or Jogging-1")
-    fetch.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where to put")
+    fetch.add_argument("--data", type=place, required=True, metavar="FOLDER", help="where to put")
 
 
 def _weights_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> None:
     _command(commands, "list", list_weights)
     _command(commands, "fetch", fetch_weights).add_argument("name", metavar="NAME")
     add = _command(commands, "add", add_weights)
-    add.add_argument("file", type=Path, metavar="FILE")
+    add.add_argument("file", type=place, metavar="FILE")
     add.add_argument("--name", help="of a file of your own, for loading")
     add.add_argument("--format", help="safetensors, matconvnet, py-mdnet, rt-mdnet, ...")
     add.add_argument("--network", help="vggm, vgg19, ..., if the format does not say")
     add.add_argument(
         "--config",
         nargs="+",
-        type=_setting,
+        type=setting,
         default=[],
         metavar="FIELD=VALUE",
         help="of the network: depth=conv3_4",

@@ -26,7 +26,7 @@ import numpy as np
 from trackerlib.eval.store import Store, Track, Unit
 from trackerlib.paths import draft_of, shipped
 
-__all__ = ["due", "keep", "mode", "recorded", "replay"]
+__all__ = ["due", "keep", "mode", "other", "recorded", "replay"]
 
 VARIABLE = "TRACKERLIB_RECORDED"
 NAME = re.compile(r"[\w-]+/[\w-]+")
@@ -82,13 +82,22 @@ def replay(unit: Unit, store: Store) -> bool:
     if mode() != "read" or not path.is_file():
         return False
     record = _load(path)
-    if json.loads(str(record["unit"])) != _identity(unit):
+    if _unlike(record, unit):
         return False
     environment = json.loads(str(record["environment"]))
     environment["device_name"] += " (recorded)"
     track = Track(record["boxes"], record["seconds"], tuple(map(str, record["warnings"])))
     store.write(unit, track, environment | {"recorded": True})
     return True
+
+
+def other(unit: Unit) -> str:
+    """Return a line on a unit's record that was asked for and is of something else, or ""."""
+    path = _path(unit.stem)
+    if mode() != "read" or not path.is_file():
+        return ""
+    fields = _unlike(_load(path), unit)
+    return f"{path}: a record of other {', '.join(fields)}, not taken" if fields else ""
 
 
 def keep(unit: Unit, store: Store) -> None:
@@ -111,6 +120,12 @@ def _identity(unit: Unit) -> dict:
     """Return what a record must share with the unit that it stands for, as JSON has it."""
     fields = {key: value for key, value in asdict(unit).items() if key not in NOT_IDENTITY}
     return json.loads(json.dumps(fields))
+
+
+def _unlike(record: Mapping[str, np.ndarray], unit: Unit) -> list[str]:
+    """Return the fields in which a record differs from the unit that it would stand for."""
+    found, wanted = json.loads(str(record["unit"])), _identity(unit)
+    return [field for field in wanted if found.get(field) != wanted[field]]
 
 
 def _path(stem: str) -> Path:

@@ -11,6 +11,7 @@ from trackerlib.data import Dataset
 from trackerlib.data.sequence import Sequence
 from trackerlib.eval import metrics
 from trackerlib.eval.metrics import OTB, Conventions, NothingToScoreError, Score, pool, score
+from trackerlib.eval.notices import noticed
 from trackerlib.eval.protocols import STARTS
 from trackerlib.eval.published import PaperScore, paper_scores, published_scores
 from trackerlib.eval.runner import Job
@@ -100,15 +101,17 @@ def collect(
     """
     parts: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
     lengths, results, unfinished = Counter[tuple[str, str, int]](), [], set()
+    damages: list[str] = []
     missing: list[tuple[str, str, str, int | str, str]] = [
         ("all", name, "all", "all", reason) for name, reason in dataset.missing.items()
     ]
-    jobs = list(jobs)
+    jobs = list({job.unit.fingerprint: job for job in jobs}.values())  # each once
     for job in jobs:
         unit, result = job.unit, store.read(job.unit)
         where = unit.label, unit.sequence, unit.segment, unit.seed
         if result is None:
             missing.append((*where, _why(store, unit)))
+            damages += filter(None, [store.damaged(unit)])
             unfinished.add((unit.label, unit.sequence))
             continue
         truth, key = job.sequence.boxes[job.segment.start :], (*where[:2], unit.seed)
@@ -123,7 +126,11 @@ def collect(
         {key: pool(parts[key]) for key in finished if parts[key]},
         tuple(results),
         pd.DataFrame(missing, columns=["tracker", "sequence", "segment", "seed", "reason"]),
-        (*_warnings(dataset, results), *_scoring(jobs, dataset, results, conventions)),
+        (
+            *_warnings(dataset, results),
+            *damages,
+            *_scoring(jobs, dataset, results, conventions),
+        ),
         dataset,
         conventions,
         {key: (sum(one.frames for one in parts[key]), lengths[key]) for key in finished},
@@ -131,9 +138,7 @@ def collect(
 
 
 def _warnings(dataset: Dataset, results: list[Result]) -> tuple[str, ...]:
-    read = [line for sequence in dataset.sequences for line in sequence.warnings]
-    tracked = [f"{r.unit.label}: {line}" for r in results for line in r.track.warnings]
-    return (*dataset.problems, *read, *tracked)
+    return (*dataset.problems, *noticed(dataset.sequences, results))
 
 
 def _scoring(
@@ -174,8 +179,10 @@ def _truth(sequence: Sequence, conventions: Conventions) -> Iterable[str]:
 
 
 def _why(store: Store, unit: Unit) -> str:
+    if damage := store.damaged(unit):
+        return f"{damage}; run it again"
     if failure := store.failure(unit):
-        return failure.traceback.strip().splitlines()[-1]
+        return failure.reason
     return OUTDATED if store.outdated(unit) else "not run yet"
 
 

@@ -7,16 +7,16 @@ time, so that the boxes do not depend on how many run beside.
 
 import ast
 import inspect
+import json
 import platform
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -27,22 +27,31 @@ from trackerlib.data import Dataset
 from trackerlib.data import sequence as decoding
 from trackerlib.data.sequence import Sequence
 from trackerlib.eval import recorded, tracking
+from trackerlib.eval.cluster import GONE, connected, finished
+from trackerlib.eval.contents import contents_of
+from trackerlib.eval.notices import noticed
 from trackerlib.eval.protocols import Segment, StartError, segments
 from trackerlib.eval.store import Store, Track, Unit
 from trackerlib.eval.tracking import Step, Tracker, follow, track
-from trackerlib.paths import hash_bytes, hash_file
+from trackerlib.paths import hash_bytes
 
-__all__ = ["Job", "Step", "Summary", "follow", "plan", "resolve_device", "run", "track"]
+__all__ = [
+    "Job",
+    "Step",
+    "Summary",
+    "distinct",
+    "follow",
+    "plan",
+    "resolve_device",
+    "run",
+    "track",
+]
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 THREADS = 1  # per unit
 PATIENCE = 5e-4  # seconds, a tenth of Python's own, that a tracker waits for the decoding thread
-UNDISTURBED = {  # dask samples its workers' stacks and has them return freed memory at once
-    "distributed.worker.profile.enabled": False,
-    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1},
-}
 
 
 class Spec(Protocol):
@@ -62,6 +71,9 @@ class Spec(Protocol):
         """Return a fresh tracker."""
 
 
+SomeSpec = TypeVar("SomeSpec", bound=Spec)
+
+
 @dataclass(frozen=True)
 class Job:
     """A unit, and what is needed to run it anywhere that sees the same files."""
@@ -76,11 +88,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: numbers of units."""
+    """What a run did: numbers of units, and what was noticed.
+
+    warnings  what readers and trackers noticed in the units that are complete now, and
+              what of the store was damaged; each line once
+    """
 
     done: int
     skipped: int  # complete before it began
     failed: int  # recorded in the store with their tracebacks
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 def resolve_device(device: str) -> str:
@@ -100,6 +117,18 @@ def resolve_device(device: str) -> str:
     return device
 
 
+def distinct(specs: Iterable[SomeSpec]) -> tuple[list[SomeSpec], list[str]]:
+    """Return specifications of different settings, and a line for each that is left out."""
+    kept: dict[str, SomeSpec] = {}
+    lines = []
+    for spec in specs:
+        first = kept.setdefault(json.dumps(spec.settings(), sort_keys=True), spec)
+        if first is not spec:
+            same = "given twice" if spec.label == first.label else f"the same as {first.label}"
+            lines.append(f"{spec.label} is {same}: computed and shown once, as {first.label}")
+    return list(kept.values()), lines
+
+
 def plan(
     specs: Iterable[Spec],
     dataset: Dataset,
@@ -107,16 +136,19 @@ def plan(
     seeds: Iterable[int] = (0,),
     device: str = "auto",
 ) -> list[Job]:
-    """Return every job of an evaluation, in the order in which it is run.
+    """Return every job of an evaluation once, in the order in which it is run.
 
+    A tracker or a seed that is given twice counts once; of two labels of the same settings
+    both have their jobs, see `run`.
     `device` is this machine's (see `resolve_device`), and goes for all workers.
     A sequence on which the protocol cannot start is one job, bound to fail, whose
     segment has the protocol's name. Raises ValueError for an unknown protocol or device.
     """
     device = resolve_device(device)
     parts = [
-        (sequence, _contents(sequence), segment, start_error)
+        (sequence, contents, segment, start_error)
         for sequence in dataset.sequences
+        for contents in [contents_of(sequence)]  # once a sequence
         for segment, start_error in _segments(sequence, protocol)
     ]
     codes = [(spec, _code(spec)) for spec in specs]
@@ -139,7 +171,11 @@ def plan(
             first_box=tuple(float(value) for value in segment.box),
         )
         jobs.append(Job(unit, spec, sequence, segment, device, start_error))
-    return jobs
+    return _once(jobs)
+
+
+def _once(jobs: Iterable[Job]) -> list[Job]:
+    return list({job.unit.fingerprint: job for job in jobs}.values())
 
 
 def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None = None) -> Summary:
@@ -150,80 +186,86 @@ def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None =
     scheduler  address of a running dask scheduler (tcp://...), whose workers see
                the same files and the same library, instead of a local cluster
 
-    A script calls this under `if __name__ == "__main__":`, since workers import it.
-    Raises StoreError if the store is held by another run, full or read-only,
-    and OSError if the scheduler or its workers are out of reach.
+    A unit of the same settings under two labels is computed once, and kept under each.
+    Damaged files are set aside. A store that holds everything is not written to, and may be
+    read-only. A script calls this under `if __name__ == "__main__":`, since workers import it.
+    Raises StoreError if the store is held by another run, full or read-only, and OSError if
+    the scheduler or its workers are out of reach, or if no worker comes back, see `cluster`.
     """
     if workers < 1:
         raise ValueError(f"run: expected at least one worker, got {workers}")
-    with store.exclusive():
-        due = [job for job in jobs if recorded.due(job.unit, store)]
-        for job in due:
-            store.discard(job.unit)
-        live = [job for job in due if not recorded.replay(job.unit, store)]
-        failed = _run_due(live, store, workers, scheduler) if live else 0
-        for job in live:
-            recorded.keep(job.unit, store)
-    return Summary(len(due) - failed, len(jobs) - len(due), failed)
+    jobs, failed, notes = _once(jobs), 0, list[str]()
+    due = [job for job in jobs if recorded.due(job.unit, store)]
+    if due:
+        with store.exclusive():
+            # Another run may have computed some before this one got the store.
+            due = [job for job in due if recorded.due(job.unit, store)]
+            notes = _cleared(due, store)
+            live = [job for job in due if not recorded.replay(job.unit, store)]
+            failed = _run_due(live, store, workers, scheduler) if live else 0
+            for job in live:
+                recorded.keep(job.unit, store)
+    sequences = {id(job.sequence): job.sequence for job in jobs}.values()
+    results = filter(None, (store.read(job.unit) for job in jobs))
+    warnings = (*notes, *noticed(sequences, results))
+    return Summary(len(due) - failed, len(jobs) - len(due), failed, warnings)
+
+
+def _cleared(jobs: list[Job], store: Store) -> list[str]:
+    """Make room for results -> lines on what was damaged, and on records that do not fit."""
+    notes: list[str] = []
+    for job in jobs:
+        notes += filter(None, (store.set_aside(job.unit), recorded.other(job.unit)))
+        store.discard(job.unit)
+    return notes
 
 
 def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None) -> int:
     """Compute jobs, store them as they come, and return how many crashed."""
     from tqdm.auto import tqdm
 
-    failed = 0
-    with _client(workers, scheduler) as client:
+    failed, groups = 0, dict[str, list[Job]]()
+    for job in jobs:
+        groups.setdefault(_unlabelled(job.unit), []).append(job)
+    first = [alike[0] for alike in groups.values()]
+    with connected(workers, scheduler) as client:
         width = sum(client.nthreads().values())
-        for unit, future in tqdm(_stream(client, jobs, width), total=len(jobs), unit="unit"):
-            if future.status == "finished":
-                computed, environment = future.result()
-                store.write(unit, computed, {**environment, "workers": width})
-            else:
-                store.write_failure(unit, _traceback(future))
-                failed += 1
+        for job, future in tqdm(_stream(client, first, width), total=len(first), unit="unit"):
+            units = [alike.unit for alike in groups[_unlabelled(job.unit)]]
+            failed += _keep(future, units, store, width)
     return failed
 
 
-def _stream(client: "Client", jobs: list[Job], width: int) -> Iterator[tuple[Unit, "Future"]]:
-    """Yield units with their finished futures; a worker that dies fails its own job alone."""
-    from distributed import as_completed
+def _keep(future: "Future", units: list[Unit], store: Store, workers: int) -> int:
+    """Store what came of units that are computed once -> the number of them that failed."""
+    if future.status != "finished":
+        for unit in units:
+            store.write_failure(unit, _traceback(future))
+        return len(units)
+    computed, environment = future.result()
+    for unit in units:
+        store.write(unit, computed, {**environment, "workers": workers})
+    return 0
 
-    waiting, finished = iter(jobs), as_completed()
-    units: dict[Future, Unit] = {}
+
+def _unlabelled(unit: Unit) -> str:
+    return replace(unit, label="").fingerprint
+
+
+def _stream(client: "Client", jobs: list[Job], width: int) -> Iterator[tuple[Job, "Future"]]:
+    """Yield jobs with their finished futures; a worker that dies fails its own job alone."""
+    waiting = iter(jobs)
+    running: dict[Future, Job] = {}
 
     def start(count: int) -> None:
         for job in islice(waiting, count):
-            future = client.submit(_compute, job, pure=False)
-            units[future] = job.unit
-            finished.add(future)
+            running[client.submit(_compute, job, pure=False)] = job
 
     start(width)
-    for future in finished:
-        start(1)
-        yield units.pop(future), future
-
-
-@contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
-    import dask
-    from distributed import Client, LocalCluster
-
-    if scheduler:
-        with Client(scheduler) as client:
-            client.wait_for_workers(1, timeout=60)
-            yield client
-        return
-    with (
-        dask.config.set(UNDISTURBED),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",  # any free port
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    while running:
+        for future in finished(client, list(running)):
+            start(1)
+            yield running.pop(future), future
 
 
 def _compute(job: Job) -> tuple[Track, dict]:
@@ -256,24 +298,6 @@ def _code(spec: Spec) -> str:
     return _hash([spec.code(), *ours, torch.__version__, cv2.__version__])
 
 
-def _contents(sequence: Sequence) -> str:
-    """Return a hash of a sequence's frames: quick, and the same wherever the files are copied to.
-
-    Files are known by their sizes and the first one's bytes; where all sizes are
-    equal, as of uncompressed images, by the bytes of all. Frames without files
-    are known by their repr.
-    """
-    frames = sequence.frames
-    paths = getattr(frames, "paths", None) or [getattr(frames, "path", None)]
-    if paths == [None]:
-        return _hash(repr(frames))
-    sizes = [path.stat().st_size if path.exists() else -1 for path in paths]
-    distinct = len(set(sizes) - {-1}) > 1
-    # A missing file has no hash; tracking then reports it.
-    read = paths[:1] if distinct else paths
-    return _hash([sizes, [hash_file(path) if path.is_file() else "" for path in read]])
-
-
 def _hash(values: object) -> str:
     return hash_bytes(repr(values).encode())[:16]
 
@@ -286,9 +310,7 @@ def _seed(unit: Unit) -> int:
 
 def _traceback(future: "Future") -> str:
     if future.status != "error":
-        raise ConnectionError(
-            "run: the dask scheduler went away; what was computed is kept, run again to go on"
-        )
+        raise ConnectionError(GONE)
     error = future.exception()
     return "".join(traceback.format_exception(type(error), error, future.traceback()))
 

@@ -5,11 +5,13 @@
         <sequence>.<segment>.seed<k>.json         what made them, seconds per frame, warnings
         <sequence>.<segment>.seed<k>.error.json   the traceback, where the unit crashed
 
-Numbers are written with the fewest digits that read back as the same float64.
+Numbers are written with the fewest digits that read back as the same float64. A record holds
+the hash of its boxes and one of everything else in it: a unit with a byte changed is no result
+but damaged, and a run sets its files aside under the name `<file>.damaged`. Records that were
+written before they had that hash are those of an earlier version, whose results do not count.
 Reading needs no lock; writing is for one run at a time.
 """
 
-import errno
 import glob
 import json
 import os
@@ -19,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,16 +29,12 @@ from urllib.parse import quote
 import numpy as np
 
 from trackerlib.boxes import otb_to_xywh, xywh_to_otb
-from trackerlib.paths import draft_of, hash_bytes, remove_drafts
+from trackerlib.paths import disk_cure, draft_of, expanded, hash_bytes, remove_drafts
 
-__all__ = ["Failure", "Result", "Store", "StoreError", "Track", "Unit"]
+__all__ = ["Failure", "Result", "Store", "StoreError", "Track", "Unit", "rows_text"]
 
-CURES = {  # of what a disk refuses
-    errno.ENOSPC: "the disk is full: free some space",
-    errno.EDQUOT: "the disk quota is used up: free some space",
-    errno.EROFS: "it is read-only: give a folder that can be written",
-    errno.EACCES: "it is not yours to write: give a folder that can be written",
-}
+SEAL = "record_sha256"  # of all the other keys
+FORMER = {"unit", "boxes_sha256", "environment", "warnings", "seconds"}  # of records without it
 
 
 class StoreError(OSError):
@@ -98,8 +97,12 @@ class Track:
 
     @property
     def fps(self) -> float:
-        """Return the frames per second of the tracker alone, over the frames that it was given."""
-        return float(np.count_nonzero(self.seconds) / self.seconds.sum())
+        """Return the frames per second of the tracker alone, over the frames that it was given.
+
+        NaN where the clock did not move.
+        """
+        total = self.seconds.sum()
+        return float(np.count_nonzero(self.seconds) / total) if total > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,19 @@ class Failure:
     unit: Unit
     traceback: str
 
+    @property
+    def reason(self) -> str:
+        """Return the error in one line: what stands below the last line of code."""
+        lines = self.traceback.strip().splitlines()
+        code = [number for number, line in enumerate(lines) if line.startswith("    ")]
+        return " ".join(line.strip() for line in lines[code[-1] + 1 if code else -1 :])
+
 
 class Store:
-    """Results of evaluation runs in the folder `root`, which need not exist yet."""
+    """Results of evaluation runs in the folder `root`, which need not exist yet; ~ is expanded."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = expanded(root)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -158,9 +168,19 @@ class Store:
         return self.read(unit) is not None
 
     def read(self, unit: Unit) -> Result | None:
-        """Return the unit's result, or None where it is missing or was made by something else."""
-        result = self._load(self._path(unit, ".json"))
+        """Return the unit's result, or None where it is missing or was made by something else.
+
+        None as well where it is `damaged`.
+        """
+        result, _ = self._load(self._path(unit, ".json"))
         return result if result and result.unit.fingerprint == unit.fingerprint else None
+
+    def damaged(self, unit: Unit) -> str:
+        """Return which file of the unit is not as it was written, and how; "" where all are.
+
+        What a killed run left unfinished is not damaged, nor what an earlier version wrote.
+        """
+        return self._load(self._path(unit, ".json"))[1] or _failed(self._error(unit))[1]
 
     def outdated(self, unit: Unit) -> bool:
         """Return whether there is a result of the unit, but of other settings, code or data.
@@ -171,37 +191,43 @@ class Store:
 
     def failure(self, unit: Unit) -> Failure | None:
         """Return the unit's crash, if its last attempt was one."""
-        return _failure(self._path(unit, ".error.json"))
+        return _failed(self._error(unit))[0]
 
     def results(self) -> Iterator[Result]:
         """Yield every complete result of the store, in the order of their paths."""
-        loaded = map(self._load, sorted(self.root.glob("*/*/*/*.json")))
-        return (result for result in loaded if result)
+        loaded = map(self._load, self._records())
+        return (result for result, _ in loaded if result)
 
     def failures(self) -> Iterator[Failure]:
         """Yield every recorded crash of the store, in the order of their paths."""
-        loaded = map(_failure, sorted(self.root.glob("*/*/*/*.error.json")))
-        return (failure for failure in loaded if failure)
+        loaded = map(_failed, sorted(self.root.glob("*/*/*/*.error.json")))
+        return (failure for failure, _ in loaded if failure)
+
+    def damages(self) -> Iterator[str]:
+        """Yield a line for every damaged unit, of which `results` and `failures` have none."""
+        for path in self._records():
+            is_crash = path.name.endswith(".error.json")
+            if line := _failed(path)[1] if is_crash else self._load(path)[1]:
+                yield line
 
     def write(self, unit: Unit, track: Track, environment: dict) -> None:
         """Keep a result: the JSON, which knows the boxes' hash, then the boxes."""
         boxes = _boxes_text(track.boxes)
-        record = _json(
+        record = _sealed(
             unit=asdict(unit),
             boxes_sha256=hash_bytes(boxes.encode()),
             environment=environment,
             warnings=track.warnings,
-            seconds=[round(float(second), 7) for second in track.seconds],
+            seconds=[float(second) for second in track.seconds],
         )
         self._replace(self._path(unit, ".json"), record)
         self._replace(self._path(unit, ".txt"), boxes)
         with self._writing():
-            self._path(unit, ".error.json").unlink(missing_ok=True)
+            self._error(unit).unlink(missing_ok=True)
 
     def write_failure(self, unit: Unit, traceback: str) -> None:
         """Keep a crash, in place of an earlier one."""
-        record = _json(unit=asdict(unit), traceback=traceback)
-        self._replace(self._path(unit, ".error.json"), record)
+        self._replace(self._error(unit), _sealed(unit=asdict(unit), traceback=traceback))
 
     def discard(self, unit: Unit) -> None:
         """Remove what earlier code, earlier data or a killed run left under the unit's name."""
@@ -210,20 +236,40 @@ class Store:
                 self._path(unit, suffix).unlink(missing_ok=True)
                 remove_drafts(self._path(unit, suffix))
 
+    def set_aside(self, unit: Unit) -> str:
+        """Rename the files of a damaged unit -> a line that says so; "" where it is whole."""
+        damage = self.damaged(unit)
+        if not damage:
+            return ""
+        for path in (self._path(unit, ".txt"), self._path(unit, ".json"), self._error(unit)):
+            if path.exists():
+                with self._writing():
+                    path.rename(_free(path.with_name(f"{path.name}.damaged")))
+        return f"{damage}; set aside with .damaged after its name, to be computed again"
+
     def _path(self, unit: Unit, suffix: str) -> Path:
         return self.root / (unit.stem + suffix)
 
-    def _load(self, path: Path) -> Result | None:
-        record, boxes = _record(path), path.with_suffix(".txt")
-        if "boxes_sha256" not in record or not boxes.is_file():
-            return None
+    def _error(self, unit: Unit) -> Path:
+        return self._path(unit, ".error.json")
+
+    def _records(self) -> list[Path]:
+        return sorted(self.root.glob("*/*/*/*.json"))
+
+    def _load(self, path: Path) -> tuple[Result | None, str]:
+        """Return what a pair of files holds, and what is damaged in it."""
+        boxes = path.with_suffix(".txt")
+        if not path.is_file() or not boxes.is_file():  # a run was killed between the two
+            return None, ""
+        record, damage = _record(path)
+        if not record:
+            return None, damage
         content = boxes.read_bytes()
-        # They differ where a run was killed between the two files, or the boxes were edited.
         if hash_bytes(content) != record["boxes_sha256"]:
-            return None
+            return None, f"{boxes}: damaged: expected the boxes whose hash is in {path.name}"
         values = np.array([line.split(",") for line in content.decode().split()], dtype=np.float64)
         track = Track(otb_to_xywh(values), np.array(record["seconds"]), tuple(record["warnings"]))
-        return Result(_unit(record), track, record["environment"])
+        return Result(_unit(record), track, record["environment"]), ""
 
     def _replace(self, path: Path, text: str) -> None:
         with self._writing():
@@ -237,8 +283,8 @@ class Store:
         try:
             yield
         except OSError as error:
-            cure = CURES.get(error.errno or 0)
-            if cure is None:
+            cure = disk_cure(error)
+            if not cure:
                 raise
             raise StoreError(
                 f"Store: cannot write to {self.root}, {cure} and run again; "
@@ -246,18 +292,32 @@ class Store:
             ) from error
 
 
-def _boxes_text(boxes: np.ndarray) -> str:
-    rows = xywh_to_otb(np.asarray(boxes, dtype=np.float64))
-    lines = (",".join(np.format_float_positional(v, trim="-") for v in row) for row in rows)
+def rows_text(rows: np.ndarray) -> str:
+    """Return rows of numbers (n, m) as lines, each number with the fewest digits that it takes."""
+    numbers = np.asarray(rows, dtype=np.float64)
+    lines = (",".join(np.format_float_positional(v, trim="-") for v in row) for row in numbers)
     return "".join(line + "\n" for line in lines)
+
+
+def _boxes_text(boxes: np.ndarray) -> str:
+    return rows_text(xywh_to_otb(np.asarray(boxes, dtype=np.float64)))
 
 
 def _json(**record: Any) -> str:
     return json.dumps(record, indent=1) + "\n"
 
 
+def _sealed(**record: Any) -> str:
+    return _json(**{SEAL: _seal(record)} | record)
+
+
+def _seal(record: dict) -> str:
+    rest = {key: value for key, value in record.items() if key != SEAL}
+    return hash_bytes(json.dumps(rest, sort_keys=True).encode())
+
+
 def _read_json(path: Path) -> dict:
-    """Return a file's record; empty where there is no whole one, which then is made again."""
+    """Return a file's record; empty where there is no whole one."""
     try:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):  # no JSON, or no text at all
@@ -265,11 +325,16 @@ def _read_json(path: Path) -> dict:
     return record if isinstance(record, dict) else {}
 
 
-def _record(path: Path) -> dict:
-    """Return a unit's record; empty where there is no whole one of this version."""
+def _record(path: Path) -> tuple[dict, str]:
+    """Return a unit's record, empty where it is not of this version, and what is damaged in it."""
     record = _read_json(path)
+    if SEAL not in record and (record.keys() == FORMER or record.keys() == {"unit", "traceback"}):
+        return {}, ""
+    if record.get(SEAL) != _seal(record):
+        wrong = "content that has the hash that stands in it" if record else "a record in JSON"
+        return {}, f"{path}: damaged: expected {wrong}"
     known = {field.name for field in fields(Unit)}
-    return record if record.get("unit", {}).keys() == known else {}
+    return (record, "") if record["unit"].keys() == known else ({}, "")
 
 
 def _unit(record: dict) -> Unit:
@@ -277,6 +342,13 @@ def _unit(record: dict) -> Unit:
     return Unit(**{**unit, "first_box": tuple(unit["first_box"])})
 
 
-def _failure(path: Path) -> Failure | None:
-    record = _record(path)
-    return Failure(_unit(record), record["traceback"]) if record else None
+def _failed(path: Path) -> tuple[Failure | None, str]:
+    """Return the crash that a file records, and what is damaged in it."""
+    record, damage = _record(path) if path.is_file() else ({}, "")
+    return Failure(_unit(record), record["traceback"]) if record else None, damage
+
+
+def _free(path: Path) -> Path:
+    """Return a path, or the first of path-2, path-3 ... that is not taken."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(one for one in chain([path], numbered) if not one.exists())

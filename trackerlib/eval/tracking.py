@@ -49,22 +49,22 @@ def follow(tracker: Tracker, sequence: Sequence, segment: Segment) -> Iterator[S
     box = np.asarray(segment.box, dtype=np.float64)
     for index, frame in enumerate(sequence.read(segment.start), segment.start):
         where = f"{sequence.name}, frame {sequence.frame_numbers[index]}"
-        seconds, warning = 0.0, None
+        seconds, notes, given = 0.0, list[str](), not isinstance(frame, FrameError)
         if isinstance(frame, FrameError):
             if index == segment.start:
                 raise frame
-            warning = f"{frame}; the last box stays"
+            notes.append(f"{frame}; the last box stays")
         elif index == segment.start:
             seconds = _initialised(tracker, frame, box, f"{where}, first box")
         else:
             prediction, seconds = _timed(tracker.update, frame)
             box = _checked(prediction, where)
             if not np.isfinite(box).all():
-                warning = f"{where}: the tracker predicted {box}"
-        reported: Iterable[str] = getattr(tracker, "warnings", []) if seconds else []
-        if reported and not warning:
-            warning = f"{where}: {'; '.join(reported)}"
-        yield Step(frame, box, seconds, warning)
+                notes.append(f"{where}: the tracker predicted {box}")
+        reported: Iterable[str] = getattr(tracker, "warnings", []) if given else []
+        if reported:
+            notes.append(f"{where}: {'; '.join(reported)}")
+        yield Step(frame, box, seconds, "; ".join(notes) or None)
 
 
 def track(tracker: Tracker, sequence: Sequence, segment: Segment) -> Track:

@@ -1,0 +1,88 @@
+"""What people type on the command line: boxes, files to write, settings."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trackerlib.paths import expanded
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["box", "box_joined", "different", "output", "place", "setting"]
+
+
+def box_joined(arguments: list[str]) -> list[str]:
+    """Return a command line in which --box and its numbers are one argument.
+
+    Otherwise "-5,40,30,30" is taken for an option, and "20 40 30 30" for four arguments.
+    """
+    joined, rest = list[str](), list(arguments)
+    while rest:
+        argument, numbers = rest.pop(0), list[str]()
+        if argument == "--box":
+            while rest and len(numbers) < 4 and (found := _numbers(rest[0])):
+                numbers += found
+                rest.pop(0)
+        joined.append(f"--box={','.join(numbers)}" if numbers else argument)
+    return joined
+
+
+def _numbers(text: str) -> list[str]:
+    """Return the numbers of a text with commas, semicolons or blanks between, or none."""
+    parts = [part for part in re.split(r"[\s,;]+", text.strip("()[] ")) if part]
+    return parts if all(map(_is_number, parts)) else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def box(text: str) -> "np.ndarray":
+    """Return a box (4,) from text; raise ArgumentTypeError for anything but four numbers."""
+    import numpy as np
+
+    numbers = _numbers(text)
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError(f"expected four numbers x,y,w,h, got {text!r}")
+    return np.array(numbers, dtype=np.float64)
+
+
+def setting(text: str) -> tuple[str, str | int | bool]:
+    """Return FIELD=VALUE as a field and a number, truth value or text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected FIELD=VALUE, got {text!r}")
+    plain = {"true": True, "false": False}
+    return name, int(value) if value.isdigit() else plain.get(value.lower(), value)
+
+
+def output(text: str) -> Path:
+    """Return a file to write; raise ArgumentTypeError unless it is in a folder that exists."""
+    path = place(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text}")
+    return path
+
+
+def place(text: str) -> Path:
+    """Return a path with its ~ expanded; raise ArgumentTypeError for one of an unknown user."""
+    try:
+        return expanded(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def different(*paths: Path | None) -> None:
+    """Raise ValueError if one file would be written over another."""
+    given = [path for path in paths if path]
+    if len({path.resolve() for path in given}) < len(given):
+        raise ValueError(
+            "track: expected different files for the source, --out and --boxes, "
+            f"got {', '.join(map(str, given))}; give a new name to write to"
+        )

@@ -1,0 +1,97 @@
+"""Where units are computed: a local cluster of processes, or a running dask scheduler's workers.
+
+Workers may go and come back. As long as there is none, a line says so every ABSENCE seconds; after
+MAX_ABSENCE the run ends with an error.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["GONE", "connected", "finished"]
+
+ABSENCE = 10.0  # seconds
+MAX_ABSENCE = 300.0  # seconds
+GONE = "run: the dask scheduler went away; what was computed is kept, run again to go on"
+UNDISTURBED = {  # dask samples its workers' stacks and has them return freed memory at once
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1},
+}
+
+
+@contextmanager
+def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
+    """Yield a client of a running scheduler, or of a local cluster of so many processes.
+
+    Raises OSError where the scheduler is out of reach, or no worker comes.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    if scheduler:
+        with Client(scheduler) as client:
+            _await_worker(client)
+            yield client
+        return
+    with (
+        dask.config.set(UNDISTURBED),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",  # any free port
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _await_worker(client: "Client") -> None:
+    """Wait until the scheduler has a worker. Raises ConnectionError where none comes."""
+    absent = 0.0
+    while not client.nthreads():
+        try:
+            client.wait_for_workers(1, timeout=ABSENCE)
+        except TimeoutError:
+            absent += ABSENCE
+            _say_absent(client, absent)
+
+
+def finished(client: "Client", futures: "list[Future]") -> "Iterable[Future]":
+    """Return what has finished, when something has; say so where no worker is there to go on.
+
+    Raises ConnectionError where none comes back, and where the scheduler is gone.
+    """
+    from distributed import wait
+
+    absent = 0.0
+    while True:
+        try:
+            return wait(futures, timeout=ABSENCE, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            absent = 0.0 if client.nthreads() else absent + ABSENCE
+        except CancelledError as error:
+            raise ConnectionError(GONE) from error
+        if absent:
+            _say_absent(client, absent)
+
+
+def _say_absent(client: "Client", seconds: float) -> None:
+    from tqdm.auto import tqdm
+
+    address = client.scheduler.address
+    if seconds >= MAX_ABSENCE:
+        raise ConnectionError(
+            f"run: expected workers at {address}, there have been none for {seconds:g} s; start "
+            f"some (dask worker {address}) and run again: what was computed is kept"
+        )
+    tqdm.write(
+        f"run: no worker at {address} for {seconds:g} s, waiting up to {MAX_ABSENCE} s; "
+        f"start one: dask worker {address}",
+        file=sys.stderr,
+    )

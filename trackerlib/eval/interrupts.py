@@ -1,0 +1,76 @@
+"""Signals that end a program, as an exception that leaves time to keep what is done."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+__all__ = ["Interrupted", "Interrupts"]
+
+# Ctrl-C; kill and systems that shut down; a terminal that is closed (Windows has none)
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends the program; `number` says which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Interrupts:
+    """Have SIGINT, SIGTERM and SIGHUP raise Interrupted, inside `with`.
+
+    A signal that the program was started to ignore (nohup), or that others handle, stays
+    theirs. Outside of the main thread, which alone may handle signals, nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._holding = False
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in filter(_is_free, SIGNALS):
+                self._former[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nothing interrupt what is inside; `check` afterwards."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal came while it was held."""
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self.received = number
+        if not self._holding:
+            raise Interrupted(number)
+
+
+def _is_free(number: int) -> bool:
+    handler = signal.getsignal(number)
+    ours = isinstance(getattr(handler, "__self__", None), Interrupts)
+    return ours or handler in (signal.SIG_DFL, signal.default_int_handler)
