@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "boxes": set(),
     "checks": set(),
     "paths": set(),
+    "arguments": {"paths"},
     "ops": {"checks"},
     "nets": {"ops", "checks"},
     "weights": {"nets", "paths", "checks", "data.fetch"},  # downloads
@@ -38,9 +39,10 @@ MAY_IMPORT = {
         *("trackers", "train", "eval"),
     },
     "plots": {"eval", "analysis", "data", "boxes"},
+    "doctor": {"paths", "weights", "trackers"},
     "__main__": {
-        *("boxes", "checks", "paths", "ops", "nets", "weights", "data"),
-        *("trackers", "train", "eval", "plots"),
+        *("arguments", "boxes", "checks", "paths", "ops", "nets", "weights", "data"),
+        *("trackers", "train", "eval", "plots", "doctor"),
     },
 }
 # part -> what it imports of others' packages, wherever it does so
