@@ -85,7 +85,7 @@ def test_got10ks_experiments_count_from_one_and_the_tracker_from_zero(monkeypatc
             self.box = np.array(box)
 
         def update(self, frame):
-            self.box = self.box + (2, 3, 0, 0)
+            self.box = np.add(self.box, (2, 3, 0, 0))
             return self.box
 
     drifting = Drifting()
