@@ -111,9 +111,9 @@ class AnnotatedVideo:
     def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
         with ExitStack() as stack:
             self._draft = stack.enter_context(draft_of(self.path, self.path.suffix))
+            _raise_refused(self._draft, self.path)  # before OpenCV, which then removes the file
             writer = self._writer_to(self._draft, size)
             if writer is None:
-                _raise_refused(self._draft, self.path)
                 raise ValueError(
                     f"AnnotatedVideo: OpenCV {cv2.__version__} cannot write MPEG-4 to {self.path} "
                     f"({size[0]}x{size[1]} pixels, {self.fps:g} frames per second); give a name "

@@ -1,0 +1,165 @@
+"""trackerlib/eval/video.py: what is done is kept, whatever ends the tracking."""
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fake_tracker import BOX, FakeTracker, replace_frame
+
+from trackerlib.data.annotated_video import AnnotatedVideo
+from trackerlib.eval.interrupts import Interrupted
+from trackerlib.eval.video import follow_video, save_boxes
+
+
+class Ended(FakeTracker):
+    """A tracker during whose third update something happens."""
+
+    def __init__(self, ending):
+        super().__init__()
+        self.ending, self.updates = ending, 0
+
+    def update(self, frame):
+        self.updates += 1
+        if self.updates == 3:
+            self.ending()
+        return super().update(frame)
+
+
+def crash():
+    raise RuntimeError("out of memory")
+
+
+def interrupt(number):
+    return lambda: os.kill(os.getpid(), number)
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "boxes.txt", AnnotatedVideo(folder / "video.mp4", 25)
+
+
+def frames_of(path):
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.grab():
+        count += 1
+    return count
+
+
+def test_everything_is_kept_of_a_whole_video(dark, outputs):
+    found = follow_video(FakeTracker(), dark, *outputs)
+    boxes, video = outputs
+    rows = np.loadtxt(boxes, delimiter=",")
+    np.testing.assert_array_equal(rows, found.track.boxes)  # to the last bit
+    np.testing.assert_allclose(rows, BOX + 0.1 * np.arange(5)[:, None])
+    assert frames_of(video.path) == 5 and found.written == (video.path, boxes)
+    assert (found.errors, found.stopped, found.track.warnings) == ((), None, ())
+    assert found.summary("fake", "Dark").startswith("fake: 5 frames of Dark at ")
+    assert found.summary("fake", "Dark").endswith(f"wrote {video.path} and {boxes}")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_keeps_the_frames_so_far(dark, outputs, name):
+    if not hasattr(signal, name):
+        pytest.skip(f"this system has no {name}")
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    found = follow_video(Ended(interrupt(number)), dark, *outputs)
+    boxes, video = outputs
+    assert len(boxes.read_text().splitlines()) == frames_of(video.path) == 3
+    assert isinstance(found.stopped, Interrupted) and found.stopped.number == number
+    assert found.summary("fake", "Dark").startswith("interrupted: fake: 3 of 5 frames of Dark")
+    assert signal.getsignal(number) == before
+
+
+def test_a_crash_keeps_the_frames_so_far(dark, outputs):
+    found = follow_video(Ended(crash), dark, *outputs)
+    boxes, video = outputs
+    assert len(boxes.read_text().splitlines()) == frames_of(video.path) == 3
+    assert str(found.stopped) == "out of memory" and found.track.boxes.shape == (3, 4)
+    assert "RuntimeError: fake: 3 of 5 frames" in found.summary("fake", "Dark")
+
+
+def test_a_signal_during_a_frames_writing_keeps_that_frame_whole(dark, outputs):
+    boxes, video = outputs
+    write, calls = video.write, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        write(*arguments)
+
+    video.write = interrupted
+    found = follow_video(FakeTracker(), dark, boxes, video)
+    assert isinstance(found.stopped, KeyboardInterrupt)
+    assert len(boxes.read_text().splitlines()) == frames_of(video.path) == 2
+
+
+def test_what_ends_it_on_the_first_frame_leaves_no_file(dark, outputs):
+    with pytest.raises(ValueError, match="expected at least 5 pixels"):
+        follow_video(FakeTracker("too small"), dark, *outputs)
+    assert not list(outputs[0].parent.iterdir())
+
+
+@pytest.mark.parametrize("name", ["video.png", "no/video.mp4"])
+def test_boxes_are_written_though_the_video_cannot(dark, outputs, name):
+    boxes = outputs[0]
+    found = follow_video(FakeTracker(), dark, boxes, AnnotatedVideo(boxes.parent / name, 25))
+    assert len(boxes.read_text().splitlines()) == 5
+    assert found.written == (boxes,) and name in found.errors[0] and len(found.errors) == 1
+
+
+def test_a_video_that_cannot_be_written_ends_it_where_no_boxes_are_asked_for(dark, tmp_path):
+    tracker = Ended(crash)
+    with pytest.raises(ValueError, match="cannot write MPEG-4"):
+        follow_video(tracker, dark, video=AnnotatedVideo(tmp_path / "video.png", 25))
+    assert tracker.updates == 0
+
+
+def test_the_video_is_kept_though_the_boxes_cannot(dark, outputs, monkeypatch):
+    boxes, video = outputs
+
+    def full(self, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    found = follow_video(FakeTracker(), dark, boxes, video)
+    assert found.written == (video.path,) and frames_of(video.path) == 5
+    assert "boxes.txt: No space left on device; the disk is full: free" in found.errors[0]
+    assert [one.name for one in boxes.parent.iterdir()] == ["video.mp4"]
+
+
+def test_boxes_that_cannot_be_written_are_told_before_the_tracking(dark, tmp_path):
+    tracker = Ended(crash)
+    with pytest.raises(OSError, match=r"nowhere/b\.txt: .*its folder does not exist: make it"):
+        follow_video(tracker, dark, tmp_path / "nowhere" / "b.txt")
+    assert tracker.updates == 0
+
+
+def test_every_warning_is_in_one_list(dark, outputs):
+    import dataclasses
+
+    replace_frame(dark, 2, b"no image")
+    noticed = dataclasses.replace(dark, warnings=("Dark: 1 frame is grey",))
+    boxes, _ = outputs
+    found = follow_video(
+        FakeTracker(), noticed, boxes, AnnotatedVideo(boxes.with_name("v.avi"), 239.762)
+    )
+    grey, unreadable, rate = found.track.warnings
+    assert "grey" in grey and "Dark, frame 3" in unreadable and "plays at 239.76 " in rate
+
+
+def test_boxes_go_to_a_pipe_as_to_a_file(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes with names")
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    save_boxes(tmp_path / "pipe", np.array([[1, 2, 3, 1 / 3]]))
+    assert os.read(end, 100) == b"1,2,3,0.3333333333333333\n"
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
