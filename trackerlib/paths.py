@@ -48,16 +48,19 @@ def cache_dir() -> Path:
 def expanded(path: str | Path) -> Path:
     """Return a path as a user gave it, with a leading ~ or ~user replaced by the home folder.
 
-    A shell does not do so in quotes, in YAML, or after an `=`. A file whose own name begins
-    with ~ is given as ./~name. Raises ValueError for a user that this machine does not know.
+    A shell does not do so in quotes, in YAML, or after an `=`. What is here under a name that
+    begins with ~ is taken by that name where no user has it, and is ./~name anywhere.
+    Raises ValueError for a user that this machine does not know.
     """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
+    found = Path(os.path.expanduser(path))
+    if not found.parts or not found.parts[0].startswith("~"):
+        return found
+    if not (str(path).startswith(".") or Path(found.parts[0]).exists()):
         raise ValueError(
             f"expected a path that begins with the name of a user of this machine after its ~, "
             f"got {path}; write the folder out, or ./{path} for a file of that name"
-        ) from error
+        )
+    return found.absolute()  # which is not expanded again
 
 
 def disk_cure(error: OSError) -> str:

@@ -1,0 +1,66 @@
+"""Workers that go away: a line while they are gone, an error when they stay away."""
+
+import threading
+
+import pytest
+from distributed import Client, LocalCluster
+from fake_tracker import Fake
+
+from trackerlib.eval import cluster
+from trackerlib.eval.runner import plan, run
+from trackerlib.eval.store import Store
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(cluster, "ABSENCE", 0.2)
+    monkeypatch.setattr(cluster, "MAX_ABSENCE", 0.6)
+
+
+@pytest.fixture
+def empty():
+    """A scheduler without workers."""
+    with LocalCluster(
+        n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
+    ) as made:
+        yield made
+
+
+def add_worker(made):
+    made.scale(1)
+
+
+def test_no_worker_is_told_and_then_an_error(quick, empty, dataset, tmp_path, capsys):
+    address = empty.scheduler_address
+    jobs, store = plan([Fake()], dataset, device="cpu"), Store(tmp_path / "store")
+    said = rf"expected workers at {address}, there have been none for 0\.6 s; start some \(dask wo"
+    with pytest.raises(ConnectionError, match=said):
+        run(jobs, store, scheduler=address)
+    assert f"run: no worker at {address} for 0.2 s, waiting" in capsys.readouterr().err
+    assert not any(store.complete(job.unit) for job in jobs)
+
+
+def test_a_worker_that_comes_late_is_waited_for(monkeypatch, empty, dataset, tmp_path, capsys):
+    monkeypatch.setattr(cluster, "ABSENCE", 0.2)
+    timer = threading.Timer(0.5, add_worker, [empty])
+    timer.start()
+    jobs, store = plan([Fake()], dataset, device="cpu"), Store(tmp_path / "store")
+    assert run(jobs, store, scheduler=empty.scheduler_address).done == 2
+    timer.join()
+    assert "no worker at" in capsys.readouterr().err
+
+
+def test_the_death_of_the_last_worker_is_told_and_then_an_error(quick, empty, capsys):
+    with Client(empty) as client:
+        future = client.submit(len, "a job that no worker can take")
+        with pytest.raises(ConnectionError, match="what was computed is kept"):
+            cluster.finished(client, [future])
+        assert capsys.readouterr().err.count("no worker at") == 2
+
+
+def test_a_scheduler_that_goes_away_is_told(empty):
+    with Client(empty) as client:
+        future = client.submit(len, "a job")
+        threading.Timer(0.2, future.cancel).start()
+        with pytest.raises(ConnectionError, match="the dask scheduler went away; what was"):
+            cluster.finished(client, [future])
