@@ -43,7 +43,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks clean
+.PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks doctor clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -105,6 +105,9 @@ bench-trunks: $(READY) ## what backbones are worth for tracking, resumed if stop
 	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/backbones)"
 	$(BIN)/python -m benchmarks.detection --data "$(DATA)" --split "$(or $(SPLIT),all)" \
 	  --seeds $(or $(SEEDS),0) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/backbones)/detection"
+
+doctor: $(READY) ## what is there, what is missing, how fast this machine is, and what to do
+	$(BIN)/python -m trackerlib doctor
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)

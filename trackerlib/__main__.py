@@ -238,6 +238,21 @@ def verify_weights(arguments: Namespace) -> int:
     return 1 if problems else 0
 
 
+def doctor(_: Namespace) -> int:
+    """Print what is there, what is missing, how fast this machine is, and what to do."""
+    from trackerlib.doctor import examine
+
+    cures = 0
+    for finding in examine():
+        print(f"{finding.what}: {finding.found}", flush=True)
+        if finding.cure:
+            print(f"  -> {finding.cure}", flush=True)
+            cures += 1
+    amount = {0: "nothing", 1: "1 thing"}.get(cures, f"{cures} things")
+    print(f"{amount} to do")
+    return 1 if cures else 0
+
+
 def _evaluation(arguments: Namespace) -> "tuple[list[Job], Dataset]":
     """Return what `run` and `report` are about: jobs, data set."""
     from trackerlib.data import open_dataset
@@ -294,6 +309,7 @@ def _parser() -> ArgumentParser:
         metavar="NAME",
         help="whose scores: otb, got10k, pysot, pytracking or vot",
     )
+    _command(commands, "doctor", doctor)
     data = commands.add_parser("data", help="list, check, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))
     weights = commands.add_parser("weights", help="list, fetch, add or verify weights")
