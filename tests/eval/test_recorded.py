@@ -296,3 +296,19 @@ def test_a_report_says_that_seconds_are_recorded(record, jobs, dataset, store, r
     speed = report.speed(report.collect(jobs, dataset, store))
     assert list(speed.index.get_level_values("device")) == ["Some CPU (recorded)"]
     np.testing.assert_allclose(speed.fps, 3.0)
+
+
+def test_a_record_that_does_not_fit_is_told(record, jobs, dataset, store, run):
+    assert records.other(jobs[0].unit) == ""
+    (dark,) = dataset.sequences
+    paths = dark.frames.paths
+    cv2.imwrite(str(paths[2]), np.full((48, 64, 3), 7, np.uint8))
+    changed = runner.plan([parse("identity")], dataset, device="cpu")
+    summary = run(changed)
+    assert summary.done == 1 and (store.read(changed[0].unit).track.boxes == TRACK.boxes[0]).all()
+    assert [line for line in summary.warnings if "a record of other contents, not taken" in line]
+
+
+def test_no_record_is_told_of_where_none_is_asked_for(record, ask, jobs):
+    ask("")
+    assert records.other(dataclasses.replace(jobs[0].unit, contents="another")) == ""

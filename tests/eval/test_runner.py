@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from typing import ClassVar
 
 import cv2
 import dask
@@ -18,6 +19,7 @@ from trackerlib.data.video import VideoFile
 from trackerlib.eval import runner
 from trackerlib.eval.runner import plan, resolve_device, run
 from trackerlib.eval.store import Store, StoreError
+from trackerlib.trackers import parse
 
 
 @pytest.fixture
@@ -236,6 +238,90 @@ def test_a_worker_that_dies_is_a_recorded_crash(dataset, store):
     assert (summary.done, summary.failed) == (1, 1)
     (failure,) = store.failures()
     assert failure.unit.sequence == "Bright" and "KilledWorker" in failure.traceback
+
+
+@pytest.mark.parametrize("index", [1, 4])
+def test_any_frame_edited_in_place_at_equal_size_is_another_unit(dark, index):
+    replace_frame(dark, 3, b"of another size than the first ones")
+    replace_frame(dark, index, b"before")
+    before = plan([Fake()], Dataset("made", (dark,)), device="cpu")[0].unit
+    replace_frame(dark, index, b"after.")
+    after = plan([Fake()], Dataset("made", (dark,)), device="cpu")[0].unit
+    assert after.fingerprint != before.fingerprint
+
+
+def test_a_tracker_and_a_seed_given_twice_count_once(dataset, store, scheduler):
+    jobs = plan([Fake(), Fake()], dataset, seeds=(0, 0), device="cpu")
+    assert len(jobs) == 2
+    twice = [*jobs, *plan([Fake()], dataset, device="cpu")]
+    assert run(twice, store, scheduler=scheduler).done == 2
+
+
+class Spelled(Fake):
+    """The same tracker under another label, which counts how often it is built."""
+
+    built: ClassVar[list] = []
+
+    @property
+    def label(self):
+        return f"fake:{self.version}"
+
+    def code(self):
+        return "1"
+
+    def build(self, device="cpu", seed=0):
+        self.built.append(self.label)
+        return super().build(device, seed)
+
+
+def test_two_spellings_of_one_tracker_are_computed_once_and_kept_under_both(
+    dataset, store, scheduler
+):
+    Spelled.built.clear()
+    jobs = plan([Spelled(version="a"), Spelled(version="b")], dataset, device="cpu")
+    assert len(jobs) == 4 and run(jobs, store, scheduler=scheduler).done == 4
+    assert Spelled.built == ["fake:a", "fake:a"] and all(store.complete(j.unit) for j in jobs)
+
+
+def test_the_same_settings_are_told():
+    kept, lines = runner.distinct([parse("kcf"), parse("kcf:kernel=gaussian"), parse("kcf")])
+    assert [spec.label for spec in kept] == ["kcf"]
+    assert lines == [
+        "kcf:kernel=gaussian is the same as kcf: computed and shown once, as kcf",
+        "kcf is given twice: computed and shown once, as kcf",
+    ]
+
+
+def test_what_was_noticed_is_told_by_every_run(dataset, store, scheduler):
+    bright, dark = dataset.sequences
+    replace_frame(dark, 2, b"no image")
+    noticed = dataclasses.replace(bright, warnings=("Bright: 1 row is missing",))
+    jobs = plan([Fake()], Dataset("made", (noticed, dark)), device="cpu")
+    first = run(jobs, store, scheduler=scheduler)
+    assert first.warnings[0] == "Bright: 1 row is missing" and len(first.warnings) == 2
+    assert "Dark, frame 3" in first.warnings[1]
+    assert run(jobs, store).warnings == first.warnings
+
+
+def test_damaged_results_are_told_set_aside_and_computed_again(dataset, store, scheduler):
+    jobs = plan([Fake()], dataset, device="cpu")
+    run(jobs, store, scheduler=scheduler)
+    path = store.root / f"{jobs[0].unit.stem}.json"
+    path.write_text(path.read_text().replace('"seconds"', '"sceonds"'))
+    summary = run(jobs, store, scheduler=scheduler)
+    assert (summary.done, summary.skipped) == (1, 1) and store.complete(jobs[0].unit)
+    assert f"{path}: damaged: " in summary.warnings[0] and "set aside" in summary.warnings[0]
+    assert "sceonds" in path.with_name(f"{path.name}.damaged").read_text()
+    assert run(jobs, store).warnings == ()
+
+
+def test_a_complete_store_is_only_read(dataset, store, scheduler, monkeypatch):
+    jobs = plan([Fake()], dataset, device="cpu")
+    run(jobs, store, scheduler=scheduler)
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}
+    monkeypatch.setattr(Store, "exclusive", lambda self: pytest.fail("it is read-only"))
+    assert run(jobs, store).skipped == 2
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*")} == before
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")

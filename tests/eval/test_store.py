@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trackerlib.eval.store import Store, StoreError, Track, Unit, _boxes_text
+from trackerlib.eval.store import Failure, Store, StoreError, Track, Unit, _boxes_text
 
 UNIT = Unit(
     dataset="made up",
@@ -222,6 +222,112 @@ def test_a_damaged_file_is_no_result(store, suffix, content):
     store.write(UNIT, TRACK, {})
     (store.root / (UNIT.stem + suffix)).write_bytes(content)
     assert not store.complete(UNIT) and not list(store.results())
+
+
+def record_file(store):
+    return boxes_file(store).with_suffix(".json")
+
+
+RECORD_DAMAGES = [
+    ('"seconds"', '"sceonds"'),
+    ('"warnings"', '"varnings"'),
+    ('"unit"', '"init"'),
+    ('"record_sha256"', '"record_sha257"'),
+    ('"boxes_sha256"', '"boxes_sha257"'),
+    ('"frames": 3', '"frames": 4'),
+    ("0.25", "0.26"),
+    ("not there", "all there"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), RECORD_DAMAGES)
+def test_a_byte_changed_in_a_record_is_damage_and_named(store, before, after):
+    store.write(UNIT, TRACK, {})
+    path = record_file(store)
+    content = path.read_text()
+    assert store.damaged(UNIT) == "" and before in content
+    path.write_text(content.replace(before, after))
+    assert store.read(UNIT) is None and not list(store.results())
+    assert store.damaged(UNIT).startswith(f"{path}: damaged: expected content that has the hash")
+    assert list(store.damages()) == [store.damaged(UNIT)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b"{}"])
+def test_what_is_no_record_is_damage_and_named(store, content):
+    store.write(UNIT, TRACK, {})
+    record_file(store).write_bytes(content)
+    assert f"{record_file(store)}: damaged: expected a record in JSON" in store.damaged(UNIT)
+
+
+def test_changed_boxes_are_damage_and_named(store):
+    store.write(UNIT, TRACK, {})
+    boxes_file(store).write_text("11,21,30,40.5\n")
+    assert store.damaged(UNIT).startswith(f"{boxes_file(store)}: damaged: expected the boxes")
+
+
+def test_a_damaged_crash_is_none_and_named(store):
+    store.write_failure(UNIT, "Traceback")
+    path = store.root / f"{UNIT.stem}.error.json"
+    path.write_text(path.read_text().replace("Traceback", "Trackback"))
+    assert store.failure(UNIT) is None and not list(store.failures())
+    assert str(path) in store.damaged(UNIT) and len(list(store.damages())) == 1
+
+
+def test_damaged_files_are_set_aside_and_never_over_one_another(store):
+    for _ in range(2):
+        store.write(UNIT, TRACK, {})
+        boxes_file(store).write_text("mine")
+        assert "; set aside with .damaged after its name" in store.set_aside(UNIT)
+        assert store.set_aside(UNIT) == "" and not store.outdated(UNIT)
+    folder = (store.root / UNIT.stem).parent
+    kept = sorted(path.name for path in folder.iterdir())
+    assert kept == [
+        "Jogging.1.ope.seed3.json.damaged",
+        "Jogging.1.ope.seed3.json.damaged-2",
+        "Jogging.1.ope.seed3.txt.damaged",
+        "Jogging.1.ope.seed3.txt.damaged-2",
+    ]
+    assert (folder / kept[2]).read_text() == (folder / kept[3]).read_text() == "mine"
+    store.write(UNIT, TRACK, {})
+    assert store.complete(UNIT) and store.set_aside(UNIT) == ""
+
+
+def test_what_a_killed_run_or_an_earlier_version_left_is_not_damaged(store):
+    store.write(UNIT, TRACK, {})
+    path = record_file(store)
+    record = json.loads(path.read_text())
+    del record["record_sha256"]
+    path.write_text(json.dumps(record))
+    assert store.read(UNIT) is None and store.damaged(UNIT) == "" and store.outdated(UNIT)
+    store.write(UNIT, TRACK, {})
+    boxes_file(store).unlink()
+    assert store.read(UNIT) is None and store.damaged(UNIT) == ""
+
+
+def test_seconds_are_kept_to_the_last_bit(store):
+    track = dataclasses.replace(TRACK, seconds=np.array([1.23456789012345e-7, 1e-9, 0.0]))
+    store.write(UNIT, track, {})
+    np.testing.assert_array_equal(store.read(UNIT).track.seconds, track.seconds)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_clock_that_stood_still_is_no_speed():
+    assert np.isnan(Track(np.zeros((2, 4)), np.zeros(2)).fps)
+
+
+@pytest.mark.parametrize(
+    ("traceback", "reason"),
+    [
+        ("Traceback: first", "Traceback: first"),
+        ('Traceback:\n  File "a", line 1\n    x()\n    ^^^\nValueError: one', "ValueError: one"),
+        (
+            'Traceback:\n  File "a"\n    x()\ncv2.error: -215\n> in resize\n',
+            "cv2.error: -215 > in resize",
+        ),
+    ],
+)
+def test_the_reason_of_a_crash_is_one_line(traceback, reason):
+    assert Failure(UNIT, traceback).reason == reason
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")

@@ -86,3 +86,40 @@ def test_seconds_wait_for_the_gpu(dark, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: time.sleep(0.01))
     assert (track(FakeTracker(), dark, WHOLE).seconds >= 0.01).all()
+
+
+class Reporting(FakeTracker):
+    """A tracker with something to say when it starts, and about one frame."""
+
+    def init(self, frame, box):
+        super().init(frame, box)
+        self.warnings, self.updates = ["it is not repeatable"], 0
+
+    def update(self, frame):
+        self.updates += 1
+        self.warnings = ["the window is flat"] if self.updates == 2 else []
+        return super().update(frame)
+
+
+def test_what_a_tracker_says_is_kept_once(dark):
+    assert track(Reporting(), dark, WHOLE).warnings == (
+        "Dark, frame 1: it is not repeatable",
+        "Dark, frame 3: the window is flat",
+    )
+
+
+def test_one_warning_hides_no_other(dark):
+    result = track(Reporting("nan"), dark, WHOLE)
+    assert "Dark, frame 3: the tracker predicted [nan" in result.warnings[2]
+    assert result.warnings[2].endswith("; Dark, frame 3: the window is flat")
+
+
+def test_what_was_said_of_a_frame_is_not_said_again_of_one_that_the_tracker_does_not_see(dark):
+    replace_frame(dark, 3, b"no image")
+    warnings = track(Reporting(), dark, WHOLE).warnings
+    assert len(warnings) == 3 and "flat" not in warnings[2] and "frame 4" in warnings[2]
+
+
+def test_a_clock_that_stands_still_hides_no_warning(dark, monkeypatch):
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    assert len(track(Reporting(), dark, WHOLE).warnings) == 2
