@@ -11,6 +11,7 @@ SPLIT ?=
 TRACKERS ?=
 PROTOCOL ?=
 SEEDS ?=
+CONVENTIONS ?=
 DEVICE ?= auto
 WORKERS ?= 1
 SCHEDULER ?=
@@ -80,6 +81,7 @@ reproduce: $(READY) ## a paper's tables on your data: TEMPLATE= DATA= SPLIT= TRA
 	  -r data "$(DATA)" -r device "$(DEVICE)" -p workers $(WORKERS) \
 	  -r scheduler "$(SCHEDULER)" -r store "$(STORE)" $(if $(SPLIT),-r split "$(SPLIT)") \
 	  $(if $(TRACKERS),-r trackers "$(TRACKERS)") $(if $(PROTOCOL),-r protocol "$(PROTOCOL)") \
+	  $(if $(CONVENTIONS),-r conventions "$(CONVENTIONS)") \
 	  $(if $(SEEDS),-y "seeds: [$(subst $(space),$(comma),$(strip $(SEEDS)))]") $(PARAMETERS)
 	$(BIN)/jupyter nbconvert --to html "$(OUT)/$(TEMPLATE).ipynb"
 	@echo "Open $(abspath $(OUT))/$(TEMPLATE).html"
