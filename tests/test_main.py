@@ -1,5 +1,7 @@
 """The command line, with good and bad input."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from distributed import LocalCluster
+from small_otb import write_otb
 
 from trackerlib.__main__ import main
 
@@ -16,43 +18,12 @@ BOX = "20,14,16,16"
 
 @pytest.fixture
 def otb(tmp_path):
-    """Two sequences of eight frames: a square that moves 3 px a frame."""
-    target = np.random.default_rng(0).integers(100, 255, (16, 16, 3))
-    for name in ("Left", "Right"):
-        folder = tmp_path / "otb" / name
-        (folder / "img").mkdir(parents=True)
-        rows = [(21 + 3 * index, 15, 16, 16) for index in range(8)]
-        for number, (x, y, w, h) in enumerate(rows, 1):
-            frame = np.full((48, 64, 3), 40)
-            frame[y - 1 : y - 1 + h, x - 1 : x - 1 + w] = target
-            cv2.imwrite(str(folder / "img" / f"{number:04d}.png"), frame)
-        np.savetxt(folder / "groundtruth_rect.txt", rows, "%d", ",")
-    return tmp_path / "otb"
+    return write_otb(tmp_path / "otb")
 
 
 @pytest.fixture
 def images(otb):
     return otb / "Left" / "img"
-
-
-@pytest.fixture
-def options(otb, tmp_path):
-    """What `run` and `report` need for the two sequences."""
-    store = str(tmp_path / "store")
-    return ["--data", str(otb), "--trackers", "identity", "--device", "cpu", "--store", store]
-
-
-@pytest.fixture(scope="module")
-def running():
-    """Options for `run` to use a cluster that is there: starting one takes seconds."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
-        yield ["--scheduler", cluster.scheduler_address]
 
 
 def video(path):
@@ -96,6 +67,76 @@ def test_track_goes_on_after_a_bad_frame(images, tmp_path, capsys):
     assert track(images, "--tracker", "identity", "--out", out, "--boxes", boxes) == 0
     assert len(boxes.read_text().splitlines()) == video(out)[0] == 8
     assert "warning: img, frame 4:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fps", [239.762, 119.8801, 30000 / 1001])
+def test_track_a_video_whose_rate_no_container_holds(images, tmp_path, fps, capsys):
+    source = tmp_path / "source.avi"
+    writer = cv2.VideoWriter(str(source), cv2.VideoWriter.fourcc(*"MJPG"), fps, (64, 48))
+    for path in sorted(images.iterdir()):
+        writer.write(cv2.imread(str(path)))
+    writer.release()
+    out, boxes = tmp_path / "out.mp4", tmp_path / "boxes.txt"
+    assert track(source, "--tracker", "identity", "--out", out, "--boxes", boxes) == 0
+    count, rate, _ = video(out)
+    assert count == 8 and abs(rate - fps) < 1e-4 * fps
+    assert len(boxes.read_text().splitlines()) == 8
+    told = f"warning: {out}: plays at {rate:g} frames per second, not" in capsys.readouterr().err
+    assert told == (abs(rate - fps) > 2e-6 * fps)
+
+
+def test_track_writes_boxes_though_it_cannot_write_the_video(images, tmp_path, capsys):
+    boxes = tmp_path / "boxes.txt"
+    options = ["--tracker", "identity", "--out", tmp_path / "out.xyz", "--boxes", boxes]
+    assert track(images, *options) == 2
+    assert len(boxes.read_text().splitlines()) == 8
+    printed = capsys.readouterr()
+    assert "error: AnnotatedVideo: " in printed.err and f"wrote {boxes}" in printed.out
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_track_that_is_interrupted_keeps_what_it_has(
+    images, tmp_path, capsys, monkeypatch, name, code
+):
+    if not hasattr(signal, name):
+        pytest.skip(f"this system has no {name}")
+    updates = []
+
+    def update(self, frame):
+        updates.append(1)
+        if len(updates) == 4:
+            os.kill(os.getpid(), getattr(signal, name))
+        return self.box
+
+    monkeypatch.setattr("trackerlib.trackers.identity.Tracker.update", update)
+    out, boxes = tmp_path / "out.mp4", tmp_path / "boxes.txt"
+    assert track(images, "--tracker", "identity", "--out", out, "--boxes", boxes) == code
+    assert len(boxes.read_text().splitlines()) == video(out)[0] == 4
+    printed = capsys.readouterr()
+    assert printed.out.startswith("interrupted: identity: 4 of 8 frames of img at ")
+    assert f"wrote {out} and {boxes}" in printed.out and "Traceback" not in printed.err
+
+
+def test_track_with_a_tracker_that_crashes_keeps_what_it_has(
+    images, tmp_path, capsys, monkeypatch
+):
+    def update(self, frame):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("trackerlib.trackers.identity.Tracker.update", update)
+    boxes = tmp_path / "boxes.txt"
+    with pytest.raises(RuntimeError, match="out of memory"):  # a traceback: it is no user's fault
+        track(images, "--tracker", "identity", "--boxes", boxes)
+    assert "RuntimeError: identity: 1 of 8 frames of img" in capsys.readouterr().out
+    assert len(boxes.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("box", ["-5,14,16,16", "-5 14 16 16", "-5;14;16;16"])
+def test_track_a_target_that_begins_outside(images, box, tmp_path):
+    boxes = tmp_path / "boxes.txt"
+    options = ["--box", box, "--tracker", "identity", "--device", "cpu", "--boxes", str(boxes)]
+    assert main(["track", str(images), *options]) == 0
+    assert boxes.read_text().startswith("-5,14,16,16\n")
 
 
 @pytest.mark.parametrize(
@@ -182,61 +223,6 @@ def test_no_video_in_a_process_of_its_own(tmp_path):
     assert done.returncode == 2 and "video.mp4" in done.stderr
     assert "error: read_video: expected a video" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_run_and_report(options, capsys):
-    assert main(["report", *options]) == 2
-    assert "found none; compute them with the command run" in capsys.readouterr().err
-    assert main(["run", *options]) == 0
-    assert "2 units computed, 0 were complete, 0 failed" in capsys.readouterr().out
-    assert main(["run", *options]) == 0
-    assert "0 units computed, 2 were complete" in capsys.readouterr().out
-    assert main(["report", *options]) == 0
-    assert "identity" in capsys.readouterr().out
-
-
-def test_results_of_an_earlier_version_are_reported_missing(options, running, capsys):
-    assert main(["run", *options, *running]) == 0
-    store = Path(options[-1])
-    for record in store.rglob("Left*.json"):
-        record.write_text(record.read_text().replace('"code": "', '"code": "former '))
-    assert main(["report", *options]) == 0
-    printed = capsys.readouterr().out
-    assert "1/2" in printed and "missing; compute them with the command run" in printed
-    assert "computed by an earlier version" in printed
-    for record in store.rglob("Right*.json"):
-        record.write_text(record.read_text().replace('"code": "', '"code": "former '))
-    assert main(["report", *options]) == 2
-    error = capsys.readouterr().err
-    assert "found none (2 of earlier versions" in error and "with the command run" in error
-    assert main(["run", *options, *running]) == 0
-    assert "2 units computed, 0 were complete" in capsys.readouterr().out
-
-
-def test_a_failed_unit_is_printed_and_reported_missing(otb, options, running, capsys):
-    (otb / "Left" / "img" / "0001.png").write_bytes(b"no image")
-    assert main(["run", *options, *running]) == 1
-    assert "Left.ope.seed0: " in capsys.readouterr().err
-    assert main(["report", *options]) == 0
-    printed = capsys.readouterr().out
-    assert "1/2" in printed and "missing" in printed and "Left" in printed
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (["--data", "nowhere"], "nowhere"),
-        (["--split", "Left,Nobody"], "Nobody"),
-        (["--trackers", "identity nobody"], "expected a tracker among"),
-        (["--trackers", "detection:trunk=vggm"], "trunk is now called backbone"),
-        (["--protocol", "once"], "expected a protocol among ope, tre, sre, got 'once'"),
-        (["--workers", "0"], "at least one worker, got 0"),
-        (["--store", "/dev/null"], "/dev/null"),
-    ],
-)
-def test_run_says_what_is_wrong(options, change, message, capsys):
-    assert main(["run", *options, *change]) == 2
-    assert message in capsys.readouterr().err
 
 
 def test_data_list(otb, capsys):
