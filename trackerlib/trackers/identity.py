@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackerlib.boxes import first_box
-from trackerlib.checks import initialised
+from trackerlib.checks import first_frame, next_frame
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Tracker:
 
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
         """Keep the box (4,). Raises ValueError for a bad one (see `first_box`)."""
-        self.box = first_box(box, frame)
+        self.box = first_box(box, first_frame(self, frame))
 
     def update(self, frame: np.ndarray) -> np.ndarray:
         """Return the first box (4,). Raises RuntimeError before `init`."""
-        initialised(self)
+        next_frame(self, frame)
         return self.box.copy()

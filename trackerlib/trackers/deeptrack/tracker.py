@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from trackerlib.boxes import box_iou, centres, first_box
-from trackerlib.checks import initialised
+from trackerlib.checks import first_frame, next_frame
 from trackerlib.trackers.deeptrack.config import Config
 from trackerlib.trackers.deeptrack.cues import PatchFeatures
 from trackerlib.trackers.deeptrack.learner import Learner
@@ -57,7 +57,7 @@ class Tracker:
 
         Raises ValueError for a bad box (see `first_box`).
         """
-        config = self.config
+        config, frame = self.config, first_frame(self, frame)
         self.box = torch.from_numpy(first_box(box, frame, MIN_SIDE))
         self.min_size = (config.min_scale * self.box[2:]).clamp(min=MIN_SIDE)
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -89,7 +89,7 @@ class Tracker:
 
         Raises RuntimeError before `init`.
         """
-        initialised(self)
+        frame = next_frame(self, frame)
         self.set_frame(frame)
         particles = self.draw_particles()
         if self.config.dense:
