@@ -107,9 +107,11 @@ class Tracker(mdnet.Tracker):
             )
         return SquareFeatures(self.backbone, config, self.device)
 
-    def _head(self) -> head.Head:
-        width = self.backbone.taps[self.config.layer].channels * self.config.bins**2
-        return head.Head(head.Config(width), self.generator)
+    def _head_config(self) -> head.Config:
+        return head.Config(self.backbone.taps[self.config.layer].channels * self.config.bins**2)
+
+    def _pretrained(self) -> dict[str, Tensor]:
+        return {}
 
     def _set_frame(self, frame: np.ndarray) -> None:
         """Make the map of the square around the box; boxes are drawn inside it."""

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from trackerlib import weights
 from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.nets import head
 from trackerlib.ops import crop_and_resize, roi_align, roi_pool
@@ -135,8 +134,6 @@ class Tracker(mdnet.Tracker):
             self.device,
         )
 
-    def _head(self) -> head.Head:
-        config = self.config
-        inputs = BINS**2 * self.backbone.taps[config.layer].channels
-        shape = head.Config(inputs, config.fc_layers)
-        return weights.load_head(config.head, shape, self.generator)
+    def _head_config(self) -> head.Config:
+        channels = self.backbone.taps[self.config.layer].channels
+        return head.Config(BINS**2 * channels, self.config.fc_layers)

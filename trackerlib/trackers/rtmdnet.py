@@ -165,7 +165,7 @@ class Tracker(mdnet.Tracker):
 
     def _features(self) -> BoxFeatures:
         config = self.config
-        self.backbone = self._load(dense=config.dense)
+        self.backbone = self._load_conv3(dense=config.dense)
         return SceneFeatures(
             self.backbone,
             "conv3",

@@ -6,6 +6,6 @@ store      fetch, add, verify, load
 inference  a backbone as fast as the machine at hand runs it
 """
 
-from trackerlib.weights.store import add, fetch, load, load_head, read, verify
+from trackerlib.weights.store import add, fetch, load, load_head, read, read_head, verify
 
-__all__ = ["add", "fetch", "load", "load_head", "read", "verify"]
+__all__ = ["add", "fetch", "load", "load_head", "read", "read_head", "verify"]

@@ -34,3 +34,8 @@ class Config(mdnet.Config):
     def __post_init__(self):
         super().__post_init__()
         among(self, {"search": SEARCHES, "classifier": CLASSIFIERS})
+        if self.head != "random" and self.classifier != "connected":
+            raise ValueError(
+                "dlst.Config: expected head=random, or classifier=connected, whose layers a file "
+                f"holds, got head={self.head} with classifier={self.classifier}"
+            )

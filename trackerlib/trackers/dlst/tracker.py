@@ -6,12 +6,11 @@
 import torch
 from torch import Tensor, nn
 
-from trackerlib.nets import head
 from trackerlib.trackers import mdnet
 from trackerlib.trackers.dlst.config import Config
 from trackerlib.trackers.dlst.localizer import Localizer
 from trackerlib.trackers.dlst.networks import Classification
-from trackerlib.trackers.mdnet.features import BINS, CropFeatures
+from trackerlib.trackers.mdnet.features import CropFeatures
 
 
 class Tracker(mdnet.Tracker):
@@ -31,8 +30,7 @@ class Tracker(mdnet.Tracker):
     def _head(self) -> nn.Module:
         if self.config.classifier == "connected":
             return super()._head()
-        channels = self.backbone.taps["conv3"].channels
-        return Classification(head.Config(BINS**2 * channels), self.generator)
+        return Classification(self._head_config(), self.generator)
 
     def _candidates(self) -> Tensor:
         """Draw boxes around where the target was, and around where it seems to be: S_comb."""

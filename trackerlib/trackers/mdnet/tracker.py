@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trackerlib import weights
 from trackerlib.boxes import first_box
-from trackerlib.checks import initialised
+from trackerlib.checks import first_frame, next_frame
 from trackerlib.nets import head
 from trackerlib.trackers.mdnet import regressor, samplers
 from trackerlib.trackers.mdnet.classifier import Classifier
@@ -42,10 +42,12 @@ class Tracker:
         self.device = device
         self.seed = seed
         self.features = self._features()
+        # Read here and not with the first frame: a file that cannot be used is no bad box.
+        self.pretrained = self._pretrained()
 
     def _features(self) -> BoxFeatures:
         """Return what turns boxes of a frame into rows of features."""
-        self.backbone = self._load(dense=False)
+        self.backbone = self._load_conv3(dense=False)
         return CropFeatures(
             self.backbone, feature_scale=self.config.feature_scale, device=self.device
         )
@@ -54,10 +56,29 @@ class Tracker:
         config = self.config
         return inference.load(config.backbone, self.device, config.mode, self.seed, **form)
 
+    def _load_conv3(self, **form: int | bool) -> inference.Inference:
+        """Return a backbone that has the layer which is VGG-M's last."""
+        loaded = self._load(**form)
+        if "conv3" not in loaded.taps:
+            raise ValueError(
+                f"{type(self).__module__}: expected a backbone with a layer conv3, as vggm, got "
+                f"backbone={self.config.backbone} with {', '.join(loaded.taps)}; "
+                "trackers detection and hcf take any"
+            )
+        return loaded
+
+    def _head_config(self) -> head.Config:
+        return head.Config(BINS**2 * self.backbone.taps["conv3"].channels)
+
+    def _pretrained(self) -> dict[str, Tensor]:
+        """Return the layers of the head that are not new in every video."""
+        return weights.read_head(self.config.head, self._head_config())
+
     def _head(self) -> nn.Module:
         """Return the head before it is fine-tuned, for the generator's random numbers."""
-        width = BINS**2 * self.backbone.taps["conv3"].channels
-        return weights.load_head(self.config.head, head.Config(width), self.generator)
+        new = head.Head(self._head_config(), self.generator)
+        new.load_state_dict(new.state_dict() | self.pretrained)
+        return new
 
     @torch.no_grad()
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
@@ -68,7 +89,7 @@ class Tracker:
 
         Raises ValueError for a bad box (see `first_box`).
         """
-        config = self.config
+        config, frame = self.config, first_frame(self, frame)
         self.box = torch.from_numpy(first_box(box, frame, MIN_SIDE))
         self.generator = torch.Generator().manual_seed(self.seed)
         self.frame_index = 0
@@ -109,7 +130,7 @@ class Tracker:
         What is returned is regressed; the next frame is searched around what is not.
         Raises RuntimeError before `init`.
         """
-        initialised(self)
+        frame = next_frame(self, frame)
         self.frame_index += 1
         self.losses, self.warnings = [], []
         self._set_frame(frame)
