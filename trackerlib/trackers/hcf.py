@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from trackerlib.boxes import centres, first_box
-from trackerlib.checks import in_range, initialised
+from trackerlib.checks import first_frame, in_range, next_frame
 from trackerlib.data.crops import crop
 from trackerlib.nets.backbone import border, tiling
 from trackerlib.ops import correlation_filter as cf
-from trackerlib.trackers.kcf import MIN_CELLS
+from trackerlib.trackers.kcf import MIN_CELLS, flat_first_window, flat_window
 from trackerlib.weights import inference
 
 RANGES = {  # smallest and largest value, inclusive
@@ -64,7 +64,9 @@ class Config:
 class Tracker:
     """HCF on any backbone and device. The size of the box stays what it was.
 
-    passes  how often a frame has gone through the backbone
+    passes    how often a frame has gone through the backbone
+    warnings  what was unusual about the latest frame: a flat search window shows no target, so
+              that the box and the model stay what they were
     """
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
@@ -93,7 +95,7 @@ class Tracker:
         Raises ValueError for a bad box (see `first_box`), as is one whose
         search window has fewer than MIN_CELLS cells a side.
         """
-        config = self.config
+        config, frame = self.config, first_frame(self, frame)
         min_side = MIN_CELLS * config.cell / (1 + config.tall_padding)
         self.box = first_box(box, frame, min_side)
         self.window = search_window(self.box[2:], frame.shape[1::-1], config)
@@ -103,6 +105,7 @@ class Tracker:
         self.hann = cf.hann(self.size).to(self.device)
         sigma = config.label_sigma * np.sqrt(self.box[2:].prod()) / config.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
+        self.warnings = flat_first_window(self._window(frame))
         self.xf = self.spectra(self.maps(frame))
         self.alphaf = [self._train(xf) for xf in self.xf]
 
@@ -112,10 +115,16 @@ class Tracker:
 
         Raises RuntimeError before `init`.
         """
-        initialised(self)
+        frame = next_frame(self, frame)
+        self.warnings = flat_window(self._window(frame))
+        if self.warnings:
+            return self.box.copy()
         maps = self.maps(frame)
         shift = cf.peak(self.respond(self.spectra(maps)))
         self.box[:2] += np.array(shift[::-1]) * self.config.cell
+        self.warnings = flat_window(self._window(frame))
+        if self.warnings:
+            return self.box.copy()
         maps, shift = self._maps_after(frame, maps, shift)
         spectra = self.spectra(maps, shift)
         trained = [self._train(xf) for xf in spectra]
@@ -145,6 +154,11 @@ class Tracker:
     def _train(self, xf: Tensor) -> Tensor:
         kernel = cf.linear_correlation(xf, xf, self.size)
         return cf.train(kernel, self.yf, self.config.regularisation)
+
+    def _window(self, frame: np.ndarray) -> Tensor:
+        """Colours (3, h, w), 0 to 1, of the search window around the box."""
+        left, top = np.floor(centres(self.box) - self.window / 2).astype(int).tolist()
+        return crop(frame, left, top, *self.window.tolist()).permute(2, 0, 1).float() / 255
 
     def _margin(self) -> tuple[int, int]:
         """Rows and columns of cells that maps have on either side of the search window."""

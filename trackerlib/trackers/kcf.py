@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 
 from trackerlib.boxes import first_box
-from trackerlib.checks import among, in_range, initialised
+from trackerlib.checks import among, first_frame, in_range, next_frame
 from trackerlib.data.crops import crop, grey
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.ops import hog
@@ -36,6 +36,12 @@ RANGES = {  # smallest and largest value, inclusive
     "large": (0, np.inf),
 }
 MIN_CELLS = 3  # per side of the search window: the Hann window is zero on the outer ones
+# What a search window needs to show a target, grey levels: the standard deviation of means over
+# 4x4 pixels, which noise of one level leaves at 0.25. The darkest window of the embedded benchmark
+# has 0.66, the palest of an OTB target 9.9. Trained on a flat window, a filter forgets its target
+# at once: where the spectrum is 0, its label is divided by the regularisation alone.
+MIN_CONTRAST = 0.4
+CONTRAST_CELL = 4  # pixels
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,11 @@ class Config:
 
 
 class Tracker:
-    """KCF on any device. The size of the box stays what it was."""
+    """KCF on any device. The size of the box stays what it was.
+
+    warnings  what was unusual about the latest frame: a flat search window shows no target, so
+              that the box and the model stay what they were
+    """
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config = config = (config or Config()).filled()
@@ -86,7 +96,7 @@ class Tracker:
         Raises ValueError for a bad box (see `first_box`), as is one whose
         search window has fewer than MIN_CELLS cells a side.
         """
-        config = self.config
+        config, frame = self.config, first_frame(self, frame)
         min_side = MIN_CELLS * self.cell / (1 + config.padding)
         self.box = first_box(box, frame, min_side)
         target = self.box[2:]
@@ -98,7 +108,9 @@ class Tracker:
         self.hann = cf.hann(self.size).to(self.device)
         sigma = config.label_sigma * np.sqrt(target.prod()) / self.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
-        self.xf = self._spectrum(frame)
+        image = self._window(frame)
+        self.warnings = flat_first_window(image)
+        self.xf = self._spectrum(image)
         self.alphaf = self._train(self.xf)
 
     @torch.inference_mode()
@@ -107,19 +119,27 @@ class Tracker:
 
         Raises RuntimeError before `init`.
         """
-        initialised(self)
-        zf = self._spectrum(frame)
+        frame = next_frame(self, frame)
+        image = self._window(frame)
+        self.warnings = flat_window(image)
+        if self.warnings:
+            return self.box.copy()
+        zf = self._spectrum(image)
         response = cf.respond(self.alphaf, self._kernel(zf, self.xf), self.size)
         rows, columns = (cf.subcell_peak if self.config.subcell else cf.peak)(response)
         self.box[:2] += np.array([columns, rows]) * (self.cell * self.stride)
         # The model is updated with what the window shows once it has moved.
-        xf = self._spectrum(frame) if rows or columns else zf
+        moved = self._window(frame) if rows or columns else image
+        self.warnings = flat_window(moved)
+        if self.warnings:
+            return self.box.copy()
+        xf = zf if moved is image else self._spectrum(moved)
         self.xf = cf.update(self.xf, xf, self.learning_rate)
         self.alphaf = cf.update(self.alphaf, self._train(xf), self.learning_rate)
         return self.box.copy()
 
-    def _spectrum(self, frame: np.ndarray) -> torch.Tensor:
-        """Features of the search window around the box -> (C, H, W // 2 + 1)."""
+    def _window(self, frame: np.ndarray) -> torch.Tensor:
+        """Brightness (h, w), 0 to 1, of the search window around the box."""
         # One pixel right and down of centred, as the authors' code has it.
         corner = (self.box[:2] + self.box[2:] // 2 + 1) // self.stride - self.window // 2
         left, top, width, height = (int(v) * self.stride for v in (*corner, *self.window))
@@ -127,7 +147,10 @@ class Tracker:
         image = grey(patch.to(self.device))[None, None]
         if self.stride > 1:  # at half the size, bilinear is the mean of four pixels
             image = interpolate(image, scale_factor=1 / self.stride, mode="bilinear")
-        image = image[0, 0]
+        return image[0, 0]
+
+    def _spectrum(self, image: torch.Tensor) -> torch.Tensor:
+        """Features of a search window (h, w) -> (C, H, W // 2 + 1)."""
         if self.config.features == "hog":
             return cf.spectrum(hog(image, self.cell).mul_(self.hann))
         return cf.spectrum((image - image.mean())[None] * self.hann)
@@ -139,3 +162,34 @@ class Tracker:
 
     def _train(self, xf: torch.Tensor) -> torch.Tensor:
         return cf.train(self._kernel(xf, xf), self.yf, self.config.regularisation)
+
+
+def contrast(image: torch.Tensor) -> float:
+    """Return the contrast, in grey levels, of a search window (h, w) or (C, h, w), 0 to 1.
+
+    It is the standard deviation of means over CONTRAST_CELL pixels a side, in which noise
+    averages out; of several channels, the highest.
+    """
+    channels = image.reshape(-1, 1, *image.shape[-2:])  # (C, 1, h, w)
+    means = avg_pool2d(channels, CONTRAST_CELL, ceil_mode=True)
+    return 255 * float(means.std((-2, -1), correction=0).max())
+
+
+def flat_window(image: torch.Tensor) -> list[str]:
+    """Return a warning if a search window (h, w) or (C, h, w) is flat: nothing to find in it."""
+    return _if_flat(image, "the box and the model stay what they were")
+
+
+def flat_first_window(image: torch.Tensor) -> list[str]:
+    """Return a warning if a search window (h, w) or (C, h, w) has no target to learn."""
+    return _if_flat(image, "there is no target to learn; start from another frame")
+
+
+def _if_flat(image: torch.Tensor, consequence: str) -> list[str]:
+    found = contrast(image)
+    if found >= MIN_CONTRAST:
+        return []
+    return [
+        f"the search window is flat (contrast {found:.2f} grey levels, {MIN_CONTRAST:g} are "
+        f"needed): {consequence}"
+    ]
