@@ -132,3 +132,32 @@ def test_it_tracks_on_real_video_with_vgg19(shared, tmp_path, monkeypatch):
     assert tracker.border == 0
     tracked = np.array([tracker.update(frame) for frame in frames[1:]])
     assert score(tracked, sequence.boxes[1:21]).auc > 0.5
+
+
+@pytest.mark.parametrize("name", ["hcf", "msdat"])
+def test_a_flat_frame_changes_neither_box_nor_model(moving, name):
+    frames, truth = moving(40, 32)
+    tracker = parse(f"{name}:mode=float32,side=112").build()
+    tracker.init(np.full_like(frames[0], 90), truth[0])
+    assert "there is no target to learn" in tracker.warnings[0]
+    tracker.init(frames[0], truth[0])
+    assert tracker.warnings == []
+    box, model = tracker.update(frames[1]), (tracker.xf, tracker.alphaf)
+    for grey in (0, 90):
+        np.testing.assert_array_equal(tracker.update(np.full_like(frames[0], grey)), box)
+        assert "the box and the model stay what they were" in tracker.warnings[0]
+        assert tracker.xf is model[0] and tracker.alphaf is model[1]
+    assert B.centre_distance(tracker.update(frames[2]), truth[2]) < 8
+    assert tracker.warnings == [] and tracker.xf is not model[0]
+
+
+def test_colours_of_one_brightness_are_contrast(moving):
+    """For KCF, which sees brightness alone, this frame is flat."""
+    _, truth = moving(40, 32)
+    y, x = np.mgrid[:240, :320]
+    red = ((x // 8 + y // 8) % 2 == 0)[..., None]
+    frame = np.where(red, [190, 0, 0], [0, 97, 0]).astype(np.uint8)
+    for name, is_flat in (("hcf:mode=float32,side=112", False), ("kcf", True)):
+        tracker = parse(name).build()
+        tracker.init(frame, truth[0])
+        assert bool(tracker.warnings) == is_flat

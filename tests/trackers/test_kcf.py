@@ -9,7 +9,7 @@ import torch
 from trackerlib import boxes as B
 from trackerlib.data.otb import read_otb
 from trackerlib.eval.metrics import score
-from trackerlib.trackers.kcf import Config, Tracker
+from trackerlib.trackers.kcf import Config, Tracker, contrast
 
 PUBLISHED_AUC = {"Crossing": 0.698, "Football1": 0.698, "Surfer": 0.465}  # the authors' boxes
 
@@ -144,3 +144,91 @@ def test_a_gpu_gives_the_same_boxes(moving):
         tracker.init(frames[0], truth[0])
         tracks.append(np.array([tracker.update(frame) for frame in frames[1:]]))
     np.testing.assert_array_equal(*tracks)
+
+
+def blank(frame, noise):
+    """What a camera sees with its lens closed: black, with noise of so many grey levels."""
+    levels = np.random.default_rng(0).normal(16, noise, frame.shape[:2])
+    return np.rint(levels)[..., None].repeat(3, -1).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("noise", [0, 0.3, 1])
+@pytest.mark.parametrize(("features", "kernel"), [("hog", "gaussian"), ("gray", "linear")])
+def test_a_flat_frame_changes_neither_box_nor_model(moving, noise, features, kernel):
+    frames, truth = moving(40, 32)
+    tracker = Tracker(Config(features=features, kernel=kernel))
+    tracker.init(frames[0], truth[0])
+    assert tracker.warnings == []
+    box, model = tracker.update(frames[1]), (tracker.xf, tracker.alphaf)
+    for _ in range(3):
+        np.testing.assert_array_equal(tracker.update(blank(frames[0], noise)), box)
+        [told] = tracker.warnings
+        assert "search window is flat" in told and "the box and the model stay" in told
+        assert tracker.xf is model[0] and tracker.alphaf is model[1]
+    tracker.update(frames[2])
+    assert tracker.warnings == [] and tracker.xf is not model[0]
+
+
+@pytest.mark.parametrize("name", ["Crossing", "Football1"])
+def test_a_black_frame_in_real_video_does_not_lose_the_target(shared, name):
+    (sequence,) = read_otb(shared / "otb", [name])
+    frames = [frame for frame, _ in zip(sequence.read(), range(40), strict=False)]
+    frames[20] = np.zeros_like(frames[20])
+    tracker = Tracker()
+    tracker.init(frames[0], sequence.boxes[0])
+    tracked, told = [], []
+    for frame in frames[1:]:
+        tracked.append(tracker.update(frame))
+        told.append(bool(tracker.warnings))
+    assert B.box_iou(np.array(tracked[20:]), sequence.boxes[21:40]).mean() > 0.5
+    assert told == [index == 20 for index in range(1, 40)]
+
+
+def test_a_window_that_moves_onto_a_flat_place_is_not_learned_from(moving):
+    """The target leaves, and what is most like it in the search window lies beside a wall."""
+    frames, truth = moving(40, 32)
+    tracker = Tracker()
+    tracker.init(frames[0], truth[0])
+    model, window = tracker.alphaf, tracker._window
+    seen = iter([window(frames[1]), torch.zeros(80, 100)])
+    tracker._window = lambda frame: next(seen)
+    tracker.update(frames[4])
+    assert "is flat" in tracker.warnings[0] and tracker.alphaf is model
+
+
+def test_a_target_without_contrast_is_told_at_once(moving):
+    frames, truth = moving(40, 32)
+    tracker = Tracker()
+    tracker.init(np.full_like(frames[0], 90), truth[0])
+    assert "there is no target to learn; start from another frame" in tracker.warnings[0]
+    tracker.init(frames[0], truth[0])
+    assert tracker.warnings == []
+
+
+def test_a_dark_target_is_no_flat_window():
+    """Of five grey levels in all: as dark as the embedded benchmark's Spotlight."""
+    y, x = np.mgrid[:240, :320]
+    frame = (5 * ((x // 8 + y // 8) % 2))[..., None].repeat(3, -1).astype(np.uint8)
+    tracker = Tracker()
+    tracker.init(frame, [100, 100, 40, 40])
+    tracker.update(frame)
+    assert tracker.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (torch.full((9, 7), 0.3), 0.0),
+        (torch.arange(2.0).repeat_interleave(8).expand(8, 16), 127.5),
+        (torch.arange(2.0).repeat(8).expand(8, 16), 0.0),  # finer than a cell
+        (
+            torch.stack(
+                (torch.zeros(2, 8), torch.tensor([0, 0.4]).repeat_interleave(4).expand(2, 8))
+            ),
+            51,
+        ),
+    ],
+    ids=["flat", "halves", "stripes of a pixel", "one of two channels"],
+)
+def test_contrast_is_the_deviation_of_means_over_cells(image, expected):
+    assert contrast(image) == pytest.approx(expected, abs=1e-3)
