@@ -1,5 +1,6 @@
 """trackerlib/eval/video.py: what is done is kept, whatever ends the tracking."""
 
+import dataclasses
 import os
 import signal
 import stat
@@ -143,8 +144,6 @@ def test_boxes_that_cannot_be_written_are_told_before_the_tracking(dark, tmp_pat
 
 
 def test_every_warning_is_in_one_list(dark, outputs):
-    import dataclasses
-
     replace_frame(dark, 2, b"no image")
     noticed = dataclasses.replace(dark, warnings=("Dark: 1 frame is grey",))
     boxes, _ = outputs

@@ -4,7 +4,10 @@ Workers may go and come back. As long as there is none, a line says so every ABS
 MAX_ABSENCE the run ends with an error.
 """
 
+import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -13,15 +16,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["GONE", "connected", "finished"]
+__all__ = ["GONE", "connected", "dask_setup", "finished"]
 
 ABSENCE = 10.0  # seconds
 MAX_ABSENCE = 300.0  # seconds
 GONE = "run: the dask scheduler went away; what was computed is kept, run again to go on"
 UNDISTURBED = {  # dask samples its workers' stacks and has them return freed memory at once
     "distributed.worker.profile.enabled": False,
+    "distributed.worker.preload": ["trackerlib.eval.cluster"],  # calls dask_setup
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1},
 }
+
+
+def dask_setup(_worker: object) -> None:
+    """Have a worker's process leave Ctrl-C to the caller, who has it stop.
+
+    A terminal sends it to all processes, and each of them would print where it was.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # which lists each unit that is given up when its worker stops
+        logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -48,7 +63,11 @@ def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield client
+        try:
+            yield client
+        except KeyboardInterrupt:  # workers in the middle of a frame are killed, without a word
+            logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
+            raise
 
 
 def _await_worker(client: "Client") -> None:

@@ -97,7 +97,7 @@ class Summary:
     done: int
     skipped: int  # complete before it began
     failed: int  # recorded in the store with their tracebacks
-    warnings: tuple[str, ...] = field(default=(), compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 def resolve_device(device: str) -> str:
