@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from trackerlib.paths import cache_dir
 
@@ -100,7 +101,7 @@ def _opencv() -> Iterator[Finding]:
     from trackerlib.trackers import opencv
 
     found = f"{cv2.__version__}, trackers: {', '.join(sorted(opencv.available()))}"
-    yield Finding("OpenCV", found, opencv.problem())
+    yield Finding("OpenCV", found, opencv.problem() or "")
 
 
 def _torch() -> Iterator[Finding]:
@@ -152,7 +153,7 @@ def _speed() -> Iterator[Finding]:
         kinds.append(torch.bfloat16)  # elsewhere it is emulated, a hundred times slower
     for kind in kinds:
         matrix = torch.ones(SIDE, SIDE, dtype=kind)
-        rate = 2 * SIDE**3 / _seconds(lambda matrix=matrix: matrix @ matrix) / 1e9
+        rate = 2 * SIDE**3 / _seconds(partial(torch.mm, matrix, matrix)) / 1e9
         rates.append(f"{rate:.0f} GFLOP/s {str(kind).removeprefix('torch.')}")
     yield Finding(
         "speed",
