@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from peers import load_torchvision
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel's file is imported
@@ -35,12 +36,8 @@ def kernel_device() -> str:
 
 @pytest.fixture(scope="session")
 def torchvision_ops() -> ModuleType:
-    """torchvision.ops, where it can be loaded: its compiled part must fit the installed torch."""
-    try:
-        import torchvision.ops
-    except (ImportError, RuntimeError) as error:  # RuntimeError: its operators did not load
-        pytest.skip(f"the peer is torchvision, which cannot be loaded here: {error}")
-    return torchvision.ops
+    """torchvision.ops, where it can be loaded."""
+    return load_torchvision()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
@@ -131,7 +132,6 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
         "complex": ({"input": some_map(dtype=torch.complex64)}, rf"{input}.*complex64"),
         "four columns": ({"boxes": torch.zeros(3, 4)}, rf"{boxes}\(3, 4\)"),
         "one row alone": ({"boxes": torch.zeros(5)}, rf"{boxes}\(5,\)"),
-        "whole numbers": ({"boxes": torch.zeros(3, 5, dtype=torch.int64)}, rf"{boxes}.*int64"),
         "other device": (
             {"boxes": torch.zeros(3, 5, device="meta")},
             rf"{op}: expected boxes on .*cpu, got meta; .*boxes\.to",
@@ -153,7 +153,34 @@ def refused(op: str) -> dict[str, tuple[dict, str]]:
         wrong[name] = ({"boxes": rows([(0, 1, 1, 30, 30), row])}, among)
     far = {"boxes": rows([(0, 1, 1, 30, 30), (0, 1, 1, 3e38, 3e38)]), "spatial_scale": 16}
     wrong["infinite in cells"] = far, rf"{op}: expected boxes .*finite.* in row 1"
-    return wrong
+    return wrong | refused_kinds(op)
+
+
+def refused_kinds(op: str) -> dict[str, tuple[dict, str]]:
+    """What is no tensor, or one that holds no such numbers; as `refused`."""
+    input = rf"{op}: expected input \(N, C, H, W\) .*got "
+    kind = rf"{op}: expected boxes of a float type, or whole numbers, got "
+    return {
+        "boxes of truths": ({"boxes": torch.zeros(3, 5) > 0}, rf"{kind}torch.bool; .*float\(\)"),
+        "complex boxes": ({"boxes": torch.zeros(3, 5) * 1j}, rf"{kind}torch.complex64"),
+        "an array": (
+            {"input": np.zeros(SHAPE)},
+            rf"{op}: expected input to be a tensor .*got ndarray; .*as_tensor",
+        ),
+        "a sparse map": ({"input": some_map().to_sparse()}, rf"{input}.*sparse_coo.*to_dense"),
+        "an array of boxes": (
+            {"boxes": np.zeros((3, 5))},
+            rf"{op}: expected boxes to be a tensor .*got ndarray; .*as_tensor",
+        ),
+        "no tensor among the boxes": (
+            {"boxes": [[0, 1, 1, 5, 5]]},
+            rf"{op}: expected boxes to be a tensor .*got list; .*as_tensor",
+        ),
+        "None for a scale": (
+            {"spatial_scale": None},
+            rf"{op}: expected spatial_scale .*above 0, got None",
+        ),
+    }
 
 
 def refused_lists(op: str) -> dict[str, tuple[dict, str]]:
@@ -170,9 +197,13 @@ def refused_lists(op: str) -> dict[str, tuple[dict, str]]:
             {"boxes": [torch.zeros(1, 4)] * 3},
             rf"{listed}shapes \[\(1, 4\), \(1, 4\), \(1, 4\)\]",
         ),
-        "a list of whole numbers": (
-            {"boxes": [torch.zeros(3, 4, dtype=torch.int64)]},
-            rf"{op}: expected boxes \(K, 5\).*int64",
+        "a list of truths": (
+            {"boxes": [torch.zeros(3, 4) > 0]},
+            rf"{op}: expected boxes of a float type, or whole numbers, got torch.bool",
+        ),
+        "one of another device": (
+            {"boxes": [torch.zeros(3, 4), torch.zeros(3, 4, device="meta")]},
+            rf"{op}: expected boxes on .*cpu, got meta; .*boxes\.to",
         ),
     }
 

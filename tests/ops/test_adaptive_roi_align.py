@@ -96,6 +96,35 @@ def test_points_on_the_map_s_edges(path):
     torch.testing.assert_close(pooled[0].detach().cpu(), expected, rtol=0, atol=0)
 
 
+def test_the_released_kernel_differs_on_the_last_row_and_column_alone():
+    cells = torch.tensor([10.0, 20, 30, 40])
+    input = cells.expand(1, 1, 4, 4)
+    # Along x, points 0.5, 1.5, 2.5, 3.5 with s = 1, and 0, 2 with s = 2; row 1 throughout.
+    for box, grid, ours, released in (
+        ((0, 0.5, 1, 3.5, 4), 4, [15, 25, 35, 20], [15, 25, 35, 45]),
+        ((0, 1, 0, 4, 3), 2, [20, 40], [20, 15]),
+    ):
+        boxes = rows([box])
+        theirs = oracle.forward(numbers(input), numbers(boxes), grid, 1, False, released=True)
+        pooled = adaptive_roi_align(input, boxes, grid, pool=False)
+        torch.testing.assert_close(pooled[0, 0, 0], torch.tensor(ours, dtype=torch.float32))
+        torch.testing.assert_close(theirs[0, 0, 0].tolist(), [float(v) for v in released])
+
+    boxes, grid = random_boxes(40), 3
+    pooled = adaptive_roi_align(some_map(), boxes, grid, SCALE, pool=False).double()
+    asked = numbers(some_map()), numbers(boxes), grid, SCALE, False
+    theirs = torch.from_numpy(oracle.forward(*asked, released=True))
+    y, x = (  # (40, 3), in map cells
+        (boxes[:, i, None] * SCALE)
+        + torch.arange(grid) * ((boxes[:, i + 2] - boxes[:, i]) * SCALE + 1)[:, None] / grid
+        for i in (2, 1)
+    )
+    last = (y[:, :, None] >= SHAPE[2] - 1) | (x[:, None] >= SHAPE[3] - 1)  # (40, 3, 3)
+    last = last[:, None].expand_as(pooled)
+    torch.testing.assert_close(pooled[~last], theirs[~last], rtol=1e-5, atol=1e-5)
+    assert (pooled - theirs)[last].abs().max() > 0.1
+
+
 @pytest.mark.parametrize(
     "shape", [(1, 3, 1, 1), (1, 1, 1, 9), (2, 33, 6, 9), (1, 600, 2, 2)], ids=str
 )

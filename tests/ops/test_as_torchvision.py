@@ -21,6 +21,8 @@ from oracles import roi_pool as pool_oracle
 from trackerlib.ops import adaptive_roi_align, roi_align, roi_pool
 
 MANY = {"endless": 1, "from far to far": 1, "far outside": 2}  # points; and the row that has them
+WHOLE = [torch.int8, torch.int16, torch.int32, torch.int64]
+WHOLE += [torch.uint8, torch.uint16, torch.uint32, torch.uint64]
 FEW = [label for label in CASES if label not in MANY]
 RATIOS = pytest.mark.parametrize("ratio", [-1, 0, 1, 3])
 ALIGNED = pytest.mark.parametrize("aligned", [False, True], ids=["corners", "aligned"])
@@ -137,6 +139,26 @@ def test_a_list_of_boxes_is_a_table_with_images(op, bins):
     assert first.shape[0] == 9
 
 
+@pytest.mark.parametrize("dtype", WHOLE, ids=str)
+@pytest.mark.parametrize("op", [roi_align, roi_pool, adaptive_roi_align])
+def test_boxes_of_whole_numbers_are_converted_before_arithmetic(op, dtype):
+    boxes = rows([(1, 3, 5, 17, 30), (0, 0, 0, 40, 44), (1, 20, 9, 60, 47)])
+    expected = op(some_map(), boxes, 3, 0.13)
+    torch.testing.assert_close(op(some_map(), boxes.to(dtype), 3, 0.13), expected, rtol=0, atol=0)
+    images = [boxes[1:2, 1:].to(dtype), boxes[::2, 1:].to(dtype)]
+    listed = op(some_map(), images, 3, 0.13)
+    torch.testing.assert_close(listed, expected[[1, 0, 2]], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.bfloat16], ids=str)
+def test_a_list_knows_the_index_of_every_image(dtype):
+    count = 2051  # not one of these types holds 2050
+    input = torch.zeros(count, 1, 2, 2)
+    input[-1] = 1
+    boxes = [torch.zeros(0, 4, dtype=dtype)] * (count - 1) + [torch.ones(1, 4, dtype=dtype)]
+    assert roi_pool(input, boxes, 1).item() == 1
+
+
 def test_a_list_compiles_whole():
     check_compiled(lambda input, boxes: roi_align(input, [boxes[:, 1:]], 3, SCALE, 2))
     check_compiled(lambda input, boxes: roi_pool(input, [boxes[:, 1:]], (3, 2), SCALE))
@@ -192,8 +214,8 @@ def test_names_order_and_defaults_are_torchvision_s():
     assert described(roi_pool) == shared
     align = [*shared, ("sampling_ratio", -1), ("aligned", False)]
     assert described(roi_align)[:6] == align
-    own = list(inspect.signature(roi_align).parameters.values())[6:]
-    assert all(p.kind is p.KEYWORD_ONLY for p in own)
+    # Ours come after. TorchScript takes no keyword-only arguments with defaults.
+    assert described(roi_align)[6:] == [("reduce", "mean"), ("points", "midpoints")]
 
 
 @BINS

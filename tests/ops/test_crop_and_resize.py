@@ -132,6 +132,14 @@ def test_boxes_stored_otherwise(path):
     check(path, an_image(), rows("inside").expand(3, 4))
 
 
+@pytest.mark.parametrize("sign", ["", "u"])
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+def test_boxes_of_whole_numbers_are_converted_before_arithmetic(sign, bits):
+    boxes = torch.tensor([[3, 2, 7, 5], [0, 0, 13, 11], [12, 9, 100, 120]])
+    crops = crop_and_resize(an_image(), boxes.to(getattr(torch, f"{sign}int{bits}")), SIZE)
+    torch.testing.assert_close(crops, crop_and_resize(an_image(), boxes.double(), SIZE))
+
+
 def test_no_boxes_make_no_crops(path):
     assert check(path, an_image(), torch.empty(0, 4)).shape == (0, 3, *SIZE)
 
@@ -188,7 +196,9 @@ CHANGES = {  # to a call that is right, and the message
     "no pixels": ({"image": torch.zeros(0, 13, 3)}, r"at least one pixel, got \(0, 13, 3\)"),
     "one box": ({"boxes": torch.ones(4)}, r"float boxes \(K, 4\).*got \(4,\).*boxes\[None\]"),
     "rois": ({"boxes": torch.ones(2, 5)}, r"float boxes \(K, 4\).*got \(2, 5\)"),
-    "integer boxes": ({"boxes": torch.ones(2, 4).long()}, r"got \(2, 4\) torch.int64.*float\(\)"),
+    "truths": ({"boxes": torch.ones(2, 4) > 0}, r"got \(2, 4\) torch.bool.*float\(\)"),
+    "an array": ({"image": np.zeros((9, 9, 3))}, r"tensors, got ndarray and Tensor; .*as_tensor"),
+    "sparse": ({"image": torch.ones(9, 9, 3).to_sparse()}, r"an image \(H, W, C\).*\(9, 9, 3\)"),
     "elsewhere": ({"boxes": torch.ones(2, 4, device="meta")}, r"image's device cpu, got meta"),
     "a side of 0": ({"size": (0, 7)}, r"at least \(1, 1\), got \(0, 7\)"),
     "a number": ({"size": 107}, r"a size \(height, width\).*got 107"),

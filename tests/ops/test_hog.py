@@ -86,6 +86,12 @@ def test_what_is_no_grey_image_of_two_by_two_cells_is_refused(image):
         hog(image, 4)
 
 
+@pytest.mark.parametrize("cell", [0, -4, 4.0, True])
+def test_a_cell_has_whole_pixels(cell):
+    with pytest.raises(ValueError, match=rf"hog: expected cell in whole pixels, .*got {cell}"):
+        hog(torch.rand(20, 20), cell)
+
+
 @pytest.mark.parametrize(("direction", "expected"), [(1, 5), (-1, 14)])
 def test_vertical_gradients_do_not_hang_on_the_last_bit(direction, expected):
     ramp = direction * torch.linspace(0, 0.5, 32)[:, None].expand(32, 32)

@@ -48,6 +48,7 @@ def test_bfloat16_rounds_hardly_more_than_its_numbers_do():
         (torch.rand(1, 2, 8, 8), torch.rand(2, 2, 3, 3), 2, r"x \(N, 2 C, H, W\)"),
         (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3).double(), 1, "one type"),
         (torch.ones(1, 1, 8, 8, dtype=int), torch.ones(1, 1, 3, 3, dtype=int), 1, "one type"),
+        (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3), 0, "at least 1 group, got 0"),
         (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 9, 3), 1, "got 0 and 6"),
         (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 4), 1, "got 6 and 5"),
     ],

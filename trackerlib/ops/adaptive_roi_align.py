@@ -3,22 +3,23 @@
 [1] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, section 3.2.
 """
 
-from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from trackerlib.ops import bilinear
 from trackerlib.ops import rois as regions
+from trackerlib.ops.registration import operator
 
 WINDOW, STRIDE = 3, 2  # of the max-pooling that follows, [1]
 
 
 def adaptive_roi_align(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
+    boxes: regions.Boxes,
     grid: int,
     spatial_scale: float = 1.0,
     pool: bool = True,
@@ -26,8 +27,8 @@ def adaptive_roi_align(
     """Sample every box at grid x grid points, then max-pool 3 x 3 with stride 2.
 
     input          (N, C, H, W) float; fastest if stored channels-last
-    boxes          (K, 5): batch index, x1, y1, x2, y2 in image pixels; or a list of
-                   (L, 4) without index, one tensor per image
+    boxes          (K, 5): batch index, x1, y1, x2, y2 in image pixels, float or whole;
+                   or a list of (L, 4) without index, one tensor per image
     grid           points per side; 7 in [1], which makes 3 x 3 after pooling
     spatial_scale  map cells per image pixel
     pool           False returns the points themselves
@@ -38,23 +39,41 @@ def adaptive_roi_align(
     size b. A point stands at each bin's first edge p and reads floor(p) and the
     map cell s = max(1, round(b)) further, with weights 1 - distance / s; what lies outside
     the map counts 0, and so does a point outside. Sums, gradients and bad values are those
-    of `roi_align`.
+    of `roi_align`, and so are torch.fx, TorchScript and boxes of whole numbers.
+
+    The released kernel differs for points on the map's last row and column: it clamps floor(p)
+    to the last cell but one, from which it also takes the distance. On cells 10, 20, 30, 40 with
+    s = 1, the point 3.5 is 45 there, -0.5 * 30 + 1.5 * 40, and 20 here, 0.5 * 40.
 
     Source: [1]; the paper gives the bandwidth s, the authors' code the rest.
     Raises ValueError as `roi_align` does, and for a grid too small to be pooled.
     """
+    window, stride = (3, 2) if pool else (1, 1)  # TorchScript knows no WINDOW of a module
+    if torch.jit.is_scripting():  # what follows is Python's; the op checks its arguments again
+        rows = regions.table(boxes)
+        return torch.ops.trackerlib.adaptive_roi_align(
+            input, rows, grid, spatial_scale, window, stride
+        )
+    if has_torch_function((input,)):  # torch.fx notes the call down
+        settings = grid, spatial_scale, pool
+        return handle_torch_function(adaptive_roi_align, (input,), input, boxes, *settings)
     boxes = regions.checked("adaptive_roi_align", input, boxes, spatial_scale)
+    _check_grid(grid, window)
+    return torch.ops.trackerlib.adaptive_roi_align(
+        input, boxes, grid, float(spatial_scale), window, stride
+    )
+
+
+def _check_grid(grid: int, window: int) -> None:
     regions.check_count("adaptive_roi_align", "grid", grid)
-    if pool and grid < WINDOW:
+    if grid < window:
         raise ValueError(
-            f"adaptive_roi_align: expected a grid of at least {WINDOW} to max-pool, got {grid}; "
+            f"adaptive_roi_align: expected a grid of at least {window} to max-pool, got {grid}; "
             "use pool=False"
         )
-    window, stride = (WINDOW, STRIDE) if pool else (1, 1)
-    return _adaptive_roi_align(input, boxes, grid, float(spatial_scale), window, stride)
 
 
-@torch.library.custom_op("trackerlib::adaptive_roi_align", mutates_args=())
+@operator("adaptive_roi_align", has_gradient=True)
 def _adaptive_roi_align(
     input: Tensor,
     boxes: Tensor,
@@ -64,13 +83,14 @@ def _adaptive_roi_align(
     stride: int,
 ) -> Tensor:
     regions.check_values("adaptive_roi_align", input, boxes, spatial_scale)
+    _check_grid(grid, window)
     neighbours = _neighbours(input, boxes, grid, spatial_scale)
     rows = regions.as_addends(input)
     pooled = bilinear.max_weighted_sum(rows, neighbours, (window, window), (stride, stride))
     return pooled.permute(0, 3, 1, 2).to(input.dtype)
 
 
-@_adaptive_roi_align.register_fake
+@torch.library.register_fake("trackerlib::adaptive_roi_align")
 def _(
     input: Tensor, boxes: Tensor, grid: int, spatial_scale: float, window: int, stride: int
 ) -> Tensor:
@@ -78,7 +98,7 @@ def _(
     return regions.empty_bins(input, boxes, (side, side))
 
 
-@torch.library.custom_op("trackerlib::adaptive_roi_align_backward", mutates_args=())
+@operator("adaptive_roi_align_backward")
 def _adaptive_roi_align_backward(
     grad: Tensor,
     input: Tensor,
@@ -95,7 +115,7 @@ def _adaptive_roi_align_backward(
     return regions.as_map(total, input)
 
 
-@_adaptive_roi_align_backward.register_fake
+@torch.library.register_fake("trackerlib::adaptive_roi_align_backward")
 def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
     return regions.empty_map(input)
 
@@ -135,15 +155,15 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     input, boxes = ctx.saved_tensors
-    of_input = _adaptive_roi_align_backward(grad, input, boxes, *ctx.settings)
+    of_input = torch.ops.trackerlib.adaptive_roi_align_backward(grad, input, boxes, *ctx.settings)
     return of_input, *[None] * (1 + len(ctx.settings))
 
 
-_adaptive_roi_align.register_autograd(_gradients, setup_context=_save)
+torch.library.register_autograd("trackerlib::adaptive_roi_align", _gradients, setup_context=_save)
 
 if find_spec("triton"):  # imported with the first map on a GPU
 
-    @_adaptive_roi_align.register_kernel("cuda")
+    @torch.library.impl("trackerlib::adaptive_roi_align", "cuda")
     def _(
         input: Tensor, boxes: Tensor, grid: int, spatial_scale: float, window: int, stride: int
     ) -> Tensor:
@@ -152,7 +172,7 @@ if find_spec("triton"):  # imported with the first map on a GPU
         sampling = kernels.Sampling((grid, grid), 1, window, stride, "max", "adaptive")
         return kernels.forward(input, boxes, spatial_scale, sampling)
 
-    @_adaptive_roi_align_backward.register_kernel("cuda")
+    @torch.library.impl("trackerlib::adaptive_roi_align_backward", "cuda")
     def _(
         grad: Tensor,
         input: Tensor,
@@ -162,6 +182,10 @@ if find_spec("triton"):  # imported with the first map on a GPU
         window: int,
         stride: int,
     ) -> Tensor:
+        if torch.are_deterministic_algorithms_enabled():
+            return _adaptive_roi_align_backward(
+                grad, input, boxes, grid, spatial_scale, window, stride
+            )
         from trackerlib.ops.kernels import roi_align as kernels
 
         sampling = kernels.Sampling((grid, grid), 1, window, stride, "max", "adaptive")

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
+from trackerlib.ops.registration import operator
+
 COMPLEX = (torch.complex64, torch.complex128)
 
 
@@ -78,10 +80,10 @@ def cross_correlation(xf: Tensor, zf: Tensor) -> Tensor:
         expected = "two spectra (..., C, H, W // 2 + 1) of one shape, device and complex dtype"
         cure = "make both with spectrum, from maps of one shape"
         raise _unexpected("cross_correlation", f"{expected}, not empty", cure, xf, zf)
-    return _cross_correlation(xf, zf)
+    return torch.ops.trackerlib.cross_correlation(xf, zf)
 
 
-@torch.library.custom_op("trackerlib::cross_correlation", mutates_args=())
+@operator("cross_correlation", has_gradient=True)
 def _cross_correlation(xf: Tensor, zf: Tensor) -> Tensor:
     return _products(xf, zf)
 
@@ -92,14 +94,14 @@ def _products(xf: Tensor, zf: Tensor) -> Tensor:
     return zf.conj_physical().mul_(xf).sum(-3)
 
 
-@_cross_correlation.register_fake
+@torch.library.register_fake("trackerlib::cross_correlation")
 def _(xf: Tensor, zf: Tensor) -> Tensor:
     return xf.new_empty(xf.shape[:-3] + xf.shape[-2:])
 
 
 if find_spec("triton"):
 
-    @_cross_correlation.register_kernel("cuda")
+    @torch.library.impl("trackerlib::cross_correlation", "cuda")
     def _(xf: Tensor, zf: Tensor) -> Tensor:
         from trackerlib.ops.kernels import correlation_filter as kernels
 
@@ -116,7 +118,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
     return grad * zf, grad.conj_physical() * xf
 
 
-_cross_correlation.register_autograd(_backward, setup_context=_save)
+torch.library.register_autograd("trackerlib::cross_correlation", _backward, setup_context=_save)
 
 
 def energy(xf: Tensor, size: tuple[int, int]) -> Tensor:

@@ -23,10 +23,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from trackerlib.ops.registration import operator
+from trackerlib.ops.rois import is_whole
+
 MAX_PIXELS = 2**19  # weighted at a time, so that what they need stays in the cache
 
 
-@torch.library.custom_op("trackerlib::crop_and_resize", mutates_args=())
+@operator("crop_and_resize")
 def _crop_and_resize(
     image: Tensor,
     boxes: Tensor,
@@ -72,7 +75,7 @@ def _crop_and_resize(
     return crops.permute(0, 3, 1, 2)
 
 
-@_crop_and_resize.register_fake
+@torch.library.register_fake("trackerlib::crop_and_resize")
 def _fake(
     image: Tensor,
     boxes: Tensor,
@@ -89,7 +92,7 @@ def _fake(
 
 if find_spec("triton"):  # imported at the first call, as a machine without a GPU needs none
 
-    @_crop_and_resize.register_kernel("cuda")
+    @torch.library.impl("trackerlib::crop_and_resize", "cuda")
     def _(
         image: Tensor,
         boxes: Tensor,
@@ -191,8 +194,8 @@ def crop_and_resize(
     """Cut boxes out of a frame, resize them to one size, normalise them.
 
     image      (H, W, C) uint8 or float, any strides
-    boxes      (K, 4) float x, y, w, h in pixels, on the image's device; they
-               may lie partly or wholly outside
+    boxes      (K, 4) x, y, w, h in pixels, float or whole numbers, on the image's
+               device; they may lie partly or wholly outside
     size       height and width of a crop, pixels
     mean, std  what a value becomes: (value - mean) / std; one number or C, in
                the image's units
@@ -216,6 +219,7 @@ def crop_and_resize(
     finite or without area, and for inputs that require gradients: it has none.
     """
     _check(image, boxes, size, dtype)
+    boxes = boxes.double() if is_whole(boxes) else boxes
     C = image.shape[2]
     means = _per_channel("mean", mean, C)
     stds = _per_channel("std", std, C)
@@ -224,16 +228,21 @@ def crop_and_resize(
         raise ValueError(
             f"crop_and_resize: expected std other than 0, got {stds}; 1 changes nothing"
         )
-    return _crop_and_resize(image, boxes, size, means, stds, fills, antialias, dtype)
+    return torch.ops.trackerlib.crop_and_resize(
+        image, boxes, size, means, stds, fills, antialias, dtype
+    )
 
 
 def _check(image: Tensor, boxes: Tensor, size: tuple[int, int], dtype: torch.dtype) -> None:
     """Raise ValueError for what `crop_and_resize` does not take; values are checked in the op."""
-    if image.ndim != 3 or 0 in image.shape or not _is_pixels(image):
+    if not isinstance(image, Tensor) or not isinstance(boxes, Tensor):
+        expected = "an image and boxes that are tensors"
+        got = f"{type(image).__name__} and {type(boxes).__name__}; use torch.as_tensor"
+    elif image.ndim != 3 or 0 in image.shape or not _is_pixels(image):
         expected = "an image (H, W, C) uint8 or float of at least one pixel"
         got = f"{tuple(image.shape)} {image.dtype}; bring it there with permute and to"
-    elif boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.is_floating_point():
-        expected = "float boxes (K, 4) of x, y, w, h"
+    elif boxes.ndim != 2 or boxes.shape[1] != 4 or not _is_real(boxes):
+        expected = "float boxes (K, 4) of x, y, w, h, or whole numbers"
         got = f"{tuple(boxes.shape)} {boxes.dtype}; use boxes.float(), boxes[None] for one"
     elif boxes.device != image.device:
         expected = f"boxes on the image's device {image.device}"
@@ -253,7 +262,12 @@ def _check(image: Tensor, boxes: Tensor, size: tuple[int, int], dtype: torch.dty
 
 
 def _is_pixels(image: Tensor) -> bool:
-    return image.dtype == torch.uint8 or image.is_floating_point()
+    number = image.dtype == torch.uint8 or image.is_floating_point()
+    return number and image.layout == torch.strided
+
+
+def _is_real(boxes: Tensor) -> bool:
+    return boxes.is_floating_point() or is_whole(boxes)
 
 
 def _is_size(size: object) -> bool:

@@ -30,8 +30,10 @@ def hog(image: torch.Tensor, cell: int = 4) -> torch.Tensor:
              ones, 4 energies (one per block that the cell belongs to)
 
     Source: [1] section 6.2, [2].
-    Raises ValueError for anything but a float (H, W) of at least 2 x 2 cells.
+    Raises ValueError for anything but a float (H, W) of at least 2 x 2 cells of whole pixels.
     """
+    if isinstance(cell, bool) or not isinstance(cell, int) or cell < 1:
+        raise ValueError(f"hog: expected cell in whole pixels, above 0, got {cell!r}; 4 is usual")
     if image.ndim != 2 or not image.is_floating_point() or min(image.shape) < 2 * cell:
         raise ValueError(
             f"hog: expected a float image (H, W) of at least {2 * cell} pixels a side, "

@@ -23,9 +23,11 @@ def pooled_convolution(x: Tensor, weight: Tensor, groups: int = 1) -> Tensor:
     that are long enough for a processor's matrix unit where K alone is not. Even positions
     come before odd ones, so that pooling compares blocks of memory.
 
-    Source: [1]. Raises ValueError for other shapes or types, and where an odd number of
+    Source: [1]. Raises ValueError for other shapes, types or groups, and where an odd number of
     positions would not fill the pools.
     """
+    if groups < 1:
+        raise ValueError(f"pooled_convolution: expected at least 1 group, got {groups}")
     if (
         x.ndim != 4
         or weight.ndim != 4

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from trackerlib.ops import bilinear
 from trackerlib.ops import rois as regions
+from trackerlib.ops.registration import operator
 
 REDUCE = ("mean", "max")
 POINTS = ("midpoints", "interior")
@@ -22,20 +24,19 @@ MAX_POINTS = 2**22  # of one box, where the op chooses their number: 130 MB of n
 
 def roi_align(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: regions.Boxes,
+    output_size: regions.Sides,
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
     aligned: bool = False,
-    *,
     reduce: str = "mean",
     points: str = "midpoints",
 ) -> Tensor:
     """Pool every box to h x w bins by bilinear sampling, by default as torchvision's op does.
 
     input           (N, C, H, W) float; fastest if stored channels-last
-    boxes           (K, 5): batch index, x1, y1, x2, y2 in image pixels; or a list of
-                    (L, 4) without index, one tensor per image
+    boxes           (K, 5): batch index, x1, y1, x2, y2 in image pixels, float or whole;
+                    or a list of (L, 4) without index, one tensor per image
     output_size     bins: one number for both sides, or (h, w)
     spatial_scale   map cells per image pixel
     sampling_ratio  points per bin and side; 0 or less takes, of each box and axis, as many as
@@ -54,18 +55,54 @@ def roi_align(
     maxima the first takes it. Maps are taken to be finite. A GPU with Triton runs a kernel
     where sampling_ratio is above 0, and the PyTorch body otherwise. The kernel does not read
     the boxes back to check their values, which would stall it: a bad box gives NaN there, and
-    no gradient. It sums gradients in no fixed order, so that their last digits vary.
+    no gradient. It sums gradients in no fixed order, so that their last digits vary, unless
+    torch.use_deterministic_algorithms asks for the PyTorch body.
+
+    torch.fx notes the call down as one node. TorchScript compiles it to the operator, which a
+    saved module finds again where trackerlib.ops is imported; there, whole boxes and tuples of
+    tensors are refused. A quantised map gives bins on its own steps, without gradient; where
+    its boxes are quantised too, it is of one image. The gradient has no gradient of its own.
 
     Source: [1], [2]; names and meaning of the arguments up to aligned: torchvision.ops.
     Raises ValueError for other shapes, types, devices or settings, for boxes that are not
-    finite, end before they start or name no image, and for one that has too many points.
+    finite, end before they start (torchvision makes one cell of such) or name no image, and
+    for one that has too many points.
     """
+    if torch.jit.is_scripting():  # what follows is Python's; the op checks its arguments again
+        rows, sides = regions.table(boxes), regions.sides(output_size)
+        return torch.ops.trackerlib.roi_align(
+            input, rows, sides, spatial_scale, sampling_ratio, aligned, reduce, points
+        )
+    settings = spatial_scale, sampling_ratio, aligned, reduce, points
+    if has_torch_function((input,)):  # torch.fx notes the call down
+        return handle_torch_function(roi_align, (input,), input, boxes, output_size, *settings)
+    if isinstance(input, Tensor) and input.is_quantized:
+        return _quantised(input, boxes, output_size, *settings)
     boxes = regions.checked("roi_align", input, boxes, spatial_scale)
     bins = regions.pair("roi_align", output_size)
     _check_settings(sampling_ratio, aligned, reduce, points)
-    return _roi_align(
+    return torch.ops.trackerlib.roi_align(
         input, boxes, bins, float(spatial_scale), sampling_ratio, aligned, reduce, points
     )
+
+
+def _quantised(input: Tensor, boxes: regions.Boxes, *settings: Any) -> Tensor:
+    """Return `roi_align` of what the numbers stand for, on the steps of the input's."""
+    if input.qscheme() != torch.per_tensor_affine:
+        raise ValueError(
+            "roi_align: expected a quantised input of one scale, got "
+            f"{input.qscheme()}; convert it with input.dequantize()"
+        )
+    if isinstance(boxes, Tensor) and boxes.is_quantized:
+        if len(input) > 1:  # steps of 2 have no image 1
+            raise ValueError(
+                f"roi_align: expected quantised boxes of one image, got {len(input)} images; "
+                "an index may lie between two steps: pass boxes.dequantize()"
+            )
+        boxes = boxes.dequantize()
+    pooled = roi_align(input.dequantize(), boxes, *settings)
+    scale, zero_point = input.q_scale(), input.q_zero_point()
+    return torch.quantize_per_tensor(pooled, scale, zero_point, input.dtype)
 
 
 def _check_settings(sampling_ratio: int, aligned: bool, reduce: str, points: str) -> None:
@@ -98,7 +135,7 @@ class Rule(NamedTuple):
     points: str  # one of POINTS
 
 
-@torch.library.custom_op("trackerlib::roi_align", mutates_args=())
+@operator("roi_align", has_gradient=True)
 def _roi_align(
     input: Tensor,
     boxes: Tensor,
@@ -113,12 +150,12 @@ def _roi_align(
     return _forward(input, boxes, rule)
 
 
-@_roi_align.register_fake
+@torch.library.register_fake("trackerlib::roi_align")
 def _(input: Tensor, boxes: Tensor, output_size: Sequence[int], *settings: Any) -> Tensor:
     return regions.empty_bins(input, boxes, output_size)
 
 
-@torch.library.custom_op("trackerlib::roi_align_backward", mutates_args=())
+@operator("roi_align_backward")
 def _roi_align_backward(
     grad: Tensor,
     input: Tensor,
@@ -134,7 +171,7 @@ def _roi_align_backward(
     return _backward(grad, input, boxes, rule)
 
 
-@_roi_align_backward.register_fake
+@torch.library.register_fake("trackerlib::roi_align_backward")
 def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
     return regions.empty_map(input)
 
@@ -142,6 +179,8 @@ def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
 def _forward(input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
     """Return (K, C, h, w)."""
     regions.check_values("roi_align", input, boxes, rule.scale)
+    regions.pair("roi_align", rule.bins)
+    _check_settings(rule.ratio, rule.aligned, rule.reduce, rule.points)
     rows = regions.as_addends(input)
     if rule.ratio > 0:
         pooled = _pool(rows, input, boxes, rule, (rule.ratio, rule.ratio))
@@ -276,15 +315,15 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     input, boxes = ctx.saved_tensors
-    of_input = _roi_align_backward(grad, input, boxes, *ctx.settings)
+    of_input = torch.ops.trackerlib.roi_align_backward(grad, input, boxes, *ctx.settings)
     return of_input, *[None] * (1 + len(ctx.settings))
 
 
-_roi_align.register_autograd(_gradients, setup_context=_save)
+torch.library.register_autograd("trackerlib::roi_align", _gradients, setup_context=_save)
 
 if find_spec("triton"):  # imported with the first map on a GPU
 
-    @_roi_align.register_kernel("cuda")
+    @torch.library.impl("trackerlib::roi_align", "cuda")
     def _(input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
         rule = Rule(*settings)
         if rule.ratio <= 0:
@@ -293,10 +332,10 @@ if find_spec("triton"):  # imported with the first map on a GPU
 
         return kernels.forward(input, boxes, rule.scale, _sampling(rule))
 
-    @_roi_align_backward.register_kernel("cuda")
+    @torch.library.impl("trackerlib::roi_align_backward", "cuda")
     def _(grad: Tensor, input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
         rule = Rule(*settings)
-        if rule.ratio <= 0:
+        if rule.ratio <= 0 or torch.are_deterministic_algorithms_enabled():
             return _backward(grad, input, boxes, rule)
         from trackerlib.ops.kernels import roi_align as kernels
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from trackerlib.ops import rois as regions
+from trackerlib.ops.registration import operator
 
 MAX_ELEMENTS = 2**19  # compared at once, so that they stay in the cache
 MAX_WHOLE = 2**24  # float32 holds all whole numbers up to here
@@ -18,15 +20,15 @@ MAX_WHOLE = 2**24  # float32 holds all whole numbers up to here
 
 def roi_pool(
     input: Tensor,
-    boxes: Tensor | Sequence[Tensor],
-    output_size: int | Sequence[int],
+    boxes: regions.Boxes,
+    output_size: regions.Sides,
     spatial_scale: float = 1.0,
 ) -> Tensor:
     """Pool every box to h x w bins by their maximum, as torchvision's op does.
 
     input          (N, C, H, W) float; fastest if stored channels-last
-    boxes          (K, 5): batch index, x1, y1, x2, y2 in image pixels; or a list of
-                   (L, 4) without index, one tensor per image
+    boxes          (K, 5): batch index, x1, y1, x2, y2 in image pixels, float or whole;
+                   or a list of (L, 4) without index, one tensor per image
     output_size    bins: one number for both sides, or (h, w)
     spatial_scale  map cells per image pixel
     returns        (K, C, h, w), dtype of input, stored channels-last
@@ -34,7 +36,8 @@ def roi_pool(
     Both corners are rounded, and both their map cells belong to the box. Bin i of
     n covers the cells from floor(i L / n) to ceil((i + 1) L / n) of a side of L,
     cut at the map's border; one with nothing left is 0. The gradient goes to the
-    input, the first of equal cells takes it. Bad values as in `roi_align`.
+    input, the first of equal cells takes it. Bad values, torch.fx and TorchScript as in
+    `roi_align`; quantised maps have no maximum here: pass input.dequantize().
 
     torchvision computes i (L / n) in floats, so that for some n of 7 and more, such as the
     last of 7 bins on 57 cells, its bin has one cell more than the fraction says.
@@ -42,19 +45,20 @@ def roi_pool(
     Source: [1]. Raises ValueError for other shapes, types, devices or settings, and for
     boxes that are not finite, end before they start or name no image.
     """
+    if torch.jit.is_scripting():  # what follows is Python's; the op checks its arguments again
+        rows, sides = regions.table(boxes), regions.sides(output_size)
+        keep = input.requires_grad and torch.is_grad_enabled()
+        return torch.ops.trackerlib.roi_pool(input, rows, sides, spatial_scale, keep)[0]
+    if has_torch_function((input,)):  # torch.fx notes the call down
+        settings = output_size, spatial_scale
+        return handle_torch_function(roi_pool, (input,), input, boxes, *settings)
     boxes = regions.checked("roi_pool", input, boxes, spatial_scale)
     bins = regions.pair("roi_pool", output_size)
     keep = input.requires_grad and torch.is_grad_enabled()
-    cells = input[:, 0].numel()
-    if keep and cells > MAX_WHOLE:
-        raise ValueError(
-            f"roi_pool: expected at most {MAX_WHOLE} cells in a batch with a gradient, "
-            f"got {cells}; pool it in parts"
-        )
-    return _roi_pool(input, boxes, bins, float(spatial_scale), keep)[0]
+    return torch.ops.trackerlib.roi_pool(input, boxes, bins, float(spatial_scale), keep)[0]
 
 
-@torch.library.custom_op("trackerlib::roi_pool", mutates_args=())
+@operator("roi_pool", has_gradient=True)
 def _roi_pool(
     input: Tensor,
     boxes: Tensor,
@@ -68,6 +72,8 @@ def _roi_pool(
     none: the first of equal cells has the highest, so that one maximum finds it.
     """
     regions.check_values("roi_pool", input, boxes, spatial_scale)
+    regions.pair("roi_pool", output_size)
+    _check_count(input, keep)
     rows = regions.as_rows(regions.widened(input))
     count, C = rows.shape
     shape = len(boxes), *output_size, C
@@ -84,6 +90,16 @@ def _roi_pool(
             won = values.eq_(maxima).mul_(to_end)
             winners.view(-1, C)[bins] = won.amax(0) if len(cells) else maxima
     return pooled.permute(0, 3, 1, 2).to(input.dtype), winners
+
+
+def _check_count(input: Tensor, keep: bool) -> None:
+    """Raise ValueError where float32 cannot hold the winners."""
+    cells = input[:, 0].numel()
+    if keep and cells > MAX_WHOLE:
+        raise ValueError(
+            f"roi_pool: expected at most {MAX_WHOLE} cells in a batch with a gradient, "
+            f"got {cells}; pool it in parts"
+        )
 
 
 def _bins(
@@ -126,7 +142,7 @@ def _extents(start: Tensor, end: Tensor, bins: int, length: int) -> tuple[Tensor
     return first, last - first
 
 
-@_roi_pool.register_fake
+@torch.library.register_fake("trackerlib::roi_pool")
 def _(
     input: Tensor,
     boxes: Tensor,
@@ -139,7 +155,7 @@ def _(
     return pooled, input.new_empty(shape, dtype=regions.accumulator(input.dtype))
 
 
-@torch.library.custom_op("trackerlib::roi_pool_backward", mutates_args=())
+@operator("roi_pool_backward")
 def _roi_pool_backward(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> Tensor:
     N, C, H, W = shape
     # Row 0 takes what has no winner; the others are the map's cells from the last to the first.
@@ -152,7 +168,7 @@ def _roi_pool_backward(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> T
     return from_end[1:].flip(0).view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
 
 
-@_roi_pool_backward.register_fake
+@torch.library.register_fake("trackerlib::roi_pool_backward")
 def _(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> Tensor:
     N, C, H, W = shape
     return grad.new_empty(N, H, W, C).permute(0, 3, 1, 2)
@@ -165,14 +181,15 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     (winners,) = ctx.saved_tensors
-    return _roi_pool_backward(grad, winners, ctx.shape), None, None, None, None
+    of_input = torch.ops.trackerlib.roi_pool_backward(grad, winners, ctx.shape)
+    return of_input, None, None, None, None
 
 
-_roi_pool.register_autograd(_gradients, setup_context=_save)
+torch.library.register_autograd("trackerlib::roi_pool", _gradients, setup_context=_save)
 
 if find_spec("triton"):  # imported with the first map on a GPU
 
-    @_roi_pool.register_kernel("cuda")
+    @torch.library.impl("trackerlib::roi_pool", "cuda")
     def _(
         input: Tensor,
         boxes: Tensor,
@@ -182,10 +199,13 @@ if find_spec("triton"):  # imported with the first map on a GPU
     ) -> tuple[Tensor, Tensor]:
         from trackerlib.ops.kernels import roi_pool as kernels
 
+        _check_count(input, keep)
         return kernels.forward(input, boxes, output_size, spatial_scale, keep)
 
-    @_roi_pool_backward.register_kernel("cuda")
+    @torch.library.impl("trackerlib::roi_pool_backward", "cuda")
     def _(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> Tensor:
+        if torch.are_deterministic_algorithms_enabled():
+            return _roi_pool_backward(grad, winners, shape)
         from trackerlib.ops.kernels import roi_pool as kernels
 
         return kernels.backward(grad, winners, shape)

@@ -2,66 +2,137 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
 
-Boxes = Tensor | Sequence[Tensor]  # (K, 5), or (L, 4) for each image
+Boxes = Tensor | list[Tensor]  # (K, 5), or (L, 4) for each image; TorchScript's types
+Sides = int | tuple[int, int] | list[int]  # one number for both, or rows and columns
 
 
-def checked(op: str, input: Tensor, boxes: Boxes, scale: float) -> Tensor:
+def checked(op: str, input: Tensor, boxes: Boxes | Sequence[Tensor], scale: float) -> Tensor:
     """Return the boxes as (K, 5); their values are checked where the op runs, by `check_values`.
 
     input  (N, C, H, W) float, no side 0
-    boxes  (K, 5) float: batch index, x1, y1, x2, y2; or a list of at most N tensors (L, 4),
-           of image 0, 1 and so on; on the input's device, without gradient
+    boxes  (K, 5): batch index, x1, y1, x2, y2; or a list of at most N tensors (L, 4),
+           of image 0, 1 and so on; float, or whole numbers, which become float; on the
+           input's device, without gradient
     scale  map cells per image pixel, above 0
 
     Raises ValueError for anything else.
     """
-    if input.ndim != 4 or not input.is_floating_point() or not all(input.shape):
+    _check_input(op, input)
+    if isinstance(boxes, Tensor):
+        boxes = widened_whole(boxes, input)
+    else:
+        boxes = table(_checked_list(op, boxes, input))
+    check_tensors(op, input, boxes, scale)
+    return boxes
+
+
+def is_whole(numbers: Tensor) -> bool:
+    """Tell whether a tensor holds whole numbers, of whatever size, with or without sign."""
+    dtype = numbers.dtype
+    fractions = dtype.is_floating_point or dtype.is_complex or numbers.is_quantized
+    return not fractions and dtype != torch.bool
+
+
+def widened_whole(boxes: Tensor, input: Tensor) -> Tensor:
+    """Return boxes of whole numbers in the type that an op computes in, others as they are."""
+    return boxes.to(accumulator(input.dtype)) if is_whole(boxes) else boxes
+
+
+def _check_input(op: str, input: Tensor) -> None:
+    if not isinstance(input, Tensor):
+        raise ValueError(
+            f"{op}: expected input to be a tensor (N, C, H, W), got {type(input).__name__}; "
+            "make one with torch.as_tensor(input)"
+        )
+    whole = input.layout == torch.strided and all(input.shape)
+    if input.ndim != 4 or not input.is_floating_point() or not whole:
         raise ValueError(
             f"{op}: expected input (N, C, H, W) of a float type without a side of 0, "
-            f"got {tuple(input.shape)} {input.dtype}; "
-            "add a batch axis with input[None], convert with input.float()"
+            f"got {tuple(input.shape)} {input.dtype} {input.layout}; add a batch axis with "
+            "input[None], convert with input.float(), input.dequantize() or input.to_dense()"
         )
-    if not isinstance(boxes, Tensor):
-        boxes = _with_image(op, boxes, input.shape[0])
-    if boxes.ndim != 2 or boxes.shape[1] != 5 or not boxes.is_floating_point():
+
+
+def check_tensors(op: str, input: Tensor, boxes: Tensor, scale: float) -> None:
+    """Raise ValueError for what `checked` does not take, but for a list or whole numbers."""
+    _check_input(op, input)
+    if boxes.ndim != 2 or boxes.shape[1] != 5:
         raise ValueError(
-            f"{op}: expected boxes (K, 5), rows of batch index, x1, y1, x2, y2 of a float type, "
+            f"{op}: expected boxes (K, 5), rows of batch index, x1, y1, x2, y2, "
             f"got {tuple(boxes.shape)} {boxes.dtype}; "
             "pass corners (L, 4) of one image as a list, [corners]"
+        )
+    _check_numbers(op, input, boxes)
+    if boxes.requires_grad:
+        raise ValueError(
+            f"{op}: expected boxes without gradient, got boxes that require one; "
+            "only the input gets a gradient: pass boxes.detach()"
+        )
+    if not isinstance(scale, Real | Tensor) or not 0 < scale < math.inf:
+        raise ValueError(
+            f"{op}: expected spatial_scale in map cells per pixel, above 0, got {scale}; "
+            "a map of stride 16 has 1 / 16"
+        )
+
+
+def _check_numbers(op: str, input: Tensor, boxes: Tensor) -> None:
+    if not boxes.is_floating_point():
+        raise ValueError(
+            f"{op}: expected boxes of a float type, or whole numbers, got {boxes.dtype}; "
+            "convert them with boxes.float() or boxes.dequantize()"
         )
     if boxes.device != input.device:
         raise ValueError(
             f"{op}: expected boxes on the input's device {input.device}, "
             f"got {boxes.device}; move them with boxes.to(input.device)"
         )
-    if boxes.requires_grad:
-        raise ValueError(
-            f"{op}: expected boxes without gradient, got boxes that require one; "
-            "only the input gets a gradient: pass boxes.detach()"
-        )
-    if not 0 < scale < math.inf:
-        raise ValueError(
-            f"{op}: expected spatial_scale in map cells per pixel, above 0, got {scale}; "
-            "a map of stride 16 has 1 / 16"
-        )
-    return boxes
 
 
-def _with_image(op: str, boxes: Sequence[Tensor], images: int) -> Tensor:
-    """Return the boxes (L, 4) of every image as rows (K, 5) that begin with its index."""
+def _checked_list(op: str, boxes: Sequence[Tensor], input: Tensor) -> list[Tensor]:
+    images = input.shape[0]
+    if not isinstance(boxes, Sequence) or not all(isinstance(part, Tensor) for part in boxes):
+        raise ValueError(
+            f"{op}: expected boxes to be a tensor (K, 5) or a list of tensors (L, 4), got "
+            f"{type(boxes).__name__}; make tensors of arrays and lists with torch.as_tensor"
+        )
     shapes = [tuple(corners.shape) for corners in boxes]
     if not 1 <= len(boxes) <= images or any(len(s) != 2 or s[1] != 4 for s in shapes):
         raise ValueError(
             f"{op}: expected a list of boxes (L, 4), one tensor for each of {images} images, "
             f"got shapes {shapes}; an image without boxes has boxes.new_empty(0, 4)"
         )
-    # [[x1, y1, x2, y2]] and [[...], [...]] -> rows of images 0, 1, 1
-    indices = [torch.full_like(corners[:, :1], image) for image, corners in enumerate(boxes)]
-    return torch.cat((torch.cat(indices), torch.cat(list(boxes))), 1)
+    boxes = [widened_whole(corners, input) for corners in boxes]
+    for corners in boxes:
+        _check_numbers(op, input, corners)
+    return boxes
+
+
+def table(boxes: Boxes) -> Tensor:
+    """Return the boxes (L, 4) of every image as rows (K, 5) that begin with its index."""
+    if isinstance(boxes, Tensor):
+        return boxes
+    # [[x1, y1, x2, y2]] and [[...], [...]] -> rows of images 0, 1, 1; in float32, which holds
+    # the index of every image, as half types do not.
+    indices = [
+        torch.full_like(corners[:, :1], image, dtype=torch.float32)
+        for image, corners in enumerate(boxes)
+    ]
+    return torch.cat((torch.cat(indices), torch.cat(boxes)), 1)
+
+
+def sides(output_size: Sides) -> list[int]:
+    """Return bins along rows and columns, unchecked: what TorchScript has of `pair`."""
+    if isinstance(output_size, int):
+        return [output_size, output_size]
+    elif isinstance(output_size, list):  # TorchScript needs every branch
+        return output_size
+    else:
+        return [output_size[0], output_size[1]]
 
 
 def check_count(op: str, name: str, count: int) -> None:
@@ -73,7 +144,7 @@ def check_count(op: str, name: str, count: int) -> None:
         )
 
 
-def pair(op: str, output_size: int | Sequence[int]) -> tuple[int, int]:
+def pair(op: str, output_size: Sides | Sequence[int]) -> tuple[int, int]:
     """Return bins along rows and columns, from one number for both or a pair (h, w).
 
     Raises ValueError for anything but whole numbers above 0.
@@ -103,7 +174,11 @@ def widened(input: Tensor) -> Tensor:
 
 
 def check_values(op: str, input: Tensor, boxes: Tensor, scale: float) -> None:
-    """Raise ValueError with the first of boxes (K, 5) that is no region of one of the images."""
+    """Raise ValueError with the first of boxes (K, 5) that is no region of one of the images.
+
+    What `checked` has seen is seen again, as TorchScript calls the op without it.
+    """
+    check_tensors(op, input, boxes, scale)
     image, edges = boxes[:, 0], boxes[:, 1:].to(accumulator(input.dtype)) * scale
     right = edges.isfinite().all(1) & (boxes[:, 3:] >= boxes[:, 1:3]).all(1)
     right &= (image >= 0) & (image < len(input)) & (image == image.floor())

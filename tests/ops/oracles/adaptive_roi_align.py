@@ -8,12 +8,15 @@ import math
 import numpy as np
 
 
-def forward(input, boxes, grid, scale, pool=True):
-    """(N, C, H, W), (K, 5) -> (K, C, grid, grid), or its 3x3 max-pool with stride 2."""
+def forward(input, boxes, grid, scale, pool=True, released=False):
+    """(N, C, H, W), (K, 5) -> (K, C, grid, grid), or its 3x3 max-pool with stride 2.
+
+    released  as the authors' kernel has it: no point begins on the last row or column
+    """
     layer = np.zeros((len(boxes), input.shape[1], grid, grid))
     for k, c, i, j in np.ndindex(*layer.shape):
         plane = input[int(boxes[k][0]), c]
-        point = _point(plane.shape, boxes[k], (i, j), grid, scale)
+        point = _point(plane.shape, boxes[k], (i, j), grid, scale, released)
         layer[k, c, i, j] = sum(weight * plane[cell] for cell, weight in point)
     if not pool:
         return layer
@@ -42,21 +45,21 @@ def _winner(plane, i, j):
     return max(window, key=lambda at: plane[at])
 
 
-def _point(shape, box, at, grid, scale):
+def _point(shape, box, at, grid, scale, released=False):
     """The cells that a grid point is made of, as ((y, x), weight)."""
     _, x1, y1, x2, y2 = box
-    across = _neighbours(y1 * scale, y2 * scale, at[0], grid, shape[0])
-    along = _neighbours(x1 * scale, x2 * scale, at[1], grid, shape[1])
+    across = _neighbours(y1 * scale, y2 * scale, at[0], grid, shape[0], released)
+    along = _neighbours(x1 * scale, x2 * scale, at[1], grid, shape[1], released)
     return [((y, x), v * w) for y, v in across for x, w in along]
 
 
-def _neighbours(start, stop, k, grid, length):
+def _neighbours(start, stop, k, grid, length, released):
     """The one or two cells of the map next to point k of an axis; none if it is outside."""
     bin_ = (stop - start + 1) / grid
     p = start + k * bin_
     if not 0 <= p < length:
         return []
     step = max(1, math.floor(bin_ + 0.5))
-    left = math.floor(p)
+    left = min(math.floor(p), length - 2) if released else math.floor(p)
     far = (p - left) / step
     return [(cell, w) for cell, w in ((left, 1 - far), (left + step, far)) if cell < length]
