@@ -100,6 +100,7 @@ def test_two_targets_and_their_aliases(tmp_path, tiny_manifest, spelt):
         write_sequence(tmp_path / "Pair", text, name=name)
     (sequence,) = read_otb(tmp_path, [spelt])
     assert sequence.name == "Pair-1" and sequence.initial_omits == ((1, 2),)
+    assert sequence.benchmark == "OTB"
     assert [one.name for one in read_otb(tmp_path)] == ["Pair-1", "Pair-2"]
     assert [one.name for one in read_otb(tmp_path, ["pair"])] == ["Pair-1", "Pair-2"]
     np.testing.assert_array_equal(read_otb(tmp_path)[1].boxes[0], [8, 1, 20, 10])
@@ -163,6 +164,7 @@ def test_a_folder_of_ones_own_may_have_the_name_of_a_benchmarks(tmp_path, tiny_m
     for names in (None, [name]):
         (sequence,) = read_otb(tmp_path, names)
         assert (sequence.name, len(sequence), sequence.attributes) == (name, 30, ())
+        assert sequence.benchmark is None
         (said,) = sequence.warnings
         assert f"{tmp_path / name} has the name of OTB's" in said and "one's own" in said
 

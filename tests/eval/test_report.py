@@ -26,12 +26,20 @@ class Grey:
         return np.full((60, 80, 3), 128, np.uint8)
 
 
-def dataset(names, problems=(), missing=()):
+def dataset(names, problems=(), missing=(), benchmark="OTB"):
     attributes = {names[0]: ("FM", "OCC"), names[1]: ("FM",)}
     return Dataset(
         "made",
         tuple(
-            Sequence(n, Grey(), BOXES, np.arange(1, 6), attributes=attributes[n]) for n in names
+            Sequence(
+                name,
+                Grey(),
+                BOXES,
+                np.arange(1, 6),
+                attributes=attributes[name],
+                benchmark=benchmark,
+            )
+            for name in names
         ),
         problems,
         dict(missing),
@@ -81,6 +89,14 @@ def test_what_was_noticed_is_reported(evaluated):
         "David: rows 1 to 20 differ",
         "identity: Girl, frame 3: unreadable",
     )
+
+
+def test_ones_own_girl_has_no_published_scores(tmp_path):
+    made, store = dataset(["Girl", "David"], benchmark=None), Store(tmp_path)
+    jobs = runner.plan([trackers.parse("kcf")], made, device="cpu")
+    for job in jobs:
+        store.write(job.unit, Track(BOXES, np.full(5, 0.01)), ENVIRONMENT)
+    assert list(report.table(report.collect(jobs, made, store)).index) == ["kcf"]
 
 
 def test_published_trackers_stand_beside_over_the_same_sequences(evaluated):

@@ -210,6 +210,7 @@ def read_sequence(
         attributes=entry.attributes if entry else _attributes(folder / "attrs.txt"),
         initial_omits=entry.initial_omits if entry else (),
         warnings=tuple(f"{name}: {note}" for note in notes + changed),
+        benchmark="OTB" if entry else None,
     )
 
 

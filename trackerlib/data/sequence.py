@@ -201,6 +201,8 @@ class Sequence:
     initial_omits  (first, last) frame numbers, inclusive, from which temporal
                    robustness must not start (OTB's initOmit)
     warnings       what the reader noticed and could go on with
+    benchmark      "OTB" for a target of OTB-100, with which published scores can be compared;
+                   a folder of one's own may have the same name
     """
 
     name: str
@@ -211,6 +213,7 @@ class Sequence:
     attributes: tuple[str, ...] = ()
     initial_omits: tuple[tuple[int, int], ...] = ()
     warnings: tuple[str, ...] = ()
+    benchmark: str | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

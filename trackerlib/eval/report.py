@@ -236,7 +236,7 @@ def _asked(report: Report) -> int:
 
 
 def _published(report: Report) -> dict[str, dict]:
-    names = [sequence.name for sequence in report.dataset.sequences]
+    names = [s.name for s in report.dataset.sequences if s.benchmark == "OTB"]
     return {
         f"{tracker} (published)": {
             "AUC": auc,
