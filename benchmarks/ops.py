@@ -35,8 +35,8 @@ try:
     from torchvision import ops as peer
 
     ABSENT = ""
-except (ImportError, RuntimeError) as error:  # its compiled part may not load
-    peer, ABSENT = None, str(error).splitlines()[0]
+except Exception as error:  # noqa: BLE001 - its compiled part may not load, for any reason
+    peer, ABSENT = None, f"{type(error).__name__}: {error}".splitlines()[0]
 
 RUNS = 15
 STRIDE = 8  # image pixels per map cell

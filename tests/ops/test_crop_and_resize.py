@@ -201,6 +201,7 @@ CHANGES = {  # to a call that is right, and the message
     "sparse": ({"image": torch.ones(9, 9, 3).to_sparse()}, r"an image \(H, W, C\).*\(9, 9, 3\)"),
     "elsewhere": ({"boxes": torch.ones(2, 4, device="meta")}, r"image's device cpu, got meta"),
     "a side of 0": ({"size": (0, 7)}, r"at least \(1, 1\), got \(0, 7\)"),
+    "a truth": ({"size": (True, 7)}, r"a size .*of integers.*got \(True, 7\)"),
     "a number": ({"size": 107}, r"a size \(height, width\).*got 107"),
     "whole crops": ({"dtype": torch.uint8}, r"a floating dtype .*got torch.uint8"),
     "dtype's name": ({"dtype": "float32"}, r"a floating dtype .*got 'float32'"),

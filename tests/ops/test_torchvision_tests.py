@@ -17,7 +17,7 @@ from oracles import roi_align as align_oracle
 from oracles import roi_pool as pool_oracle
 from torch import Tensor, nn
 
-from trackerlib.ops import RoIAlign, RoIPool, roi_align, roi_pool
+from trackerlib.ops import RoIAlign, RoIPool, adaptive_roi_align, roi_align, roi_pool
 
 pytestmark = [  # of torch, which means to give up TorchScript and quantised tensors
     pytest.mark.filterwarnings("ignore:.*deprecated"),
@@ -198,6 +198,23 @@ def test_torchscript_and_tracing_know_the_functions(script):
     torch.testing.assert_close(traced(input, IN_TEN), expected, rtol=0, atol=0)
     other = a_map(torch.float32, True, seed=1)
     torch.testing.assert_close(traced(other, IN_TEN[:2]), calls(other, IN_TEN[:2]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("pool", [True, False])
+def test_adaptive_roi_align_is_traced_and_compiled_too(script, pool):
+    class Adaptive(nn.Module):
+        def __init__(self, pool: bool) -> None:
+            super().__init__()
+            self.pool = pool
+
+        def forward(self, images: Tensor, boxes: list[Tensor]) -> Tensor:
+            return adaptive_roi_align(images, boxes, 7, 0.5, self.pool)
+
+    input, boxes, calls = a_map(torch.float32, True), [IN_TEN[:, 1:]], Adaptive(pool)
+    for form in script(calls), torch.fx.symbolic_trace(calls):
+        torch.testing.assert_close(form(input, boxes), calls(input, boxes), rtol=0, atol=0)
+    with pytest.raises(Exception, match="adaptive_roi_align: expected a grid of at least 3"):
+        script(adaptive_roi_align)(input, boxes, 2)
 
 
 @OPS

@@ -274,7 +274,8 @@ def _is_size(size: object) -> bool:
     """Tell whether that is (height, width), whole numbers above 0."""
     if not isinstance(size, Sequence) or len(size) != 2:
         return False
-    return all(isinstance(side, Integral) for side in size) and min(size) >= 1
+    whole = all(isinstance(side, Integral) and not isinstance(side, bool) for side in size)
+    return whole and min(size) >= 1
 
 
 def _per_channel(name: str, value: Any, channels: int) -> list[float]:
