@@ -63,6 +63,7 @@ def tidy(notebook: NotebookNode) -> None:
     """Remove what differs from run to run, and the outputs of cells tagged remove-output."""
     for key in set(notebook.metadata) - set(KEPT):
         del notebook.metadata[key]
+    notebook.metadata.language_info = {"name": "python"}  # the version is this environment's
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if "remove-output" in cell.metadata.get("tags", []):
