@@ -221,6 +221,8 @@ def add_weights(arguments: Namespace) -> int:
         dict(arguments.config),
     )
     print(f"{entry.name}: {registry.locate(entry)}")
+    if entry.notes:
+        print(f"{entry.name}: {entry.notes}")
     return 0
 
 
@@ -378,7 +380,7 @@ def _weights_commands(commands: "argparse._SubParsersAction[ArgumentParser]") ->
     add = _command(commands, "add", add_weights)
     add.add_argument("file", type=place, metavar="FILE")
     add.add_argument("--name", help="of a file of your own, for loading")
-    add.add_argument("--format", help="safetensors, matconvnet, py-mdnet, rt-mdnet, ...")
+    add.add_argument("--format", help="safetensors, pytorch, matconvnet, py-mdnet, rt-mdnet, ...")
     add.add_argument("--network", help="vggm, vgg19, ..., if the format does not say")
     add.add_argument(
         "--config",

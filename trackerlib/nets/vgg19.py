@@ -21,6 +21,7 @@ CHANNELS = {
 POOL = Window(2, stride=2)
 INPUTS: dict[str, dict[str, Any]] = {  # how the weights want RGB from 0 to 255
     "caffe": {"mean": (103.939, 116.779, 123.68), "bgr": True},  # the authors' weights
+    "matconvnet": {"mean": (123.68, 116.779, 103.939)},  # the same, turned to RGB
     "torchvision": {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)},
 }
 

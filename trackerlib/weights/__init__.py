@@ -1,7 +1,9 @@
 """Pretrained weights: which there are, where they come from, and how a network gets them.
 
 registry   the table of what is known, by name and by hash
-formats    how files are laid out, read into tensors with this library's names
+containers what files are, and the named arrays in them, without running code
+matconvnet networks of MATLAB's MatConvNet
+formats    how networks are named in them, read into tensors with this library's names
 store      fetch, add, verify, load
 inference  a backbone as fast as the machine at hand runs it
 """

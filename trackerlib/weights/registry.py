@@ -39,6 +39,7 @@ class Entry:
     git_blob        its id in the authors' git repository, where that is what is known
     size            bytes, if known
     bundled         ships in the project's data/ folder
+    notes           what was left out or taken off names when it was added
     """
 
     name: str
@@ -55,6 +56,7 @@ class Entry:
     git_blob: str | None = None
     size: int | None = None
     bundled: bool = False
+    notes: str = ""
 
     def __post_init__(self):
         hashes = {kind: getattr(self, kind) for kind in HASHES if getattr(self, kind) is not None}

@@ -5,6 +5,7 @@ written beside its place and renamed, so that what was there stays until what co
 has been verified.
 """
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from trackerlib.data.fetch import LIMIT, download
 from trackerlib.nets import adaptation, googlenet, head, squeezenet, vgg19, vggm
+from trackerlib.nets.backbone import Backbone
 from trackerlib.paths import draft_of, expanded, hash_file
 from trackerlib.weights import formats
 from trackerlib.weights.registry import Entry, locate, record, registry
@@ -173,7 +175,8 @@ def add(
     network  of NETWORKS, where the format does not say
     config   fields of the network's Config in place of those that the format gives
 
-    One's own file is loaded once before it is copied; its hash is recorded. Raises
+    One's own file is loaded once before it is copied; its hash is recorded. The entry's notes
+    say what was left out of a checkpoint, or taken off its names. Raises
     ValueError for a file that is neither known nor named, a name that is taken, and
     what `load` refuses; OSError if the disk is full.
     """
@@ -185,7 +188,10 @@ def add(
         _place(path, entry)
         return entry
     entry = _described(path, name, format, network, config or {})
-    _fill(_built(entry, {}), formats.read(path, entry.format), entry)
+    built, contents = _built(entry, {}), formats.inspect(path, entry.format)
+    _fill(built, contents.tensors, entry)
+    notes = [*contents.notes, *_other_mean(built, contents.mean)]
+    entry = dataclasses.replace(entry, notes="; ".join(notes))
     _place(path, entry)
     record(entry)
     return entry
@@ -265,14 +271,15 @@ def _described(
     if not name or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError(f"add: expected a name of a-z, 0-9, '.', '_' and '-', got {name!r}")
     format = _of(formats.FORMATS, format, "format")
-    implied = formats.FORMATS[format]  # what files of this format hold, where all hold the same
-    networks = [implied.network] if implied.network else list(NETWORKS)
+    implied = formats.FORMATS[format]  # what files of this format hold, where it says so
+    networks = [implied.network, *implied.others] if implied.network else list(NETWORKS)
+    network = _of(networks, network or implied.network, "network")
     entry = Entry(
         name=name,
         file=f"{name}.{format}",
-        network=_of(networks, network or implied.network, "network"),
+        network=network,
         format=format,
-        config={**implied.config, **config},
+        config={**implied.others.get(network, implied.config), **config},
         origin=f"added by hand from {path.name}",
         licence="not known",
         trained_on="not known",
@@ -319,6 +326,17 @@ def _built(entry: Entry, config: Mapping[str, Any]) -> nn.Module:
         return network.module(made)
 
 
+def _other_mean(network: nn.Module, mean: Tensor | None) -> list[str]:
+    """A note if a file says that images are to be reduced by another colour than they are here."""
+    if mean is None or not isinstance(network, Backbone):
+        return []
+    ours = network.mean.flatten().flip(0) if network.bgr else network.mean.flatten()
+    if (ours - mean).abs().max() < 1:
+        return []
+    theirs, own = (", ".join(f"{value:.1f}" for value in colour) for colour in (mean, ours))
+    return [f"its images are to be reduced by the colour {theirs}, and are by {own}"]
+
+
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], entry: Entry) -> None:
     wanted = network.state_dict()
     beyond = NETWORKS[entry.network].layers - {name.split(".")[0] for name in wanted}
@@ -336,6 +354,18 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], entry: Entry) -> No
         )
         raise ValueError(
             f"load: {entry.file} does not hold {entry.network} with {network.config}: "
-            f"{differences}. It is a file of another network, or of less of this one"
+            f"{differences}. It is {_another(tensors, entry.network)}"
         )
     network.load_state_dict({name: tensors[name] for name in wanted})
+
+
+def _another(tensors: Mapping[str, Tensor], network: str) -> str:
+    """What a file is, as far as its names show it, that does not hold the network."""
+    if any(name.endswith("running_mean") for name in tensors):
+        return f"a file of another network: one with batch normalisation, which {network} lacks"
+    layers = {name.split(".")[0] for name in tensors}
+    alike = [name for name, other in NETWORKS.items() if layers and layers <= other.layers]
+    fitting = [name for name in alike if name != network]
+    if fitting and network not in alike:
+        return f"a file of another network: its layers are named as those of {fitting[0]}"
+    return "a file of another network, or of less of this one"
