@@ -127,6 +127,15 @@ def test_positives_are_the_box_and_what_overlaps_it_enough(begin):
     assert len(tracker._draw_positives(1)) == 1
 
 
+def test_samples_that_are_not_found_are_told(begin):
+    tracker, frames, _ = begin()
+    tracker.update(frames[1])
+    assert tracker.warnings == []
+    tracker.box = torch.tensor([-300.0, -200, 900, 700], dtype=torch.float64)  # beyond the frame
+    tracker.collect_samples(8, 60)
+    assert "of 8 positives were found" in tracker.warnings[0]
+
+
 def test_the_first_frame_is_sampled_more_densely(begin):
     tracker, frames, _ = begin()
     tracker.update(frames[1])

@@ -37,9 +37,10 @@ POSITIVE_IOU = 0.5  # that divides target from background, [1] equation 6
 class Tracker:
     """DeepTrack on any device.
 
-    score    of the latest frame's box, equation 1
-    quality  Q of the latest frame, equation 15
-    losses   before every training step in the latest frame; one alone if it was small enough
+    warnings  what was unusual about the latest frame
+    score     of the latest frame's box, equation 1
+    quality   Q of the latest frame, equation 15
+    losses    before every training step in the latest frame; one alone if it was small enough
     """
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
@@ -79,6 +80,7 @@ class Tracker:
             self.device,
         )
         self.score, self.quality = 0.0, 1.0
+        self.warnings: list[str] = []
         self.set_frame(frame)
         self.collect_samples(config.first_positives, config.first_negatives)
         self.losses = self.classifier.initialise(self.positives, self.negatives)
@@ -90,6 +92,7 @@ class Tracker:
         Raises RuntimeError before `init`.
         """
         frame = next_frame(self, frame)
+        self.warnings = []
         self.set_frame(frame)
         particles = self.draw_particles()
         if self.config.dense:
@@ -141,6 +144,12 @@ class Tracker:
         """Remember so many boxes of the target and of the background around it."""
         quality = self.quality if self.config.noise else 1.0
         targets, background = self._draw_positives(positives), self._draw_negatives(negatives)
+        for boxes, wished, what in (
+            (targets, positives, "positives"),
+            (background, negatives, "negatives"),
+        ):
+            if len(boxes) < wished:
+                self.warnings.append(f"{len(boxes)} of {wished} {what} were found")
         boxes = torch.cat((targets, background))
         counts = len(targets), len(background)  # of both, patches are computed in one pass
         samples = zip(  # of either class: its pool, its patches, their importance
