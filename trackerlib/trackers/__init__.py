@@ -19,10 +19,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from trackerlib.trackers import presets
 from trackerlib.trackers.protocols import ConfigLike, TrackerLike
 from trackerlib.weights.registry import registry
 
-__all__ = ["RENAMED", "TRACKERS", "Spec", "TrackerLike", "names", "parse"]
+__all__ = ["RENAMED", "TRACKERS", "Spec", "TrackerLike", "departures", "names", "parse"]
 
 TRACKERS = {  # name -> where its Config and Tracker are
     "deeptrack": "trackerlib.trackers.deeptrack",
@@ -94,7 +95,10 @@ class Spec:
 def parse(text: str) -> Spec:
     """Return the Spec of `name` or `name:field=value,field=value`.
 
-    Raises ValueError for an unknown tracker, field or ill-typed value; the message
+    `name:preset=paper` is the tracker as its paper prints it, `name:preset=authors` as the
+    released code runs it; further fields override the preset's, wherever they stand.
+
+    Raises ValueError for an unknown tracker, preset, field or ill-typed value; the message
     lists the known ones, or says what a former name is called now.
     """
     module, _, rest = text.partition(":")
@@ -104,9 +108,13 @@ def parse(text: str) -> Spec:
         )
     config_class = importlib.import_module(TRACKERS[module]).Config
     fields = get_type_hints(config_class)
+    preset: dict[str, Any] = {}
     changes = {}
     for item in filter(None, rest.split(",")):
         name, equals, value = item.partition("=")
+        if name == "preset" and equals:
+            preset = presets.settings(module, value, departures(module))
+            continue
         if not equals or name not in fields:
             renamed = RENAMED.get(name)
             cure = f"; {name} is now called {renamed}" if renamed in fields else ""
@@ -115,7 +123,15 @@ def parse(text: str) -> Spec:
                 f"got {item!r} in {text!r}{cure}"
             )
         changes[name] = _typed(value, fields[name], text)
-    return Spec(text, module, config_class(**changes))
+    return Spec(text, module, config_class(**preset | changes))
+
+
+def departures(name: str) -> tuple[presets.Departure, ...]:
+    """Return in which fields a tracker, its paper and its authors' code differ; () for no paper's.
+
+    name  of TRACKERS
+    """
+    return getattr(importlib.import_module(TRACKERS[name]), "DEPARTURES", ())
 
 
 def _typed(value: str, kind: type, text: str) -> Any:
