@@ -165,3 +165,14 @@ def test_home_is_expanded_in_what_a_shell_leaves(otb, options, running, monkeypa
 def test_run_says_what_is_wrong(options, change, message, capsys):
     assert main(["run", *options, *change]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_cannot_be_scored_is_not_to_be_run_again(options, running, tmp_path, capsys):
+    for name in ("Left", "Right"):
+        truth = tmp_path / "otb" / name / "groundtruth_rect.txt"
+        first, *rest = truth.read_text().splitlines()
+        truth.write_text("\n".join([first, *["NaN,NaN,NaN,NaN"] * len(rest)]))
+    assert main(["run", *options, *running]) == 0
+    assert main(["report", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "\nmissing:\n" in printed and "compute them" not in printed

@@ -108,7 +108,7 @@ def run(arguments: Namespace) -> int:
 def report(arguments: Namespace) -> int:
     """Print the table of what a store holds for trackers and a data set."""
     from trackerlib.eval.metrics import CONVENTIONS
-    from trackerlib.eval.report import OUTDATED, collect, rounded, speed, table
+    from trackerlib.eval.report import NOT_RUN, OUTDATED, collect, rounded, speed, table
 
     if arguments.conventions not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
@@ -130,7 +130,9 @@ def report(arguments: Namespace) -> int:
     print("\nspeed, from runs with one worker alone:")
     print("none of these had one" if speeds.empty else speeds.round(1).to_string())
     if len(found.missing):
-        print(f"\nmissing; {cure}:\n{found.missing.to_string(index=False)}")
+        can_be_run = found.missing["reason"].isin([NOT_RUN, OUTDATED]).any()
+        print(f"\nmissing{f'; {cure}' if can_be_run else ''}:")
+        print(found.missing.to_string(index=False))
     return 0
 
 

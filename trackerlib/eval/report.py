@@ -31,6 +31,7 @@ __all__ = [
     "table",
 ]
 
+NOT_RUN = "not run yet"
 OUTDATED = "computed by an earlier version, or from other data; run it again"
 UNSCORED = "no frame after the first has ground truth that can be scored"
 
@@ -183,7 +184,7 @@ def _why(store: Store, unit: Unit) -> str:
         return f"{damage}; run it again"
     if failure := store.failure(unit):
         return failure.reason
-    return OUTDATED if store.outdated(unit) else "not run yet"
+    return OUTDATED if store.outdated(unit) else NOT_RUN
 
 
 def rounded(found: pd.DataFrame) -> pd.DataFrame:
