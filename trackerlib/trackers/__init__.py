@@ -23,7 +23,16 @@ from trackerlib.trackers import presets
 from trackerlib.trackers.protocols import ConfigLike, TrackerLike
 from trackerlib.weights.registry import registry
 
-__all__ = ["RENAMED", "TRACKERS", "Spec", "TrackerLike", "departures", "names", "parse"]
+__all__ = [
+    "RENAMED",
+    "TRACKERS",
+    "Spec",
+    "TrackerLike",
+    "departures",
+    "differences",
+    "names",
+    "parse",
+]
 
 TRACKERS = {  # name -> where its Config and Tracker are
     "deeptrack": "trackerlib.trackers.deeptrack",
@@ -132,6 +141,25 @@ def departures(name: str) -> tuple[presets.Departure, ...]:
     name  of TRACKERS
     """
     return getattr(importlib.import_module(TRACKERS[name]), "DEPARTURES", ())
+
+
+def differences(name: str) -> list[dict[str, Any]]:
+    """Return `departures` as rows of a table, with the default: field, paper, authors, here, ...
+
+    name  of TRACKERS
+    """
+    defaults = importlib.import_module(TRACKERS[name]).Config()
+    return [
+        {
+            "field": departure.field,
+            "paper": departure.paper,
+            "authors": departure.authors,
+            "here": getattr(defaults, departure.field),
+            "source": departure.source,
+            "why": departure.why,
+        }
+        for departure in departures(name)
+    ]
 
 
 def _typed(value: str, kind: type, text: str) -> Any:
