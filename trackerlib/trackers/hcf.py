@@ -21,6 +21,7 @@ from trackerlib.data.crops import crop
 from trackerlib.nets.backbone import border, tiling
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.trackers.kcf import MIN_CELLS, flat_first_window, flat_window
+from trackerlib.trackers.presets import Departure
 from trackerlib.weights import inference
 
 RANGES = {  # smallest and largest value, inclusive
@@ -36,6 +37,30 @@ RANGES = {  # smallest and largest value, inclusive
     "learning_rate": (0, 1),
     "label_sigma": (1e-3, 10),
 }
+
+# All else is the authors' tracker_ensemble.m and run_tracker.m.
+DEPARTURES = (
+    Departure(
+        "backbone",
+        "[1] section 4.1; initial_net.m",
+        "VGG-19 has 575 MB and comes from its authors; VGG-M ships with the library",
+        paper="vgg19",
+        authors="vgg19",
+    ),
+    Departure(
+        "levels",
+        "[1] section 5.1; run_tracker.m",
+        "the three of VGG-M, which has no others",
+        paper="conv3_4+conv4_4+conv5_4",
+        authors="conv3_4+conv4_4+conv5_4",
+    ),
+    Departure(
+        "mode",
+        "initial_net.m: MatConvNet, whose numbers are single",
+        "the machine's fastest number type, where it has one",
+        authors="float32",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,37 @@ from trackerlib import weights
 from trackerlib.checks import in_range
 from trackerlib.nets.adaptation import Adaptation
 from trackerlib.trackers import hcf
+from trackerlib.trackers.presets import Departure
 
 REDUCTION = 8  # channels of a level per channel of its filter, [1] section 3.3
+
+# The address that [1] names for its code is not known to answer.
+DEPARTURES = (
+    Departure(
+        "backbone",
+        "[1] section 3.1",
+        "VGG-19 has 575 MB and comes from its authors; VGG-M ships with the library",
+        paper="vgg19",
+    ),
+    Departure(
+        "levels",
+        "[1] section 4.4 and figure 3; sections 3.1 and 3.2 call them conv3_5 to conv5_5",
+        "the three of VGG-M, which has no others",
+        paper="conv3_4+conv4_4+conv5_4",
+    ),
+    Departure(
+        "mode",
+        "[1] section 4.1: matcaffe, whose numbers are single",
+        "the machine's fastest number type, where it has one",
+        paper="float32",
+    ),
+    Departure(
+        "adaptation",
+        "[1] section 3.2: trained on VGG-19's three levels",
+        "the layers were not published; trackerlib.train.adaptation trains such on any backbone, "
+        "and adaptation=none keeps all channels",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,77 @@
+"""Where DeepTrack's defaults are not what the paper prints. No code of this version is known.
+
+What no field says: the cues are centred, and the first weights made for values around 0; the pool
+of negatives forgets whole frames, where N- counts patches.
+
+[1] Li, Li, Porikli: DeepTrack: Learning discriminative feature representations online for
+    robust visual tracking. TIP 2016.
+"""
+
+from trackerlib.trackers.presets import Departure
+
+_SAMPLED = "[1] section II-C: drawn around the target; no more is said"
+_LEARNED = "[1] section III and algorithm 1, which names no number"
+
+DEPARTURES = (
+    Departure(
+        "averaged",
+        "[1] equation 7",
+        "of particles close together, the best by chance jitters more than the mean of five",
+        paper=1,
+    ),
+    Departure(
+        "saturated",
+        "[1] equation 1",
+        "a network that exceeds its label is further off, not surer",
+        paper=False,
+    ),
+    Departure(
+        "dense",
+        "[1] section II-B: every patch is cut out",
+        "one convolution for all particles takes less than half of the time",
+        paper=False,
+    ),
+    Departure(
+        "mode",
+        "[1] section IV-A: Matlab and CUDA, whose numbers are single",
+        "the machine's fastest number type, where it has one",
+        paper="float32",
+    ),
+    Departure("min_scale", "[1] has no limit", "a box that shrinks to nothing is lost", paper=0.0),
+    Departure(
+        "positives",
+        "[1] section III-A: theta+",
+        "ten boxes of each frame keep seeds from deciding whether the target is found",
+        paper=1,
+    ),
+    Departure(
+        "first_positives",
+        "[1] section III-A: theta+",
+        "the labels of the first frame alone are sure",
+        paper=1,
+    ),
+    Departure(
+        "first_negatives",
+        "[1] section III-A: theta-",
+        "the labels of the first frame alone are sure",
+        paper=150,
+    ),
+    Departure(
+        "positive_iou",
+        "[1] equation 6",
+        "boxes at half of the target blur it; without effect at one positive, the target's box",
+        paper=0.5,
+    ),
+    Departure("positive_translation", _SAMPLED, "without effect at one positive"),
+    Departure("positive_scale", _SAMPLED, "without effect at one positive"),
+    Departure("negative_translation", _SAMPLED, "MDNet's"),
+    Departure("negative_scale", _SAMPLED, "MDNet's"),
+    Departure("hard_negative_translation", _SAMPLED, "half is hard to tell from the target"),
+    Departure("hard_negative_scale", _SAMPLED, "half is hard to tell from the target"),
+    Departure("first_lr", _LEARNED, "of Adam, in the first frame"),
+    Departure("first_steps", _LEARNED, "what is known well by then need not be learned later"),
+    Departure("steps", _LEARNED, "in four of five updates the loss is small enough by then"),
+    Departure("batch_positives", _LEARNED, "a third of the negatives, as in MDNet"),
+    Departure("batch_negatives", _LEARNED, "what a step may cost on a CPU"),
+    Departure("max_grad_norm", _LEARNED, "without a limit the rate r = 0.05 diverges"),
+)
