@@ -223,8 +223,8 @@ def add_weights(arguments: Namespace) -> int:
         dict(arguments.config),
     )
     print(f"{entry.name}: {registry.locate(entry)}")
-    if entry.notes:
-        print(f"{entry.name}: {entry.notes}")
+    if "; " in entry.origin:  # what was taken off or left out
+        print(f"{entry.name}: {entry.origin}")
     return 0
 
 

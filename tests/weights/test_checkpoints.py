@@ -261,9 +261,9 @@ def test_what_was_done_to_a_file_is_kept_with_it(tmp_path, table, folder, capsys
     made.save_torch(tmp_path / "m.pth", {"shared_layers": shared, "best": np.float64(1)}, "zip")
     arguments = ["add", str(tmp_path / "m.pth"), "--name", "mine", "--format", "py-mdnet"]
     assert main(["weights", *arguments]) == 0
-    told = "module taken off names; left out best"
+    told = "added by hand from m.pth; module taken off names; left out best"
     assert capsys.readouterr().out.splitlines()[1] == f"mine: {told}"
-    assert weights.registry.registry()["mine"].notes == told
+    assert weights.registry.registry()["mine"].origin == told
     weights.load("mine")
 
 

@@ -78,7 +78,7 @@ def test_the_mean_colour_is_read_and_compared(tmp_path, table, folder, variables
     mean = inspect(path, "matconvnet").mean
     torch.testing.assert_close(mean.double(), torch.from_numpy(RGB), rtol=1e-5, atol=1e-3)
     config = {"depth": "conv1_1"}
-    assert weights.add(path, "a", "matconvnet", "vgg19", config).notes == ""
+    assert weights.add(path, "a", "matconvnet", "vgg19", config).origin == "added by hand from a"
 
 
 def test_another_mean_colour_is_told(tmp_path, table, folder):
@@ -90,7 +90,7 @@ def test_another_mean_colour_is_told(tmp_path, table, folder):
     ]
     path = save(tmp_path / "a", *layers, normalization={"averageImage": IMAGE})
     told = "images are to be reduced by the colour 123.7, 116.8, 103.9, and are by 128.0, 128.0, 1"
-    assert told in weights.add(path, "mine", "matconvnet").notes
+    assert told in weights.add(path, "mine", "matconvnet").origin
 
 
 @pytest.mark.parametrize(

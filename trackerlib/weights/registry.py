@@ -30,7 +30,7 @@ class Entry:
     network         which, of weights.NETWORKS: vggm, head, ...
     format          how the file is laid out, of `formats.FORMATS`
     config          fields of the network's Config that the weights ask for
-    origin          page or citation
+    origin          page or citation; of an added file, also what was left out of it
     licence         as its authors state it
     trained_on      which images or videos
     benchmark_seen  whether sequences of a tracking benchmark are among them
@@ -39,7 +39,6 @@ class Entry:
     git_blob        its id in the authors' git repository, where that is what is known
     size            bytes, if known
     bundled         ships in the project's data/ folder
-    notes           what was left out or taken off names when it was added
     """
 
     name: str
@@ -56,7 +55,6 @@ class Entry:
     git_blob: str | None = None
     size: int | None = None
     bundled: bool = False
-    notes: str = ""
 
     def __post_init__(self):
         hashes = {kind: getattr(self, kind) for kind in HASHES if getattr(self, kind) is not None}

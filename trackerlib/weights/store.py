@@ -175,8 +175,8 @@ def add(
     network  of NETWORKS, where the format does not say
     config   fields of the network's Config in place of those that the format gives
 
-    One's own file is loaded once before it is copied; its hash is recorded. The entry's notes
-    say what was left out of a checkpoint, or taken off its names. Raises
+    One's own file is loaded once before it is copied; its hash is recorded. Its origin says what
+    was left out of a checkpoint, or taken off its names. Raises
     ValueError for a file that is neither known nor named, a name that is taken, and
     what `load` refuses; OSError if the disk is full.
     """
@@ -191,7 +191,7 @@ def add(
     built, contents = _built(entry, {}), formats.inspect(path, entry.format)
     _fill(built, contents.tensors, entry)
     notes = [*contents.notes, *_other_mean(built, contents.mean)]
-    entry = dataclasses.replace(entry, notes="; ".join(notes))
+    entry = dataclasses.replace(entry, origin="; ".join([entry.origin, *notes]))
     _place(path, entry)
     record(entry)
     return entry
