@@ -15,7 +15,9 @@ from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.nets import head
 from trackerlib.ops import crop_and_resize, roi_align, roi_pool
 from trackerlib.trackers import mdnet
+from trackerlib.trackers.mdnet.departures import CLIPPING, MODE
 from trackerlib.trackers.mdnet.features import BINS, FEATURE_SCALE, FILL
+from trackerlib.trackers.presets import Departure
 from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 
 SHORT, LONG = 600, 1000  # pixels of a frame's sides: the short one, the long one at most, [1]
@@ -137,3 +139,17 @@ class Tracker(mdnet.Tracker):
     def _head_config(self) -> head.Config:
         channels = self.backbone.taps[self.config.layer].channels
         return head.Config(BINS**2 * channels, self.config.fc_layers)
+
+
+UNPUBLISHED = "its weights are not known to be published: a name of the registry once they are"
+DEPARTURES = (
+    Departure("backbone", source="[1] section 3.3: VGG-M, trained on 58 videos", why=UNPUBLISHED),
+    Departure("head", source="[1] section 3.3: 58 videos", why=UNPUBLISHED),
+    Departure(
+        "feature_scale",
+        source="the authors' code, which takes features as they are",
+        why="features of the bundled backbone are smaller; 1 for one with the authors' scale",
+    ),
+    MODE,
+    CLIPPING,
+)

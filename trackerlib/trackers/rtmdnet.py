@@ -15,8 +15,10 @@ from trackerlib.ops import adaptive_roi_align, crop_and_resize, roi_align, roi_p
 from trackerlib.ops.adaptive_roi_align import STRIDE, WINDOW
 from trackerlib.trackers import mdnet
 from trackerlib.trackers.mdnet import samplers
+from trackerlib.trackers.mdnet.departures import MODE
 from trackerlib.trackers.mdnet.features import BINS, CROP_SIDE, FEATURE_SCALE, FILL
 from trackerlib.trackers.mdnet.tracker import MIN_SIDE
+from trackerlib.trackers.presets import Departure
 from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 
 GRID = 7  # points per side of a box, before they are max-pooled to BINS, [1] section 3.2
@@ -42,9 +44,9 @@ class Config(mdnet.Config):
     dense: bool = True  # map of stride 8; false for 16, in table 2
     head: str = "vggm-rtmdnet"  # a name in the registry: fc4 and fc5; or "random"
     augment: bool = True  # the first frame's scene, authors' code
-    growth: float = REACH / 0.6  # at once to its limit, authors' code
-    translation_limit: float = REACH  # authors' code
-    negative_translation: float = REACH  # authors' code: 2, for which the scene is too small
+    growth: float = REACH / 0.6  # at once to its limit, as in the authors' code
+    translation_limit: float = REACH  # authors' code: 1.4, for which the scene is too small
+    negative_translation: float = REACH  # authors' code: 2, likewise
     first_lr: float = 5e-4  # authors' code: 1e-4, too little for the bundled backbone
     lr: float = 3e-4  # section 4.3
     mining_pool: int = 256  # section 4.2: 1024, whose scores take most of the time on a CPU
@@ -184,3 +186,72 @@ class Tracker(mdnet.Tracker):
             self.features.set_frame(frame, self.box)
             region = reachable_centres(self.box)
         self.sampler = samplers.over(frame, MIN_SIDE, self.generator, region)
+
+
+UNPUBLISHED = "the authors' weights are not in the registry: a name of it once they are"
+DEPARTURES = (
+    Departure(
+        "backbone", source="[1] section 4.3: VGG-M, trained on ImageNet-VID", why=UNPUBLISHED
+    ),
+    Departure("head", source="[1] section 4.3: ImageNet-VID", why=UNPUBLISHED),
+    Departure(
+        "feature_scale",
+        source="the authors' code, which takes features as they are",
+        why="features of the bundled backbone are smaller; 1 for one with the authors' scale",
+    ),
+    MODE,
+    Departure(
+        "best",
+        source="[1] equation 6: the arg max; code: the mean of five",
+        why="the code's mean of five",
+        paper=1,
+        authors=5,
+    ),
+    Departure(
+        "growth",
+        source="trans_f_expand: 1.4 at once, where the translation is 0.6",
+        why="at once to the limit, which is another one here",
+        authors=1.4 / 0.6,
+    ),
+    Departure(
+        "translation_limit",
+        source="trans_f_expand; [1] does not say that the search widens",
+        why="a wider scene costs time in every frame",
+        authors=1.4,
+    ),
+    Departure(
+        "negative_translation",
+        source="the authors' code",
+        why="a wider scene costs time in every frame",
+        authors=2.0,
+    ),
+    Departure("positive_scale", source="the authors' code", why="as MDNet", authors=1.2),
+    Departure("first_negative_scale", source="the authors' code", why="as MDNet", authors=2.0),
+    Departure(
+        "first_lr",
+        source="lr_init; [1] section 4.3 prints none for the first frame",
+        why="1e-4 is too little for the bundled backbone",
+        authors=1e-4,
+    ),
+    Departure(
+        "mining_pool",
+        source="[1] section 4.2; batch_neg_cand",
+        why="to score 1024 negatives takes most of the time on a CPU",
+        paper=1024,
+        authors=1024,
+    ),
+    Departure(
+        "regression_score",
+        source="[1] section 4.1; success_thr",
+        why="the text's",
+        paper=0.5,
+        authors=0.0,
+    ),
+    Departure(
+        "augment",
+        source="[1] section 4.3: 500 and 5000 samples, of one scene; jitter",
+        why="the code's",
+        paper=False,
+        authors=True,
+    ),
+)

@@ -1,6 +1,7 @@
 """MDNet: tracking as classification, which FDN, RT-MDNet and DLST build on.
 
 config      every constant, with its source
+departures  those that are otherwise in the paper or in the authors' code
 samplers    boxes around the target: candidates, positives, negatives
 features    from boxes in a frame to rows of features
 memory      features of the latest frames
@@ -13,6 +14,7 @@ tracker     the loop
 """
 
 from trackerlib.trackers.mdnet.config import Config, OnlineConfig
+from trackerlib.trackers.mdnet.departures import DEPARTURES
 from trackerlib.trackers.mdnet.tracker import Tracker
 
-__all__ = ["Config", "OnlineConfig", "Tracker"]
+__all__ = ["DEPARTURES", "Config", "OnlineConfig", "Tracker"]
