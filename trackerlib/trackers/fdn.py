@@ -151,5 +151,17 @@ DEPARTURES = (
         why="features of the bundled backbone are smaller; 1 for one with the authors' scale",
     ),
     MODE,
+    Departure(
+        "threshold_after_step",
+        source="the authors' code; [1] section 3.4: iterations stop if the loss is less than l",
+        why="a batch of so small a loss changes little: the text's example calls it ineffective",
+        authors=True,
+    ),
+    Departure(
+        "first_loss_threshold",
+        source="the authors' code, whose function trains the first frame too; [1]: updates",
+        why="the text speaks of updates alone",
+        authors=0.01,
+    ),
     CLIPPING,
 )

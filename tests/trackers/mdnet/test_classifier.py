@@ -7,6 +7,7 @@ import torch
 
 from trackerlib.nets.head import Config as HeadConfig
 from trackerlib.nets.head import Head
+from trackerlib.trackers.fdn import Config as FDNConfig
 from trackerlib.trackers.mdnet.classifier import Classifier
 from trackerlib.trackers.mdnet.config import Config
 from trackerlib.trackers.mdnet.memory import Samples
@@ -78,6 +79,54 @@ def test_the_seed_decides_what_is_learned():
         scores.append(learner.scores(samples(0.0, seed=3).table))
     torch.testing.assert_close(scores[0], scores[1], rtol=0, atol=0)
     assert not torch.equal(scores[0], scores[2])
+
+
+def stepped(config, threshold, iterations=5):
+    """Losses of an update on a batch that is always the same, and how often weights moved."""
+    learner, moved = classifier(config), []
+    score = learner._head
+    learner._head = lambda x, dropout=None: score(x)  # without dropout a loss is repeatable
+    step = torch.optim.SGD.step
+
+    def counted(optimizer, *arguments):
+        moved.append(True)
+        return step(optimizer, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.SGD, "step", counted)
+        one, other = torch.ones(1, 36), -torch.ones(1, 36)
+        rows = torch.zeros(128, dtype=torch.long)
+        losses = learner.fine_tune(
+            Samples(one, rows), Samples(other, rows), 1e-3, iterations, threshold
+        )
+    weights = [parameter.detach().clone() for parameter in learner.head.parameters()]
+    return losses, len(moved), weights
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_the_threshold_ends_an_update_before_or_after_the_step(after):
+    """By hand: losses fall; the first below l ends the update, and is learned from or not."""
+    config = replace(CONFIG, threshold_after_step=after)
+    falling, steps, _ = stepped(config, threshold=0.0)
+    assert steps == len(falling) == 5 and falling == sorted(falling, reverse=True)
+    for last in range(5):
+        between = falling[last] + 1e-6
+        losses, steps, _ = stepped(config, threshold=between)
+        assert losses == falling[: last + 1]
+        assert steps == (last + 1 if after else last)
+
+
+def test_an_update_below_the_threshold_from_the_start_still_steps_in_the_released_order():
+    """FDN's table 1 counts one iteration in frames 7 to 9: it is a step in the code alone."""
+    start = [p.detach().clone() for p in classifier().head.parameters()]
+    for after in (False, True):
+        losses, steps, weights = stepped(replace(CONFIG, threshold_after_step=after), 10.0)
+        assert len(losses) == 1 and steps == after
+        assert any(not torch.equal(a, b) for a, b in zip(start, weights, strict=True)) == after
+
+
+def test_the_threshold_of_fdn_is_as_it_was_by_default():
+    assert not FDNConfig().threshold_after_step and FDNConfig().first_loss_threshold == 0
 
 
 def test_a_pool_smaller_than_its_share_of_a_mini_batch_is_refused():

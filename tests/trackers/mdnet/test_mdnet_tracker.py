@@ -122,6 +122,11 @@ def test_an_update_ends_when_the_loss_is_below_the_threshold(moving, begin):
         assert len(tracker.losses) == iterations and tracker.score < 0
 
 
+def test_the_threshold_may_end_the_first_frame_too(begin):
+    tracker = begin("fdn", first_loss_threshold=100.0)
+    assert len(tracker.losses) == 1
+
+
 def test_memory_is_what_it_was_after_any_number_of_frames(moving, begin):
     frames, _ = moving(40, 32)
     tracker = begin("fdn", long_term=3, short_term=2)

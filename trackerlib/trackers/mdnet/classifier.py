@@ -55,7 +55,8 @@ class Classifier:
 
         Hard negative mining: the negatives of a mini-batch are those with the highest
         scores of a pool, by the head as it is then, without dropout [1], section 4.3.
-        It ends early when a loss is below the threshold [2], section 3.4.
+        It ends early when a loss is below the threshold [2], section 3.4: before the step
+        on its mini-batch, or after it if `threshold_after_step`, as the code of [2].
         """
         config, losses = self.config, []
         # Momentum of an earlier update would carry on in its direction.
@@ -68,13 +69,15 @@ class Classifier:
             scores = self._head(torch.cat((positive, pool[hard])), self.generator)
             loss = binary_loss(scores[: len(positive)], scores[len(positive) :])
             losses.append(loss.item())
-            # The batch whose loss is small enough is not learned from.
-            if losses[-1] < loss_threshold:
+            is_last = losses[-1] < loss_threshold
+            if is_last and not config.threshold_after_step:
                 break
             optimizer.zero_grad()
             loss.backward()
             clip_grad_norm_(self.head.parameters(), config.max_grad_norm)
             optimizer.step()
+            if is_last:
+                break
         return losses
 
     def _head(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:

@@ -54,6 +54,8 @@ class OnlineConfig:
     batch_negatives: int = 96  # per mini-batch, the hardest of those mined
     mining_pool: int = 1024  # negatives scored for a mini-batch: hard negative mining
     loss_threshold: float = 0.0  # below which a later update ends early; MDNet has none
+    first_loss_threshold: float = 0.0  # the same in the first frame; FDN's authors' code: 0.01
+    threshold_after_step: bool = False  # whether that loss is learned from; FDN's authors' code
 
     regression: bool = True  # bounding box regression of the box that is returned
     regression_score: float = 0.0  # above which it is regressed

@@ -179,6 +179,7 @@ class Tracker:
                 Samples(background, torch.arange(len(background))),
                 config.first_lr,
                 config.first_iterations,
+                config.first_loss_threshold,
             )
 
     def _collect_samples(self, count: int, max_iou: float) -> Tensor:
