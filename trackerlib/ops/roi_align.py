@@ -47,8 +47,9 @@ def roi_align(
     reduce          "mean" of a bin's points, or "max" [2]
     points          "midpoints" of equal parts of the bin [1]: a point more than one map cell
                     outside the map is 0, a nearer one takes the border's value.
-                    "interior", at k / (points + 1) of the bin, as the code of [2] has it: bins
-                    are cut at the map's border, and one with nothing left is 0.
+                    "interior", at k / (points + 1) of the bin: bins are cut at the map's
+                    border, and one with nothing left is 0. So the code of [2], whose boxes
+                    are a map cell longer: see trackers.fdn.ReleasedFeatures.
     returns         (K, C, h, w), dtype of input, stored channels-last
 
     Sums are float32 (float64 for float64 maps). The gradient goes to the input; of equal

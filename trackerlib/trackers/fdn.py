@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from trackerlib.boxes import xywh_to_xyxy
+from trackerlib.checks import among
 from trackerlib.nets import head
 from trackerlib.ops import crop_and_resize, roi_align, roi_pool
 from trackerlib.trackers import mdnet
@@ -22,6 +24,7 @@ from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 
 SHORT, LONG = 600, 1000  # pixels of a frame's sides: the short one, the long one at most, [1]
 POOLING = ("align", "pool")
+GEOMETRIES = ("centred", "released")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Config(mdnet.Config):
 
     pooling: str = "align"  # RoIAlign; "pool" for RoIPool, section 4.3
     samples: int = 2  # points per side of a bin: 1, 2 or 3, section 3.2
+    geometry: str = "centred"  # where boxes lie on the map; "released" as in the authors' code
     layer: str = "conv3"  # of VGG-M; conv5 has five convolutions, section 4.4
     fc_layers: int = 3  # fully connected ones; 2 in section 4.4
     backbone: str = "vggm"  # a name in the registry of weights, or "random"
@@ -41,9 +45,15 @@ class Config(mdnet.Config):
     lr: float = 1.5e-3  # section 3.4
     candidates: int = 512  # authors' code
 
+    def __post_init__(self):
+        super().__post_init__()
+        among(self, {"pooling": POOLING, "geometry": GEOMETRIES})
+
 
 class FrameFeatures:
     """The whole frame goes through the backbone once, and boxes are pooled from its map.
+
+    A point of the frame lies on the map where the receptive field is centred on it.
 
     backbone       its map of the frame is what boxes are pooled from
     layer          whose map it is
@@ -78,13 +88,15 @@ class FrameFeatures:
         # Without padding no map position is at the frame's edge: the frame goes on beyond it.
         # The first position of conv3, at stride 16, has its centre at 53.5: 48 pixels are added.
         self.border = self.tap.centre // self.tap.stride * self.tap.stride
+        self.around = 2 * self.border + self.tap.stride
+        self.offset = self.border - self.tap.centre  # of the frame from the map's first position
+        self.extra = 0.0  # by which what is aligned is longer than the box, on its far side
 
     def set_frame(self, frame: np.ndarray, box: Tensor | None = None) -> None:
         """Make the map of the frame (H, W, 3) uint8 RGB; where the target was does not matter."""
         size = torch.tensor(frame.shape[:2], dtype=torch.float64)
         self.zoom = float(min(SHORT / size.min(), LONG / size.max()))
-        around = 2 * self.border + self.tap.stride
-        height, width = (size * self.zoom + around).round().int().tolist()
+        height, width = (size * self.zoom + self.around).round().int().tolist()
         border = self.border / self.zoom
         window = [[-border, -border, width / self.zoom, height / self.zoom]]
         image = crop_and_resize(
@@ -102,6 +114,7 @@ class FrameFeatures:
         scale = 1 / self.tap.stride
         if self.pooling == "pool":
             return roi_pool(self.map, rois, BINS, scale).flatten(1)
+        rois[:, 3:] += self.extra
         pooled = roi_align(
             self.map, rois, BINS, scale, self.samples, reduce="max", points="interior"
         )
@@ -109,7 +122,22 @@ class FrameFeatures:
 
     def boxes_on_map(self, boxes: Tensor) -> Tensor:
         """Return edges (K, 4) in pixels of the resized frame; the map's first position is at 0."""
-        return xywh_to_xyxy(boxes) * self.zoom + (self.border - self.tap.centre)
+        return xywh_to_xyxy(boxes) * self.zoom + self.offset
+
+
+class ReleasedFeatures(FrameFeatures):
+    """The same where the authors' code has boxes on the map; settings as of `FrameFeatures`.
+
+    Nothing is added to the frame. A point of it lies at its pixel over the product of the
+    strides, as if the map's first position were at the frame's corner: with VGG-M, a box is
+    pooled from what lies 53.5 pixels further right and down. RoIAlign's extent along an axis
+    is end - start + 1 cells; RoIPool, which counts whole cells, takes start and end.
+    """
+
+    def __init__(self, *settings: Any, **named: Any):
+        super().__init__(*settings, **named)
+        self.border = self.around = self.offset = 0.0
+        self.extra = float(self.tap.stride)  # one map cell
 
 
 class Tracker(mdnet.Tracker):
@@ -127,7 +155,8 @@ class Tracker(mdnet.Tracker):
         if config.layer not in self.backbone.taps:
             known = ", ".join(self.backbone.taps)
             raise ValueError(f"fdn.Tracker: expected layer among {known}, got {config.layer!r}")
-        return FrameFeatures(
+        make = ReleasedFeatures if config.geometry == "released" else FrameFeatures
+        return make(
             self.backbone,
             config.layer,
             config.pooling,
@@ -151,6 +180,12 @@ DEPARTURES = (
         why="features of the bundled backbone are smaller; 1 for one with the authors' scale",
     ),
     MODE,
+    Departure(
+        "geometry",
+        source="the authors' RoIAlign: end - start + 1 cells, no centring, no padding; [1]: open",
+        why="a box is pooled from where it lies; the map reaches the frame's edges",
+        authors="released",
+    ),
     Departure(
         "threshold_after_step",
         source="the authors' code; [1] section 3.4: iterations stop if the loss is less than l",
