@@ -11,7 +11,15 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
-from trackerlib.arguments import box, box_joined, different, output, place, setting
+from trackerlib.arguments import (
+    box_joined,
+    data_options,
+    different,
+    evaluation_options,
+    place,
+    setting,
+    track_options,
+)
 from trackerlib.eval.interrupts import Interrupts
 from trackerlib.paths import cache_dir
 
@@ -33,16 +41,29 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
         return _code(error)
-    except _expected() as error:  # evaluated, and its import made, when an error comes
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        line = _mendable(error)
+        if not line:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 2
 
 
-def _expected() -> tuple[type[Exception], ...]:
-    """Return the kinds of error that a user can mend."""
-    from trackerlib.data.sequence import FrameError
+def _mendable(error: Exception) -> str:
+    """Return what to say of an error that a user can mend; "" of one of the library's own.
 
-    return ValueError, OSError, FrameError, ImportError
+    Nothing is imported for it that may be what is broken.
+    """
+    from trackerlib.doctor import broken_package
+
+    if package := broken_package(error):
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        cure = "`python -m trackerlib doctor` says what is broken, and what to do"
+        return f"{package} cannot be used here: {kind}{error}; {cure}"
+    # Where its module was not imported, no error is a FrameError.
+    frames = sys.modules.get("trackerlib.data.sequence")
+    kinds = (ValueError, OSError, ImportError, *([frames.FrameError] if frames else []))
+    return str(error) or type(error).__name__ if isinstance(error, kinds) else ""
 
 
 def _code(interrupt: BaseException) -> int:
@@ -300,13 +321,13 @@ def _parser() -> ArgumentParser:
     summary = (__doc__ or "").partition("\n")[0]
     parser = ArgumentParser("python -m trackerlib", description=summary)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _track_options(_command(commands, "track", track))
+    track_options(_command(commands, "track", track))
     run_parser = _command(commands, "run", run)
-    _evaluation_options(run_parser)
+    evaluation_options(run_parser)
     run_parser.add_argument("--workers", type=int, default=1, help="processes; 1 for speed")
     run_parser.add_argument("--scheduler", help="a running dask scheduler: tcp://host:port")
     report_parser = _command(commands, "report", report)
-    _evaluation_options(report_parser)
+    evaluation_options(report_parser)
     report_parser.add_argument(
         "--conventions",
         default="otb",
@@ -331,45 +352,9 @@ def _command(
     return parser
 
 
-def _track_options(parser: ArgumentParser) -> None:
-    parser.add_argument("source", type=place, metavar="VIDEO_OR_FOLDER")
-    parser.add_argument(
-        "--box", type=box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
-    )
-    parser.add_argument("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
-    parser.add_argument("--out", type=output, metavar="VIDEO", help="annotated video to write")
-    parser.add_argument("--boxes", type=output, metavar="TXT", help="0-based x,y,w,h per frame")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-
-
-def _evaluation_options(parser: ArgumentParser) -> None:
-    _data_options(parser)
-    parser.add_argument(
-        "--trackers",
-        nargs="+",
-        default=["identity kcf"],
-        metavar="TRACKER",
-        help="such as identity kcf:kernel=linear opencv:algorithm=csrt",
-    )
-    parser.add_argument("--protocol", default="ope", help="ope, tre or sre")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument(
-        "--store", type=place, metavar="FOLDER", help="of results; else one in the library's cache"
-    )
-
-
-def _data_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--data", default="embedded", help="a folder of OTB sequences")
-    parser.add_argument(
-        "--split", default="all", help="otb2013, otb50, otb100, all or names: Couple,David"
-    )
-
-
 def _data_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> None:
     for name, function in (("list", list_data), ("check", check_data)):
-        _data_options(_command(commands, name, function))
+        data_options(_command(commands, name, function))
     _command(commands, "render", render_data)
     fetch = _command(commands, "fetch", fetch_data)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="such as Couple or Jogging-1")

@@ -1,4 +1,4 @@
-"""What people type on the command line: boxes, files to write, settings."""
+"""What people type on the command line: options, boxes, files to write, settings."""
 
 import argparse
 import re
@@ -10,7 +10,17 @@ from trackerlib.paths import expanded
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["box", "box_joined", "different", "output", "place", "setting"]
+__all__ = [
+    "box",
+    "box_joined",
+    "data_options",
+    "different",
+    "evaluation_options",
+    "output",
+    "place",
+    "setting",
+    "track_options",
+]
 
 
 def box_joined(arguments: list[str]) -> list[str]:
@@ -86,3 +96,42 @@ def different(*paths: Path | None) -> None:
             "track: expected different files for the source, --out and --boxes, "
             f"got {', '.join(map(str, given))}; give a new name to write to"
         )
+
+
+def track_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the command track takes."""
+    parser.add_argument("source", type=place, metavar="VIDEO_OR_FOLDER")
+    parser.add_argument(
+        "--box", type=box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
+    )
+    parser.add_argument("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
+    parser.add_argument("--out", type=output, metavar="VIDEO", help="annotated video to write")
+    parser.add_argument("--boxes", type=output, metavar="TXT", help="0-based x,y,w,h per frame")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+
+
+def evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is evaluated, and where its results are: for run and report."""
+    data_options(parser)
+    parser.add_argument(
+        "--trackers",
+        nargs="+",
+        default=["identity kcf"],
+        metavar="TRACKER",
+        help="such as identity kcf:kernel=linear opencv:algorithm=csrt",
+    )
+    parser.add_argument("--protocol", default="ope", help="ope, tre or sre")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.add_argument(
+        "--store", type=place, metavar="FOLDER", help="of results; else one in the library's cache"
+    )
+
+
+def data_options(parser: argparse.ArgumentParser) -> None:
+    """Add which sequences of which data set."""
+    parser.add_argument("--data", default="embedded", help="a folder of OTB sequences")
+    parser.add_argument(
+        "--split", default="all", help="otb2013, otb50, otb100, all or names: Couple,David"
+    )

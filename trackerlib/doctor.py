@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from traceback import walk_tb
+from types import ModuleType
 
 from trackerlib.paths import cache_dir
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "broken_package", "examine"]
 
 PACKAGES = {  # what asks for them -> distribution: the module that it brings
     "trackers and kernels": {"torch": "torch", "numpy": "numpy", "safetensors": "safetensors"},
@@ -39,7 +41,14 @@ PACKAGES = {  # what asks for them -> distribution: the module that it brings
         "jupyter-book": "jupyter_book",
     },
 }
+OPENCV = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
 FREE_BYTES = 2**30  # that the cache folder should have
+UNKNOWN = "(version not known)"
 SIDE = 1024  # of the matrices that are multiplied
 COPIED = 2**28  # bytes
 
@@ -56,15 +65,61 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Yield findings as they are made: machine, packages, OpenCV, weights, folders, speed.
 
-    An examination that fails is a finding with the error and a cure. Takes some seconds.
+    An examination that fails is a finding with the error and a cure; where several fail for
+    one package, the first has the cure. Takes some seconds.
     """
     yield from _machine()
     yield from _packages()
+    causes = dict.fromkeys(_lacking(), "the packages")  # package -> what named it first
     for what, part, cure in EXAMINATIONS:
         try:
             yield from part()
         except Exception as error:  # noqa: BLE001  (a broken installation breaks in any way)
-            yield Finding(what, f"{type(error).__name__}: {error}", cure)
+            found, package = f"{type(error).__name__}: {error}", broken_package(error)
+            first = causes.setdefault(package, what) if package else what
+            if first == what:
+                yield Finding(what, found, _cure(package, error, cure))
+            else:
+                yield Finding(what, f"not examined, since {package} cannot be used: see {first}")
+
+
+def broken_package(error: Exception) -> str:
+    """Return the package that an error says is missing, or broken; "" for any other error.
+
+    Such an error is an ImportError, comes while a package of others is imported, or is about
+    a name that it does not have.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _foreign(error.name)
+    loading = [
+        _foreign(frame.f_globals.get("__name__", ""))
+        for frame, _ in walk_tb(error.__traceback__)
+        if frame.f_code.co_name == "<module>"
+    ]
+    if any(loading):
+        return [name for name in loading if name][-1]
+    if isinstance(error, ImportError) and error.name:
+        return _foreign(error.name)
+    owner = error.obj if isinstance(error, AttributeError) else None
+    return _foreign(owner.__name__) if isinstance(owner, ModuleType) else ""
+
+
+def _foreign(module: str) -> str:
+    """Return the package of a module, unless it is the library itself."""
+    package = module.partition(".")[0]
+    return "" if package in ("trackerlib", "__main__") else package
+
+
+def _cure(package: str, error: Exception, otherwise: str) -> str:
+    if package != "cv2" or ".so" not in str(error):
+        return otherwise
+    # A library of the system, which desktops have and servers do not.
+    names = " ".join(name for name in OPENCV if _version(name) != UNKNOWN)
+    first = f"pip uninstall -y {names} && " if names else ""
+    return (
+        f"{first}pip install opencv-contrib-python-headless, which needs no libraries of a "
+        "desktop; or install these: apt install libgl1 libglib2.0-0"
+    )
 
 
 def _machine() -> Iterator[Finding]:
@@ -88,11 +143,17 @@ def _packages() -> Iterator[Finding]:
         yield Finding(f"for {purpose}", (", ".join(versions) or "nothing") + absent, cure)
 
 
+def _lacking() -> list[str]:
+    """Return the modules of packages that are not installed."""
+    modules = [module for wanted in PACKAGES.values() for module in wanted.values()]
+    return [module for module in modules if not importlib.util.find_spec(module)]
+
+
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "(version not known)"
+        return UNKNOWN
 
 
 def _opencv() -> Iterator[Finding]:
