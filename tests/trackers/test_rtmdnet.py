@@ -1,14 +1,20 @@
 """RT-MDNet's scene: the target as a square, boxes pooled from what they see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from few_boxes import FEWER
 from torch.nn.functional import max_pool2d
 
+from trackerlib import boxes as B
 from trackerlib.nets.vggm import VGGM, Config
 from trackerlib.ops import adaptive_roi_align, roi_align, roi_pool
+from trackerlib.trackers import rtmdnet
+from trackerlib.trackers.mdnet.classifier import Classifier
 from trackerlib.trackers.mdnet.features import CROP_SIDE
-from trackerlib.trackers.rtmdnet import ROI_PADDING, SceneFeatures, reachable_centres
+from trackerlib.trackers.rtmdnet import REACH, ROI_PADDING, SceneFeatures, reachable_centres
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +116,88 @@ def test_what_is_reachable_lies_in_the_scene(frame, boxes, dense, zoom):
         scene.zooms = scene.zooms * zoom
         scene.corners = scene.corners + (1 - 1 / zoom) * (box[:2] + box[2:] / 2 - scene.corners)
         assert (scene.rois(corner)[0, 1:3] >= -1).all()
+
+
+def test_all_scenes_pool_every_box(frame, boxes, dense):
+    """Five rows of a box: what it gives in turn is the row of its turn."""
+    scene = seen_by(dense, frame, boxes[0], torch.Generator().manual_seed(0))
+    five = boxes[:1].repeat(5, 1)
+    with torch.no_grad():
+        everywhere = scene.of_all_scenes(boxes)
+        in_turn = scene(five)
+    assert everywhere.shape == (10, in_turn.shape[1])
+    torch.testing.assert_close(everywhere[::2], in_turn)  # scene by scene: box 0, then box 1
+    assert len({row.sum().item() for row in everywhere}) == 10
+
+
+def test_a_padding_and_a_reach_are_those_of_the_pooled_boxes_and_the_scene(frame, boxes, dense):
+    """By hand: a target of 60x30 at 107x107, padded 1.2, is pooled from 128.4 - 75 pixels."""
+    scene = SceneFeatures(dense, "conv3")
+    scene.padding, scene.reach = 1.2, 2.0
+    with torch.no_grad():
+        scene.set_frame(frame, boxes[0])
+    _, x1, y1, x2, y2 = scene.rois(boxes[:1])[0].tolist()
+    assert (x2 - x1, y2 - y1) == pytest.approx((1.2 * 107 - 75, 1.2 * 107 - 75))
+    # 2 mean sides of 45 pixels on each side, and 1.2 * 1.3 targets: 180 + 93.6 by 180 + 46.8
+    extent = torch.tensor([180 + 93.6, 180 + 46.8], dtype=torch.float64)
+    start = boxes[0, :2] + boxes[0, 2:] / 2 - extent / 2
+    assert (scene.corners[0] <= start + 1e-9).all()  # sides are rounded up to 16 pixels
+    assert (start - scene.corners[0] <= 8 * boxes[0, 2:] / 107).all()
+    region = reachable_centres(boxes[0], reach=2.0, padding=1.2)
+    by_hand = torch.tensor([[130 - 90.0, 105 - 90], [130 + 90, 105 + 90]], dtype=torch.float64)
+    torch.testing.assert_close(region, by_hand)
+
+
+def few(**changes):
+    return rtmdnet.Config(**FEWER | {"first_positives": 8, "first_negatives": 64} | changes)
+
+
+def test_the_first_frame_learns_from_every_box_in_every_scene(moving, monkeypatch):
+    frames, truth = moving(40, 32)
+    rows = {}
+    for scenes in rtmdnet.SCENES:
+        tracker = rtmdnet.Tracker(few(scenes=scenes))
+
+        def learned(learner, targets, background, *_, scenes=scenes):
+            rows[scenes] = len(targets.rows), len(background.rows)
+            return [0.0]
+
+        monkeypatch.setattr(Classifier, "fine_tune", learned)
+        tracker.init(frames[0], truth[0])
+        assert list(tracker.positives.counts) == [8]  # which is as it was
+    assert rows == {"turns": (8, 64), "all": (40, 320)}
+
+
+def test_after_a_failure_the_search_is_as_wide_as_configured(moving):
+    """The authors' 1.4 at once; by default 1.0."""
+    frames, truth = moving(40, 32)
+    wide = {"growth": 1.4 / 0.6, "translation_limit": 1.4, "reach": 2.0}
+    for changes, translation, widest in ((wide, 1.4, 1.4), ({}, 1.0, 1.0)):
+        tracker = rtmdnet.Tracker(few(augment=False, **changes))
+        tracker.init(frames[0], truth[0])
+        assert tracker.translation == 0.6
+        tracker.classifier.scores = lambda features: torch.linspace(-2, -1, len(features))
+        tracker.update(frames[1])
+        assert tracker.translation == pytest.approx(translation)
+        tracker._set_frame(frames[1])
+        tracker.config = replace(tracker.config, candidates=3000)
+        offset = (B.centres(tracker._candidates()) - B.centres(tracker.box)).abs().max()
+        assert offset / tracker.box[2:].mean() <= widest + 1e-9
+    assert (rtmdnet.Config().padding, rtmdnet.Config().reach) == (ROI_PADDING, REACH) == (1.6, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scenes": "some"}, "rtmdnet.Config: expected scenes among turns, all, got 'some'"),
+        ({"pooling": "mean"}, "expected pooling among adaptive, align, pool, got 'mean'"),
+        ({"padding": 0.5}, "rtmdnet.Config: expected padding from 1 to 4, got 0.5"),
+        ({"reach": 9.0}, "rtmdnet.Config: expected reach from 0.1 to 4, got 9.0"),
+    ],
+)
+def test_a_config_of_what_cannot_be_is_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        rtmdnet.Config(**changes)
 
 
 def test_another_pooling_of_a_scene_is_told(dense):

@@ -72,6 +72,30 @@ def test_the_named_draws_keep_their_constants(sampler):
     assert B.centre_distance(later, BOX).max() <= 60 * 2**0.5
 
 
+def test_first_negatives_may_all_be_around_the_target_and_of_other_shapes(sampler):
+    """RT-MDNet's code: uniform alone, translation 1, scale 2, aspect 1.1."""
+    config = Config(
+        first_negatives_everywhere=False, first_negative_scale=2.0, first_negative_aspect=1.1
+    )
+    drawn = samplers.first_negatives(sampler, BOX, config)
+    assert len(drawn) == 5000 and B.box_iou(drawn, BOX).max() <= 0.5
+    assert ((B.centres(drawn) - B.centres(BOX)).abs() <= 30 + 1e-9).all()
+    aspect = (drawn[:, 2] / BOX[2]) / (drawn[:, 3] / BOX[3])
+    assert 1 / 1.1**2 <= aspect.min() < 0.85 and 1.17 < aspect.max() <= 1.1**2
+    scale = (drawn[:, 2:] / BOX[2:]).prod(1).sqrt()
+    assert scale.min() < 0.55 and 1.8 < scale.max() <= 2.2
+
+
+def test_first_negatives_are_by_default_what_they_were():
+    """Half uniform around the target, half everywhere, by the same random numbers."""
+    config = Config()
+    drawn, by_hand = (Sampler(FRAME, SIZES, torch.Generator().manual_seed(3)) for _ in range(2))
+    found = samplers.first_negatives(drawn, BOX, config)
+    draws = partial(by_hand.uniform, BOX, 1.0, 1.6), partial(by_hand.everywhere, BOX, 1.6)
+    expected = torch.cat([with_iou(draw, BOX, 2500, 0, 0.5) for draw in draws])
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 def test_the_generator_decides_the_boxes():
     first, again, other = (
         Sampler(FRAME, SIZES, torch.Generator().manual_seed(seed)).gaussian(BOX, 0.6, 1.05, 9)

@@ -35,6 +35,8 @@ class OnlineConfig:
     positive_scale: float = 1.3
     first_negative_translation: float = 1.0
     first_negative_scale: float = 1.6
+    first_negative_aspect: float = 1.0  # scale of width and height apart; RT-MDNet's code: 1.1
+    first_negatives_everywhere: bool = True  # half of them; RT-MDNet's code: all around the target
     negative_translation: float = 2.0
     negative_scale: float = 1.3
 

@@ -91,12 +91,19 @@ def positives(sampler: Sampler, box: Tensor, count: int, config: OnlineConfig) -
 
 
 def first_negatives(sampler: Sampler, box: Tensor, config: OnlineConfig) -> Tensor:
-    """Draw background of the first frame (n, 4), half around the target, half everywhere."""
-    scale, count = config.first_negative_scale, config.first_negatives // 2
-    around = partial(sampler.uniform, box, config.first_negative_translation, scale)
+    """Draw background of the first frame (n, 4): around the target, and half of it everywhere."""
+    scale = config.first_negative_scale
+    around = partial(
+        sampler.uniform,
+        box,
+        config.first_negative_translation,
+        scale,
+        aspect=config.first_negative_aspect,
+    )
     # Around the target they are hard; from everywhere, the classifier knows the scene.
-    draws: tuple[partial[Tensor], ...] = around, partial(sampler.everywhere, box, scale)
-    max_iou = config.first_negative_iou
+    everywhere = partial(sampler.everywhere, box, scale)
+    draws = [around, everywhere] if config.first_negatives_everywhere else [around]
+    count, max_iou = config.first_negatives // len(draws), config.first_negative_iou
     return torch.cat([with_iou(draw, box, count, max_iou=max_iou) for draw in draws])
 
 

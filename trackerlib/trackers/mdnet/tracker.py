@@ -170,17 +170,22 @@ class Tracker:
         """Fine-tune the head on the first frame."""
         config = self.config
         boxes = samplers.first_negatives(self.sampler, self.box, config)
-        self._collect_samples(config.first_positives, config.first_negative_iou)
+        positives = self._collect_samples(config.first_positives, config.first_negative_iou)
         if self._enough(boxes, config.first_negatives, "first negatives"):
-            # Thousands, for this frame alone: they do not go into the memory.
-            background = self.features(boxes).to(self.backbone.dtype)
+            targets, background = self._first_samples(positives, boxes)
             self.losses = self.classifier.fine_tune(
-                self.positives.latest(1),
-                Samples(background, torch.arange(len(background))),
+                targets,
+                background,
                 config.first_lr,
                 config.first_iterations,
                 config.first_loss_threshold,
             )
+
+    def _first_samples(self, positives: Tensor, negatives: Tensor) -> tuple[Samples, Samples]:
+        """Return features of both; the positives' are in the memory already."""
+        # Thousands, for this frame alone: they do not go into the memory.
+        background = self.features(negatives).to(self.backbone.dtype)
+        return self.positives.latest(1), Samples(background, torch.arange(len(background)))
 
     def _collect_samples(self, count: int, max_iou: float) -> Tensor:
         """Remember features of positives and negatives of this frame -> the positives (n, 4)."""
