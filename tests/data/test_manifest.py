@@ -108,6 +108,12 @@ def test_missing_folders(whole):
     assert manifest.check(whole) == [f"Long: no folder {whole / 'Long'}"]
 
 
+def test_a_folder_of_ones_own_is_not_said_to_be_absent(whole):
+    (whole / "Long" / "groundtruth_rect.txt").write_text("9,9,9,9\n" * 45)
+    (said,) = manifest.check(whole)
+    assert "ground truth is not the benchmark's" in said and str(whole / "Long") in said
+
+
 def test_missing_images_are_named(whole):
     for number in (3, 5, 6, 7, 47):
         (whole / "Long" / "img" / f"{number:04d}.jpg").unlink()

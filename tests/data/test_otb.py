@@ -182,7 +182,16 @@ def test_ones_own_is_not_the_benchmarks_target(tmp_path, tiny_manifest):
     assert target.folder is None and target.entry.name == "Long"
 
 
-@pytest.mark.parametrize("damage", ["short", "first", "other", "junk", "none", "images"])
+def test_the_number_of_rows_alone_is_not_the_benchmarks(tmp_path, tiny_manifest):
+    write_sequence(tmp_path / "Long", "".join(f"{21 + 2 * i},41,30,30\n" for i in range(45)))
+    (target,) = list_targets(tmp_path, ["Long"], benchmark=True)
+    assert target.folder is None
+    (sequence,) = read_otb(tmp_path)
+    assert sequence.benchmark is None and len(sequence) == 45
+    assert "one's own" in sequence.warnings[0]
+
+
+@pytest.mark.parametrize("damage", ["short", "first", "junk", "none", "images"])
 def test_a_damaged_folder_of_the_benchmark_is_still_the_benchmarks(
     tmp_path, tiny_manifest, damage
 ):
@@ -191,7 +200,6 @@ def test_a_damaged_folder_of_the_benchmark_is_still_the_benchmarks(
     changed = {
         "short": lines[:30],
         "first": ["9,9,9,9\n", *lines[1:40]],
-        "other": ["9,9,9,9\n"] * 45,
         "junk": ["junk"],
         "images": lines,
     }

@@ -155,6 +155,6 @@ def _names(split: str) -> list[str] | None:
 
 def _open(root: Path, target: otb.Target) -> tuple[Sequence, list[str]]:
     if target.folder is None:
-        raise FileNotFoundError(f"no folder {root / target.video}")
+        raise FileNotFoundError(manifest.absence(root / target.video))
     sequence = otb.read_target(target)
     return sequence, manifest.check_target(target.folder, target.entry) if target.entry else []

@@ -24,6 +24,7 @@ from trackerlib.paths import expanded, hash_bytes, shipped
 __all__ = [
     "SPLITS",
     "Entry",
+    "absence",
     "check",
     "check_target",
     "checksums",
@@ -114,31 +115,32 @@ def spelling(name: str) -> str:
 def locate(root: Path, entry: Entry) -> Path | None:
     """Return the folder of a target: its video's, or one under its own name in any spelling.
 
-    None if there is neither. A folder that has the name in another spelling alone, and the
-    ground truth of something else, is somebody's own: it does not count.
+    None if there is neither. A folder that has the name, and the ground truth of something
+    else, is somebody's own: it does not count.
     """
     names = [spelling(entry.folder), spelling(entry.name)]
     found = [path for path in root.iterdir() if path.is_dir() and spelling(path.name) in names]
     found.sort(key=lambda path: (names.index(spelling(path.name)), path.name))
-    exact = [path for path in found if path.name in (entry.folder, entry.name)]
-    fitting = [path for path in found if is_benchmarks(path, entry)]
-    return next(iter(fitting + exact), None)
+    return next((path for path in found if is_benchmarks(path, entry)), None)
+
+
+def absence(folder: Path) -> str:
+    """Say why a folder is not the target that it should be: it is not there, or one's own."""
+    if folder.is_dir():
+        return f"{folder} has the name alone, its ground truth is not the benchmark's"
+    return f"no folder {folder}"
 
 
 def is_benchmarks(folder: Path, entry: Entry) -> bool:
     """Return whether a folder of a target's name holds that target, whole or damaged.
 
-    Its ground truth says so: BLOCK rows of it are the benchmark's, or the first box is,
-    or their number is, in a folder that is spelt as the benchmark spells it. Where it
-    cannot be read, the spelling decides.
+    Its ground truth says so: BLOCK rows of it are the benchmark's, or the first box is.
+    Their number alone says nothing. Where it cannot be read, the spelling decides.
     """
-    exact = folder.name in (entry.folder, entry.name)
     try:
         rows = read_rows(ground_truth_file(folder, entry.target))
     except (ValueError, FileNotFoundError):
-        return exact
-    if exact and len(rows) == entry.frames:
-        return True
+        return folder.name in (entry.folder, entry.name)
     first = np.abs(rows[0] - entry.first_box).max()
     blocks = zip(checksums(rows)[1], entry.blocks, strict=False)  # one may be shorter
     return bool(first <= TOLERANCE) or any(ours == theirs for ours, theirs in blocks)
@@ -188,7 +190,7 @@ def check(root: str | Path, entries: Iterable[Entry] | None = None) -> list[str]
     root, problems = expanded(root), []
     for entry in load().values() if entries is None else entries:
         folder = locate(root, entry)
-        absent = [f"{entry.name}: no folder {root / entry.folder}"]
+        absent = [f"{entry.name}: {absence(root / entry.folder)}"]
         problems += check_target(folder, entry) if folder else absent
     return problems
 
