@@ -4,9 +4,10 @@ Chapter -> number as written, with its unit -> the value in the library (None wh
 and what it is.
 """
 
-from trackerlib.trackers import hcf, mdnet
+from trackerlib.trackers import dlst, hcf, mdnet
 
 _HCF = hcf.Config()
+_DLST = dlst.Config()
 _ONLINE = mdnet.OnlineConfig()
 _BATCH = _ONLINE.batch_positives + _ONLINE.batch_negatives
 
@@ -25,6 +26,10 @@ GIVEN: dict[str, dict[str, tuple[float | None, str]]] = {
         "0.02": (None, "AUC between seeds, README of the authors' code"),
         "0.03": (None, "the same"),
     },
+    "08_dlst": {
+        "1.05": (_DLST.scale, "base of the candidates' scale"),
+        "250": (_DLST.positives + _DLST.negatives, "boxes that a frame is fine-tuned on"),
+    },
 }
 NOT_YET = {  # chapter -> why its prose is not accounted for
     stem: "numbers in its prose are not computed on the page yet"
@@ -34,7 +39,6 @@ NOT_YET = {  # chapter -> why its prose is not accounted for
         "03_backbones",
         "05_mdnet",
         "06_fdn",
-        "08_dlst",
         "09_deeptrack",
         "10_kernels",
     )
