@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import stat
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -130,8 +132,10 @@ def test_the_video_is_kept_though_the_boxes_cannot(dark, outputs, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(boxes.parent.parent))
     found = follow_video(FakeTracker(), dark, boxes, video)
-    assert found.written == (video.path,) and frames_of(video.path) == 5
+    assert found.written[0] == video.path and frames_of(video.path) == 5
+    assert len(found.written[1].read_text().splitlines()) == 5
     assert "boxes.txt: No space left on device; the disk is full: free" in found.errors[0]
     assert [one.name for one in boxes.parent.iterdir()] == ["video.mp4"]
 
@@ -141,6 +145,43 @@ def test_boxes_that_cannot_be_written_are_told_before_the_tracking(dark, tmp_pat
     with pytest.raises(OSError, match=r"nowhere/b\.txt: .*its folder does not exist: make it"):
         follow_video(tracker, dark, tmp_path / "nowhere" / "b.txt")
     assert tracker.updates == 0
+
+
+def test_a_disk_with_room_for_a_name_alone_is_told_before_the_tracking(dark, outputs):
+    """It takes an empty file, and refuses 5 rows of boxes."""
+    resource = pytest.importorskip("resource", reason="needs limits of Unix")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tracker, boxes = Ended(crash), outputs[0]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*boxes\.txt: .*; a file may not be"):
+            follow_video(tracker, dark, boxes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert tracker.updates == 0 and not list(boxes.parent.iterdir())
+
+
+@pytest.mark.parametrize("refusing", [0, 1, 2])
+def test_boxes_that_cannot_be_written_at_the_end_are_kept_elsewhere(
+    dark, outputs, tmp_path, monkeypatch, refusing
+):
+    """`refusing` of the temporary folder and the cache do not take them either."""
+    boxes, (temporary, cache) = outputs[0], (tmp_path / "temporary", tmp_path / "cache")
+    for folder in (temporary, cache)[:refusing]:
+        folder.write_text("no folder")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TRACKERLIB_CACHE", str(cache))
+    found = follow_video(Ended(lambda: shutil.rmtree(boxes.parent)), dark, boxes)
+    assert f"{boxes}: No such file or directory; its folder does not exist" in found.errors[0]
+    if refusing < 2:
+        (kept,) = found.written
+        assert kept.parent == (temporary, cache)[refusing]
+        assert found.errors[0].endswith(f"; the boxes are kept in {kept}")
+        assert f"wrote {kept}" in found.summary("fake", "Dark")
+        rows = kept.read_text().splitlines()
+    else:
+        rows = found.errors[0].splitlines()[1:]
+    np.testing.assert_array_equal(np.loadtxt(rows, delimiter=","), found.track.boxes)
 
 
 def test_every_warning_is_in_one_list(dark, outputs):

@@ -2,9 +2,13 @@
 
 A signal (Ctrl-C, kill, a terminal that is closed) or a tracker that crashes ends the tracking;
 the boxes so far are written, and the annotated video is finished. Neither file depends on the
-other: where one cannot be written, the other is.
+other: where one cannot be written, the other is. Boxes that cannot be written to their file at
+the end are kept in another folder, which is named.
 """
 
+import contextlib
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +21,11 @@ from trackerlib.eval.interrupts import Interrupts
 from trackerlib.eval.protocols import Segment
 from trackerlib.eval.store import Track, rows_text
 from trackerlib.eval.tracking import Step, Tracker, follow
-from trackerlib.paths import disk_cure, draft_of
+from trackerlib.paths import cache_dir, disk_cure, draft_of
 
 __all__ = ["Followed", "follow_video", "save_boxes"]
+
+ROW_BYTES = 4 * 24  # of a box in text: the longest that a float64 of a few thousand pixels takes
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Followed:
              tracker's and the video's
     frames   number of frames of the whole sequence
     written  the files that are there now
-    errors   a line for each file that could not be written
+    errors   a line for each file that could not be written; that of the boxes says where they
+             are kept instead, or holds them where no other folder takes them either
     stopped  what ended the tracking before the last frame: an exception of the tracker, or
              KeyboardInterrupt
     """
@@ -71,7 +78,7 @@ def follow_video(
     where it cannot be written and no boxes are asked for.
     """
     if boxes:
-        _try_to_write(boxes)
+        _try_to_write(boxes, ROW_BYTES * len(sequence))
     kept, stopped = _Kept(boxes, video), None
     with Interrupts() as interrupts:
         try:
@@ -136,7 +143,7 @@ class _Kept:
                 save_boxes(self._path, np.array(self.boxes))
                 written.append(self._path)
             except OSError as error:
-                self.errors.append(str(error))
+                self.errors.append(f"{error}; {self._keep_elsewhere(written)}")
         if self._video and self._video.frames:
             try:
                 self._video.close()
@@ -145,17 +152,44 @@ class _Kept:
                 self.errors.append(str(error))
         return written
 
+    def _keep_elsewhere(self, written: list[Path]) -> str:
+        """Save the boxes in the first folder that takes them -> a line that says where."""
+        text = rows_text(np.array(self.boxes))
+        for folder in (Path(tempfile.gettempdir()), cache_dir()):
+            with contextlib.suppress(OSError):
+                written.append(_new_file(folder, text))
+                return f"the boxes are kept in {written[-1]}"
+        return f"no other folder takes the boxes either, which are\n{text}"
 
-def _try_to_write(path: Path) -> None:
-    """Raise OSError now rather than after hours, if a file cannot be written."""
+
+def _new_file(folder: Path, text: str) -> Path:
+    """Write a text whole into a new file of a folder. Raises OSError where it cannot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(".txt", "boxes-", folder)
+    try:
+        with open(number, "w") as file:
+            file.write(text)
+    except OSError:
+        os.unlink(name)
+        raise
+    return Path(name)
+
+
+def _try_to_write(path: Path, size: int) -> None:
+    """Raise OSError now rather than after hours, if a file of so many bytes cannot be written."""
     if path.exists() and not path.is_file():  # a device or a pipe
         return
     draft = path.with_name(f".{path.name}.draft-test")
     try:
-        draft.write_bytes(b"")
-        draft.unlink()
+        with draft.open("wb") as file:
+            file.write(os.urandom(size))  # which no disk makes shorter
+            file.flush()
+            os.fsync(file.fileno())  # some disks say only now that they are full
     except OSError as error:
         raise _refused(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def _refused(path: Path, error: OSError) -> OSError:
