@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from trackerlib.data import annotated_video
-from trackerlib.data.annotated_video import AnnotatedVideo, frames_per_second, writable_rate
+from trackerlib.data.annotated_video import (
+    CONTAINERS,
+    AnnotatedVideo,
+    frames_per_second,
+    writable_rate,
+)
 from trackerlib.data.sequence import FrameError
 
 BOX = np.array([10.0, 5.0, 20.0, 10.0])
@@ -74,6 +79,31 @@ def test_the_next_rate_that_the_container_holds(tmp_path, fps, rate):
     is_close = abs(rate - fps) < 2e-6 * fps
     said = f"plays at {rate:.10g} frames per second, not {fps:.10g}"
     assert video.warnings == [] if is_close else said in video.warnings[0]
+
+
+@pytest.mark.parametrize("fps", [1000.1, 1500, 2000, 65535.0])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_every_container_holds_all_frames_of_a_high_rate(tmp_path, suffix, fps):
+    video = written(tmp_path / f"out{suffix}", fps, count=120, size=(16, 16))
+    assert read(video.path)[0] == 120
+    if suffix in (".avi", ".wmv"):
+        (warning,) = video.warnings
+        assert f"plays at 1000 frames per second, not {fps:g}" in warning
+    elif suffix != ".mkv":  # whose times are in milliseconds
+        assert not video.warnings
+
+
+@pytest.mark.parametrize("fps", [7.3, 25.0, 29.97, 59.94, 239.76])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 30])
+def test_a_rate_that_opencv_only_guesses_is_no_warning(tmp_path, fps, count):
+    """Windows Media has times and no rate: of 2 frames 29.97 is read as 1000."""
+    video = written(tmp_path / "out.wmv", fps, count, (16, 16))
+    assert video.warnings == [] and read(video.path)[0] == count
+
+
+def test_a_rate_that_windows_media_does_not_get_is_a_warning(tmp_path):
+    (warning,) = written(tmp_path / "out.WMV", 239.762).warnings
+    assert "plays at 239.76 frames per second, not 239.762" in warning
 
 
 @pytest.mark.parametrize("fps", [0, -25.0, math.nan, math.inf])

@@ -22,6 +22,8 @@ __all__ = ["AnnotatedVideo", "frames_per_second", "writable_rate"]
 DEFAULT_FPS = 25.0  # of the video made from a folder of images, which has no rate
 CONTAINERS = (".mp4", ".avi", ".mkv", ".mov", ".m4v", ".wmv")
 MAX_TICKS = 65535  # MPEG-4 counts time in at most so many ticks a second
+MAX_FPS = {".avi": 1000, ".wmv": 1000}  # above, frames that the container counts twice are lost
+GUESSED = {".wmv"}  # containers without a rate: OpenCV guesses one from the frames' times
 MIN_FPS = 0.002  # below, OpenCV takes a rate for 0
 CLOSE = 2e-6  # of a rate: 7 ms in an hour, and 29.97 stands for 30000/1001
 GREEN = (0, 158, 115)
@@ -44,15 +46,17 @@ def frames_per_second(source: Path) -> tuple[float, str]:
     )
 
 
-def writable_rate(fps: float) -> float:
+def writable_rate(fps: float, suffix: str = ".mp4") -> float:
     """Return the rate next to `fps` that OpenCV writes into MPEG-4, in frames per second.
+
+    suffix  of the file: `.avi` and `.wmv` hold all frames up to 1000 frames per second
 
     OpenCV makes a fraction with 1, 10, 100 or 1000 below, and MPEG-4 takes it where at most
     65535 is above: 239.762 becomes 239.76. Raises ValueError unless fps is above 0 and finite.
     """
     if not (fps > 0 and math.isfinite(fps)):
         raise ValueError(f"writable_rate: expected frames per second above 0, got {fps}")
-    fps = min(max(fps, MIN_FPS), float(MAX_TICKS))
+    fps = min(max(fps, MIN_FPS), float(MAX_FPS.get(suffix.lower(), MAX_TICKS)))
     fractions = [Fraction(round(fps * base), base) for base in (1, 10, 100, 1000)]
     allowed = [float(one) for one in fractions if 0 < one.numerator <= MAX_TICKS]
     return min(allowed, key=lambda rate: abs(rate - fps))
@@ -68,7 +72,7 @@ class AnnotatedVideo:
     """
 
     def __init__(self, path: Path, fps: float) -> None:
-        self.path, self.fps = path, writable_rate(fps)
+        self.path, self.fps = path, writable_rate(fps, path.suffix)
         self.warnings: list[str] = []
         self._wanted = fps
         self._stack = ExitStack()
@@ -141,7 +145,8 @@ class AnnotatedVideo:
             _raise_refused(self._draft, self.path)
             raise OSError(
                 f"AnnotatedVideo: {self.path} was not written whole: {count} of {self.frames} "
-                "frames can be read from it; was its disk full? give another folder or name"
+                "frames can be read from it; give a name that ends in .mp4, or, if its disk was "
+                "full, another folder"
             )
         assert self._image is not None
         height, width = self._image.shape[:2]
@@ -150,6 +155,8 @@ class AnnotatedVideo:
                 f"{self.path}: frames of {width}x{height} are cut to {size[0]}x{size[1]} in the "
                 "video, since MPEG-4 takes even numbers; the boxes are as they were"
             )
+        if self.path.suffix.lower() in GUESSED:
+            rate = self.fps
         if abs(rate - self._wanted) > CLOSE * self._wanted:
             self.warnings.append(
                 f"{self.path}: plays at {rate:.10g} frames per second, not {self._wanted:.10g}, "
