@@ -5,6 +5,7 @@ import collections
 import datetime
 import gzip
 import pathlib
+import pickle
 import types
 
 import made_weights as made
@@ -237,6 +238,22 @@ def test_a_script_of_torch_says_how_to_take_its_weights(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"TorchScript: save torch.jit.load\(FILE\).state_dict"):
         read(tmp_path / "a.pt", "pytorch")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_of_another_tool_says_what_to_save(tmp_path):
+    content = pickle.dumps({name: tensor.numpy() for name, tensor in PLAIN.items()}, 5)
+    (tmp_path / "a.pkl").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"that torch.save did not write, save arrays: numpy\.savez"
+    ):
+        read(tmp_path / "a.pkl", "pytorch")
+
+
+def test_plain_names_are_no_mdnets_but_pytorchs(tmp_path):
+    made.save_torch(tmp_path / "a", PLAIN, "zip")
+    with pytest.raises(ValueError, match=r"shared_layers of .* it may have format pytorch\)"):
+        read(tmp_path / "a", "py-mdnet")
 
 
 def test_a_file_of_torch_called_safetensors_is_told_its_format(tmp_path):

@@ -60,6 +60,7 @@ def _plain_dict(_default: type | None = None) -> dict:
     return {}
 
 
+NEWER_PICKLES = b"\x80\x03", b"\x80\x04", b"\x80\x05"  # protocols; torch.save writes 2
 BUILTINS = bool, bytes, dict, float, int, list, set, str, tuple
 HARMLESS: list[Any] = [  # what a pickle may ask for besides tensors; a name where it may vary
     np.dtype,
@@ -171,6 +172,10 @@ def _unpickled(path: Path) -> Any:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if not asked:
             reason = type(error).__name__
+            with path.open("rb") as file:
+                is_newer = file.read(2) in NEWER_PICKLES
+            if is_newer:
+                reason += "; of a pickle that torch.save did not write, save arrays: numpy.savez"
             raise unreadable(path, "a pickle of tensors alone", reason) from error
         raise ValueError(
             f"read: expected a pickle of tensors alone in {path}, but it asks for {asked[1]}, "

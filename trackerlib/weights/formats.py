@@ -106,7 +106,10 @@ def _mdnet(path: Path) -> Contents:
 
 
 def _no_mdnet(path: Path, state: dict[str, Any]) -> ValueError:
-    return containers.unreadable(path, "shared_layers of MDNet", f"it has {_some(list(state))}")
+    reason = f"it has {_some(list(state))}"
+    if any(name.startswith("conv1.") for name in state):
+        reason += "; with such names it may have format pytorch"
+    return containers.unreadable(path, "shared_layers of MDNet", reason)
 
 
 def _torchvision(path: Path) -> Contents:
