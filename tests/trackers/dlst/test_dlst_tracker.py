@@ -1,5 +1,7 @@
 """DLST: around which places it draws, when it trusts the localization, the rows of table 1."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +98,98 @@ def test_both_networks_learn_when_one_does(begin):
     tracker.classifier.scores = lambda features: torch.full((len(features),), -1.0)
     tracker.update(frames[1])
     assert len(tracker.losses) == len(tracker.localizer.losses) == 2
+
+
+def with_scores(tracker, row):
+    """Make the head give every box these s- and s+; list the updates, which do nothing."""
+    tracker.classifier.head = lambda x, dropout=None: torch.tensor([row]).repeat(len(x), 1)
+    tracker.fine_tuned = []
+    tracker._fine_tune = tracker.fine_tuned.append
+
+
+def outcome(score, threshold, background, target):
+    """Sections 3.2 and 3.3, or the released process.m, on the two numbers of the best box."""
+    exps = math.exp(background), math.exp(target)
+    value = exps[1] / sum(exps) if score == "probability" else target
+    return {"kept": value > threshold, "short": value < threshold, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("background", "target"),
+    [(-1.0, 0.5), (-3.0, -2.0), (1.0, 0.5), (4.0, 2.0), (1.0, -1.0), (-0.5, -2.0)],
+)
+@pytest.mark.parametrize(
+    ("score", "threshold"),
+    [("raw", 0.0), ("probability", 0.5), ("raw", 0.7), ("probability", 0.8)],
+)
+def test_a_frame_is_kept_or_updated_from_by_its_score(begin, score, threshold, background, target):
+    """(-3, -2): f+ is 0.73 but the raw score is below 0; (4, 2): f+ is 0.12, raw above 0."""
+    tracker, frames, _ = begin(score=score, update_score=threshold)
+    with_scores(tracker, (background, target))
+    tracker.update(frames[1])
+    expected = outcome(score, threshold, background, target)
+    assert tracker.score == pytest.approx(expected["value"] - threshold, abs=1e-6)
+    assert (len(tracker.positives.counts) == 2) == expected["kept"]
+    assert tracker.fine_tuned == ([tracker.config.short_term] if expected["short"] else [])
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "regressed"),
+    [("raw", 0.0, False), ("probability", 0.5, True), ("probability", 0.9, False)],
+)
+def test_boxes_are_regressed_by_the_same_score(begin, score, threshold, regressed):
+    """s- = -3 and s+ = -2: f+ is 0.73."""
+    tracker, frames, _ = begin(score=score, regression_score=threshold)
+    with_scores(tracker, (-3.0, -2.0))
+    tracker.regressor = lambda features, boxes: boxes + 1000
+    assert (tracker.update(frames[1])[0] > 900) == regressed
+
+
+def test_probabilities_rank_otherwise_than_raw_scores(begin):
+    tracker, _, _ = begin(score="probability")
+    rows = torch.tensor([[3.0, 4.0], [-2.0, 1.0], [0.0, -1.0]])
+    tracker.classifier.head = lambda features, dropout=None: rows
+    expected = [math.exp(t) / (math.exp(b) + math.exp(t)) for b, t in rows.tolist()]
+    torch.testing.assert_close(
+        tracker.classifier.scores(torch.zeros(3, 1)), torch.tensor(expected)
+    )
+    assert max(range(3), key=expected.__getitem__) == 1 != int(rows[:, 1].argmax())
+
+
+@pytest.mark.parametrize("trusted", [1, 3])
+def test_data_of_trusted_frames_is_kept_whatever_the_score(begin, trusted):
+    """Of frames 1 to 5 none but the first was found."""
+    tracker, frames, _ = begin(trusted_frames=trusted)
+    with_scores(tracker, (1.0, -1.0))
+    for frame in frames[1:5]:
+        tracker.update(frame)
+    kept = [number <= trusted for number in range(1, 6)].count(True)
+    assert len(tracker.positives.counts) == len(tracker.negatives.counts) == kept
+    assert len(tracker.localizer.maps.counts) == kept
+
+
+def test_a_found_frame_that_is_trusted_is_kept_once(begin):
+    tracker, frames, _ = begin(trusted_frames=3)
+    with_scores(tracker, (-1.0, 1.0))
+    tracker.update(frames[1])
+    assert len(tracker.positives.counts) == 2
+
+
+def test_by_default_thresholds_are_raw_and_0():
+    config = dlst.Config()
+    assert (config.score, config.update_score, config.regression_score) == ("raw", 0.0, 0.0)
+    assert config.trusted_frames == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("score=softmax", "expected score among raw, probability, got 'softmax'"),
+        ("trusted_frames=0", "expected trusted_frames from 1 to inf, got 0"),
+        ("score=probability,update_score=1.5", "expected update_score from 0 to 1, got 1.5"),
+        ("score=probability,regression_score=-1", "expected regression_score from 0 to 1, got -1"),
+    ],
+)
+def test_impossible_thresholds_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        parse(f"dlst:{changes}")

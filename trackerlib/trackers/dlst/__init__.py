@@ -4,6 +4,7 @@ config      every constant, with its source
 departures  where they are not the paper's, or not the authors'
 networks    localization and classification
 losses      labels and loss of the localization
+classifier  scores after the softmax, as in the paper
 localizer   the localization network, fine-tuned while tracking
 tracker     MDNet's loop with both
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trackerlib.trackers import mdnet
+from trackerlib.trackers.dlst.classifier import ProbabilityClassifier
 from trackerlib.trackers.dlst.config import Config
 from trackerlib.trackers.dlst.localizer import Localizer
 from trackerlib.trackers.dlst.networks import Classification
@@ -17,6 +18,7 @@ class Tracker(mdnet.Tracker):
     """DLST on any backbone and device.
 
     located  the box that the localization found in the latest frame, None if none
+    score    of the latest frame less `update_score`, above 0 for a target that was found
     """
 
     config: Config
@@ -31,6 +33,18 @@ class Tracker(mdnet.Tracker):
         if self.config.classifier == "connected":
             return super()._head()
         return Classification(self._head_config(), self.generator)
+
+    def _set_head(self, network: nn.Module) -> None:
+        super()._set_head(network)
+        if self.config.score == "probability":
+            self.classifier = ProbabilityClassifier(
+                network, self.config, self.generator, self.backbone.dtype
+            )
+
+    def _search(self) -> Tensor:
+        prediction = super()._search()
+        self.score -= self.config.update_score  # MDNet's loop asks whether it is above 0
+        return prediction
 
     def _candidates(self) -> Tensor:
         """Draw boxes around where the target was, and around where it seems to be: S_comb."""
@@ -65,6 +79,13 @@ class Tracker(mdnet.Tracker):
             around = positives[:: max(1, len(positives) // wanted)][:wanted]
             self.localizer.remember(self.features.pixels, around, self.box)
         return positives
+
+    def _update_model(self) -> None:
+        config = self.config
+        # What was found has been remembered by now. Frames count from 0 here.
+        if self.score <= 0 and self.frame_index < config.trusted_frames:
+            self._collect_samples(config.positives, config.negative_iou)
+        super()._update_model()
 
     def _fine_tune(self, max_frames: int) -> None:
         super()._fine_tune(max_frames)
