@@ -20,6 +20,13 @@ def test_a_count_that_cannot_be_is_refused(option, count, monkeypatch, capsys):
     assert f"expected {option} of at least {count + 1}, got {count}" in error
 
 
+@pytest.mark.parametrize("option, multiple", [("--positives", 8), ("--negatives", 16)])
+@pytest.mark.parametrize("count", [0, 20])
+def test_a_batch_that_frames_cannot_share_is_refused(option, multiple, count, monkeypatch, capsys):
+    error = refused(multidomain.main, monkeypatch, capsys, option, str(count))
+    assert f"expected {option} in multiples of {multiple}, got {count}" in error
+
+
 @pytest.mark.parametrize(
     "former, now",
     [

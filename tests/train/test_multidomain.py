@@ -3,6 +3,7 @@
 Backbones run in float32: nothing here depends on what they are compiled to.
 """
 
+import math
 from dataclasses import replace
 from functools import cache
 
@@ -102,6 +103,64 @@ def test_the_embedding_sets_the_videos_targets_apart(run):
             own.append((scores[:, 0] - scores[:, 1]).mean())
         margins.append(float(torch.stack(own).mean()))
     assert margins[1] > margins[0] + 1
+
+
+def test_a_batch_has_as_many_boxes_as_asked_for():
+    """Section 4.3 of RT-MDNet: 8 frames, 32 and 96 of each; by default a batch is 32 and 96."""
+    for counts, of_frame in (({"positives": 256, "negatives": 768}, (32, 96)), ({}, (4, 12))):
+        ((_, frames),) = first_batches(1, scene=True, **counts)
+        assert len(frames) == 8
+        assert {(len(f.positives), len(f.negatives)) for f in frames} == {of_frame}
+    assert (settings().positives, settings().negatives) == (32, 96)
+    assert settings().embedding_mean == "boxes"
+
+
+def by_hand(own, others, positives, over):
+    """Equations 3 to 5 box by box: own scores (K, 2), target scores in other videos (P, V)."""
+    binary = 0.0
+    for number, (background, target) in enumerate(own):
+        total = math.log(math.exp(background) + math.exp(target))
+        binary += total - (target if number < positives else background)
+    embedding = 0.0
+    for (_, target), others_of_box in zip(own[:positives], others, strict=True):
+        embedding += math.log(sum(map(math.exp, [target, *others_of_box]))) - target
+    return binary / len(own) + 0.1 * embedding / over
+
+
+@pytest.mark.parametrize("mean", ["boxes", "positives"])
+def test_a_mini_batch_of_256_and_768_against_a_loop(mean):
+    counts = {"positives": 256, "negatives": 768}
+    task = make_task(settings(embedding=0.1, embedding_mean=mean, **counts))
+    torch.manual_seed(1)
+    made = [torch.randn(n, task.head.config.inputs) for n in (256, 768)]
+    loss, _ = task.training_step(Batch(1, *made), step=5)
+    task.dropout.manual_seed(5)
+    task.other_videos(1)  # draws before the dropout does
+    with torch.no_grad():
+        scores = task.head(torch.cat(made), torch.tensor([1, 0]), task.dropout).double()
+    own, others = scores[:, 0].tolist(), scores[:256, 1:, 1].tolist()
+    expected = by_hand(own, others, 256, {"boxes": 1024, "positives": 256}[mean])
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_so_many_hard_negatives_are_learned_as_asked_for():
+    task = make_task(settings(mined=2, negatives=768))
+    batch = Batch(0, torch.zeros(32, 4608), torch.randn(1536, 4608))
+    assert task.hard_negatives(batch).shape == (768, 4608)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positives": 30}, "expected positives in multiples of 8, .*got 30"),
+        ({"positives": 0}, "expected positives in multiples of 8, .*got 0"),
+        ({"negatives": 24}, "expected negatives in multiples of 16, .*got 24"),
+        ({"embedding_mean": "all"}, "expected embedding_mean among boxes, positives, got 'all'"),
+    ],
+)
+def test_a_mini_batch_that_cannot_be_drawn_is_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
 
 
 def test_a_step_is_set_apart_from_a_hundred_others_at_most():

@@ -86,10 +86,11 @@ def embedding_loss(positives: Tensor, domain: int, count: int) -> Tensor:
 
     positives  (P, D, 2) scores of the positives in every domain: of background, of target
     domain     which of the D they are from
-    count      boxes of the mini-batch, negatives too
+    count      boxes that it is averaged over: all of the mini-batch, negatives too [4]; in the
+               authors' code the positives alone, which with three negatives for each makes
+               the loss four times as large
 
-    Softmax loss over the domains of the target's scores. Negatives have no term in the
-    sum, but count in the mean.
+    Softmax loss over the domains of the target's scores. Negatives have no term in the sum.
 
     Source: [4] equations 2 and 5.
     """

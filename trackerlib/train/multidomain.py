@@ -4,10 +4,12 @@
 
 What is target in one video is background in the next, so the videos share all layers but
 the last: fc6 has domain-specific layers, one for each, and every step is of one video, in random
-order [1]. A batch is 8 frames; 32 positives, of an IoU with the target of 0.7 or more, and 96
-negatives, of 0.5 or less. RT-MDNet also sets the videos' targets apart [3]: its paper has
---embedding 0.1, and --accumulate 50 steps before the weights move. --mine 4 is hard negative
-mining: negatives are those with the highest scores of four times as many, such as distractors.
+order [1]. A batch is 8 frames; of all of them together 32 positives, of an IoU with the target
+of 0.7 or more, and 96 negatives, of 0.5 or less. RT-MDNet also sets the videos' targets apart
+[3]: its paper has --positives 256 --negatives 768 --embedding 0.1, and --accumulate 50 steps
+before the weights move; its authors' code averages the embedding over the positives alone,
+--embedding-mean positives. --mine 4 is hard negative mining: negatives are those with the
+highest scores of four times as many, such as distractors.
 
 The videos are clips of the renderer's scenes by a held-out camera, which the embedded benchmark
 does not have; with --photos, objects that move over photographs of these folders, of which they
@@ -40,7 +42,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trackerlib import weights
+from trackerlib import checks, weights
 from trackerlib.nets.backbone import Backbone
 from trackerlib.nets.head import Config, DomainHead
 from trackerlib.nets.losses import binary_loss, embedding_loss
@@ -49,12 +51,13 @@ from trackerlib.trackers.mdnet.features import BINS, CropFeatures
 from trackerlib.trackers.protocols import BoxFeatures
 from trackerlib.trackers.rtmdnet import SceneFeatures
 from trackerlib.train import arguments, trainer
-from trackerlib.train.samples import NEGATIVES, POSITIVES, BoxSamples, Samples
+from trackerlib.train.samples import FRAMES, NEGATIVES, POSITIVES, BoxSamples, Samples
 from trackerlib.train.trainer import Losses, Trainer
 from trackerlib.train.videos import CLIPS, OBJECTS, Video, sources
 from trackerlib.weights import inference
 
 NETWORKS = ("mdnet", "fdn", "rtmdnet")
+MEANS = ("boxes", "positives")
 BACKBONE_MAX_LR, MAX_LR = 1e-4, 1e-3  # of the convolutions and of the others
 MOMENTUM, WEIGHT_DECAY, MAX_GRAD_NORM = 0.9, 5e-4, 10.0
 WARM_UP = 20  # steps
@@ -69,8 +72,8 @@ class Batch(NamedTuple):
     """Features of a batch, all of one video."""
 
     video: int
-    positives: Tensor  # (POSITIVES, D)
-    negatives: Tensor  # (NEGATIVES, D), or more, from which hard ones are mined
+    positives: Tensor  # (Settings.positives, D)
+    negatives: Tensor  # (Settings.negatives, D), or more, from which hard ones are mined
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,19 @@ class Settings:
     embedding: float = 0.0  # weight of the instance embedding loss
     accumulate: int = 1  # steps before the weights move
     mined: int = 1  # negatives that are drawn for each that is trained on: the hardest of them
+    positives: int = POSITIVES  # per batch, of FRAMES frames together; 256 in [3]
+    negatives: int = NEGATIVES  # likewise, half of them around the target; 768 in [3]
+    embedding_mean: str = "boxes"  # that the loss is averaged over, [3]; "positives": its code
+
+    def __post_init__(self):
+        checks.among(self, {"embedding_mean": MEANS})
+        for field, multiple in (("positives", FRAMES), ("negatives", 2 * FRAMES)):
+            value = getattr(self, field)
+            if value < multiple or value % multiple:
+                raise ValueError(
+                    f"multidomain.Settings: expected {field} in multiples of {multiple}, as many "
+                    f"in each of {FRAMES} frames, got {value}"
+                )
 
 
 class MultiDomainTask:
@@ -160,7 +176,8 @@ class MultiDomainTask:
 
         The boxes are drawn by another process.
         """
-        data = Samples(videos, seed, self.scene, self.chosen.mined)
+        chosen = self.chosen
+        data = Samples(videos, seed, self.scene, chosen.mined, chosen.positives, chosen.negatives)
         rng = np.random.default_rng(seed - 1)
         kept: dict[int, deque[Batch]] = {}
         for video, frames in data.drawn_ahead():
@@ -186,20 +203,21 @@ class MultiDomainTask:
             scores = self.head(features, videos, self.dropout).float()  # (K, videos, 2)
         loss = binary_loss(scores[: len(positives), 0], scores[len(positives) :, 0])
         if self.chosen.embedding:
-            embedding = embedding_loss(scores[: len(positives)], 0, len(scores))
+            over = positives if self.chosen.embedding_mean == "positives" else scores
+            embedding = embedding_loss(scores[: len(positives)], 0, len(over))
             loss = loss + self.chosen.embedding * embedding
         return loss, {"loss": loss}
 
     @torch.no_grad()
     def hard_negatives(self, batch: Batch) -> Tensor:
-        """Return the NEGATIVES (n, D) that the head, as it is now, scores highest."""
-        negatives = batch.negatives
-        if len(negatives) <= NEGATIVES:
+        """Return the negatives (n, D) that the head, as it is now, scores highest."""
+        negatives, count = batch.negatives, self.chosen.negatives
+        if len(negatives) <= count:
             return negatives
         with self.precision():
             scores = self.head(negatives, torch.tensor([batch.video]))[:, 0]
         background, target = scores.float().unbind(1)
-        return negatives[(target - background).topk(NEGATIVES).indices]
+        return negatives[(target - background).topk(count).indices]
 
     def other_videos(self, video: int) -> Tensor:
         """Return the videos that this one's target is set apart from, drawn anew in every step."""
@@ -298,6 +316,9 @@ def main() -> None:
         count = getattr(given, name)
         if count < lowest:
             parser.error(f"expected --{name} of at least {lowest}, got {count}")
+    for name, multiple in (("positives", FRAMES), ("negatives", 2 * FRAMES)):
+        if (count := getattr(given, name)) < multiple or count % multiple:
+            parser.error(f"expected --{name} in multiples of {multiple}, got {count}")
     training, held_out = sources(given.photos, given.data, given.split, given.clips, given.objects)
     settings = Settings(
         network=given.network,
@@ -309,6 +330,9 @@ def main() -> None:
         embedding=given.embedding,
         accumulate=given.accumulate,
         mined=given.mine,
+        positives=given.positives,
+        negatives=given.negatives,
+        embedding_mean=given.embedding_mean,
     )
     train(settings, training, held_out, given.out, given.minutes)
 
@@ -321,8 +345,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--pooling", help="of boxes from the map, if not the network's own")
     add("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
     add("--embedding", type=float, default=0.0, help="weight of its loss")
+    add("--embedding-mean", default="boxes", choices=MEANS, help="that its loss is averaged over")
     add("--accumulate", type=int, default=1, metavar="STEPS", help="before the weights move")
     add("--mine", type=int, default=1, metavar="TIMES", help="negatives drawn for one")
+    add("--positives", type=int, default=POSITIVES, help="per batch of 8 frames")
+    add("--negatives", type=int, default=NEGATIVES, help="per batch of 8 frames")
     add("--clips", type=int, default=CLIPS, help="of every scene")
     add("--objects", type=int, default=OBJECTS, help="that move over photographs")
     add("--backbone", default="vggm", metavar="NAME", help="of the registry")

@@ -20,7 +20,7 @@ from trackerlib.trackers.rtmdnet import reachable_centres
 from trackerlib.train.videos import MIN_BOX_SIDE, Video
 
 FRAMES = 8  # of a video per batch, [1]
-POSITIVES, NEGATIVES = 32, 96  # boxes per batch, [1]
+POSITIVES, NEGATIVES = 32, 96  # boxes per batch, of all its frames together, [1]
 POSITIVE_IOU, NEGATIVE_IOU = 0.7, 0.5  # with the target: at least, at most; [2]
 POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale; authors' code
 PREFETCHED = 4  # batches
@@ -38,23 +38,38 @@ class BoxSamples(NamedTuple):
 class Samples(IterableDataset):
     """Endless batches of boxes, the videos in a new order every round.
 
-    scene  whether the boxes are from the scene around the target
-    mined  negatives that are drawn for each that is trained on
+    scene      whether the boxes are from the scene around the target
+    mined      negatives that are drawn for each that is trained on
+    negatives  that are trained on, of FRAMES frames together, as positives
 
     Each is the number of the video and the `BoxSamples` of FRAMES frames.
     """
 
-    def __init__(self, videos: list[Video], seed: int, scene: bool = False, mined: int = 1):
+    def __init__(
+        self,
+        videos: list[Video],
+        seed: int,
+        scene: bool = False,
+        mined: int = 1,
+        positives: int = POSITIVES,
+        negatives: int = NEGATIVES,
+    ):
         self.videos = videos
         self.seed = seed
         self.scene = scene
-        self.negatives = NEGATIVES * mined
+        self.positives = positives
+        self.negatives = negatives * mined
 
     def __iter__(self) -> Iterator[tuple[int, list[BoxSamples]]]:
         rng = np.random.default_rng(self.seed)
         generator = torch.Generator().manual_seed(self.seed)
         draw = partial(
-            draw_boxes, rng=rng, generator=generator, scene=self.scene, negatives=self.negatives
+            draw_boxes,
+            rng=rng,
+            generator=generator,
+            scene=self.scene,
+            positives=self.positives,
+            negatives=self.negatives,
         )
         while True:
             # The authors' code too takes every video once before it takes one again.
@@ -83,19 +98,20 @@ def draw_boxes(
     rng: np.random.Generator,
     generator: torch.Generator,
     scene: bool = False,
+    positives: int = POSITIVES,
     negatives: int = NEGATIVES,
 ) -> BoxSamples:
     """Return a frame of a video with positives and negatives.
 
     scene      whether they are all from the scene around the target
-    negatives  of FRAMES frames together
+    negatives  of FRAMES frames together, as positives
     """
     frame, box = video(rng)
     target = torch.from_numpy(box)
     region = reachable_centres(target) if scene else None
     sampler = over(frame, MIN_BOX_SIDE, generator, region)
     close = partial(sampler.gaussian, target, *POSITIVE_RANGE)
-    positives = with_iou(close, target, POSITIVES // FRAMES, min_iou=POSITIVE_IOU)
+    inside = with_iou(close, target, positives // FRAMES, min_iou=POSITIVE_IOU)
     # Half of the negatives are around the target, half anywhere: 96 of 8 frames are 6 and 6.
     half = negatives // FRAMES // 2
     around = partial(sampler.uniform, target, *NEGATIVE_RANGE)
@@ -104,4 +120,4 @@ def draw_boxes(
         with_iou(around, target, half, max_iou=NEGATIVE_IOU),
         with_iou(everywhere, target, half, max_iou=NEGATIVE_IOU),
     ]
-    return BoxSamples(frame, target, positives, torch.cat(background))
+    return BoxSamples(frame, target, inside, torch.cat(background))
