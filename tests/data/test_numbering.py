@@ -41,6 +41,68 @@ def test_a_gap_is_named_like_its_neighbours(tmp_path):
     assert fill_gaps(files)[3].name == "take2-shot03b.png"
 
 
+FLOATS = {  # kind -> names in their order, as Python prints them
+    "quarters": [f"{i / 4}.png" for i in range(1, 20)],
+    "eighths": [f"t{i / 8}s.png" for i in range(30)],
+    "thirds": [f"{i / 3}.png" for i in range(1, 12)],
+    "25-a-second": [f"{i / 25}.png" for i in range(80)],
+    "30-a-second": [f"{i / 30}.png" for i in range(95)],
+    "shortest": [f"{i / 4:g}.png" for i in range(12)],
+    "shortest-with-text": [f"t{i / 4:g}s.png" for i in range(12)],
+    "commas": [f"{i / 4}.png".replace(".", ",", 1) for i in range(1, 20)],
+    "exponents": [f"{i / 40000}.png" for i in range(12)],
+    "two-fractions": ["7.05.png", "7.5.png"],
+}
+COUNTS = {
+    "sections": [f"{i}.{j}.png" for i in (1, 2) for j in range(1, 13)],
+    "sections-without-10": [f"{i}.{j}.png" for i in (1, 2) for j in (8, 9, 11, 12)],
+    "every-third": [f"{i}.{j}.png" for i in (1, 2) for j in range(3, 31, 3)],
+    "days": ["2024.1.9.png", "2024.1.31.png", "2024.2.5.png", "2024.2.16.png"],
+    "parts": ["1.png", "1.1.png", "1.9.png", "1.10.png", "2.png"],
+}
+
+
+@pytest.mark.parametrize("kind", [*FLOATS, *COUNTS])
+def test_digits_after_a_point_are_decimals_or_a_count(tmp_path, kind):
+    names = (FLOATS | COUNTS)[kind]
+    for name in names:
+        (tmp_path / name).touch()
+    files = image_files(tmp_path)
+    assert [path.name for path in files.values()] == names
+    assert fill_gaps(files) == files
+    (said,) = order_notes(tmp_path, files)
+    assert "in the order of their names" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "reading"),
+    [
+        (FLOATS["quarters"], "decimals, 0.25 before 0.5"),
+        (["1.11.png", "1.14.png", "1.9.png"], "decimals, 1.14 before 1.9"),
+        (COUNTS["sections"], "a count, 1.9 before 1.10"),
+    ],
+)
+def test_how_digits_after_a_point_are_read_is_said(tmp_path, names, reading):
+    for name in names:
+        (tmp_path / name).touch()
+    (said,) = order_notes(tmp_path, image_files(tmp_path))
+    assert f"the digits after the point are taken as {reading}" in said
+
+
+def test_a_count_after_a_point_may_lack_one(tmp_path):
+    for number in (8, 9, 11, 12):
+        (tmp_path / f"cam1.{number}.png").touch()
+    assert list(image_files(tmp_path)) == [8, 9, 11, 12]
+
+
+@pytest.mark.parametrize("pair", [("0.5.png", "0.50.png"), ("7.05.png", "7.050.png")])
+def test_one_moment_written_twice_is_refused(tmp_path, pair):
+    for name in (*pair, "0.25.png", "0.125.png", "7.1.png", "0.04.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="one image per frame number"):
+        image_files(tmp_path)
+
+
 def test_sparse_numbers_have_no_gaps_to_fill(tmp_path):
     files = {n: tmp_path / f"{n}.png" for n in (1_600_000_000_000, 1_600_000_000_033)}
     assert fill_gaps(files) == files

@@ -4,12 +4,15 @@ Names are compared as people read them: text by text, number by number, from the
 So `frame2` is before `frame10`, and dates and times come in their own order, whatever
 they are written with. Where one number alone differs from name to name, as in
 `cam2_0001.png`, it is the frame number; otherwise frames are numbered from 1.
+Digits after a point are a count, 1.9 before 1.10, or decimals, 0.25 before 0.5.
 """
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -43,6 +46,9 @@ DAY = (
 TIME = r"([01]\d|2[0-3])[0-5]\d[0-5]\d|([01]?\d|2[0-3])[-_.:h][0-5]?\d[-_.:m][0-5]?\d"
 MOMENT = re.compile(rf"(?<!\d)({DAY})\D{{1,4}}({TIME})(?!\d)")
 FRACTION = re.compile(r"[.,]")  # between the digits before and after a decimal point
+# What Python prints of numbers from 0 on; below 0.0001 it is 2.5e-05.
+FLOAT = re.compile(r"\d+(\.\d+)?(e-\d\d)?")
+SPARSE = 1.5  # numbers from the first to the last per number that is there, above which no count
 SHOWN = 3  # files that a message names
 
 
@@ -68,8 +74,8 @@ def image_files(folder: Path) -> dict[int, Path]:
             f"{folder}: expected a folder of images, found none in it{_contents(folder)}"
         )
     parts = _parts([Path(name).stem for name in names])
-    _check_distinct(folder, names, parts)
     keys = dict(zip(names, _keys(parts), strict=True))
+    _check_distinct(folder, keys, parts)
     ordered = sorted(names, key=keys.__getitem__)
     field = _counter(parts)
     numbers = range(1, len(names) + 1) if field is None else [keys[n][field] for n in ordered]
@@ -84,7 +90,7 @@ def fill_gaps(files: dict[int, Path]) -> dict[int, Path]:
     way of counting (times, every fifth frame): the images are returned as they are.
     """
     numbers = range(min(files), max(files) + 1)
-    if len(numbers) == len(files) or len(numbers) > 1.5 * len(files):
+    if len(numbers) == len(files) or len(numbers) > SPARSE * len(files):
         return files
     parts = _parts([path.stem for path in files.values()])
     field = _counter(parts)
@@ -108,11 +114,12 @@ def order_notes(folder: Path, files: dict[int, Path]) -> list[str]:
     Images that are left out because OpenCV does not decode them are named as well.
     """
     paths, numbers = list(files.values()), list(files)
-    notes = []
-    if len(paths) > 1 and _counter(_parts([path.stem for path in paths])) is None:
+    notes, parts = [], _parts([path.stem for path in paths])
+    if len(paths) > 1 and _counter(parts) is None:
         notes.append(
             f"{folder}: {len(paths)} images in the order of their names, which are no plain "
             f"count: {', '.join(path.name for path in paths[: SHOWN - 1])} ... {paths[-1].name}"
+            f"{_reading(parts)}"
         )
     elif len(numbers) <= numbers[-1] - numbers[0]:
         notes.append(
@@ -156,16 +163,43 @@ def _some(names: list[str]) -> str:
 
 
 def _parts(stems: list[str]) -> list[list[str]]:
-    """Split names into text, digits, text, ..., text: the digits are at odd positions."""
-    return [re.split(r"(\d+)", stem.casefold()) for stem in stems]
+    """Split names into text, digits, text, ..., text: the digits are at odd positions.
+
+    Where some have a point and digits that others lack, `0.75` and `1`, these get them, empty.
+    """
+    stems = _written_out([stem.casefold() for stem in stems])
+    parts = [re.split(r"(\d+)", stem) for stem in stems]
+    kinds = sorted({tuple(part[::2]) for part in parts}, key=len)
+    if len(kinds) != 2:
+        return parts
+    short, long = kinds
+    at = [i for i in range(1, len(long)) if long[:i] + long[i + 1 :] == short]
+    if not at or not FRACTION.fullmatch(long[at[0]]):
+        return parts
+    end = 2 * at[0]
+    whole = len(long) * 2 - 1
+    return [p if len(p) == whole else [*p[:end], long[at[0]], "", *p[end:]] for p in parts]
 
 
-def _check_distinct(folder: Path, names: list[str], parts: list[list[str]]) -> None:
-    """Raise ValueError where the names' numbers cannot tell which image comes first."""
+def _written_out(stems: list[str]) -> list[str]:
+    """Return numbers that Python printed as 2.5e-05 as 0.000025."""
+    exponents = [stem for stem in stems if "e-" in stem]
+    if not exponents or not all(map(FLOAT.fullmatch, stems)):
+        return stems
+    if len(exponents) == len(stems) and "." not in "".join(stems):
+        return stems  # 1e-05, 1e-06 may be anything
+    return [f"{Decimal(stem):f}" for stem in stems]
+
+
+def _check_distinct(folder: Path, keys: dict[str, list], parts: list[list[str]]) -> None:
+    """Raise ValueError where the names' numbers cannot tell which image comes first.
+
+    keys  of each name, to sort by
+    """
     seen: dict[tuple, str] = {}
     beginnings = [part[0] for part in parts if len(part) > 1]  # of the names with a number
-    for name, part in zip(names, parts, strict=True):
-        path, numbers = folder / name, tuple(map(int, part[1::2]))
+    for (name, key), part in zip(keys.items(), parts, strict=True):
+        path, numbers = folder / name, tuple(key[1::2])
         # `frame.jpg` is Windows' first of `frame (2).jpg`, `frame (3).jpg`.
         if not numbers and not all(text.startswith(part[0]) for text in beginnings):
             raise ValueError(
@@ -185,28 +219,69 @@ def _keys(parts: list[list[str]]) -> list[list]:
     widths = {field: max(len(part[field]) for part in parts) for field in _fractions(parts)}
     return [
         [
-            (int(text.ljust(widths.get(i, 0), "0")) if i % 2 else text)
+            (int(text.ljust(widths.get(i, 0), "0") or -1) if i % 2 else text)
             for i, text in enumerate(part)
         ]
         for part in parts
     ]
 
 
-def _fractions(parts: list[list[str]]) -> list[int]:
-    """Return which fields are decimals, 2 before 15: `7.05`, `7.1`, `7.15`, `7.2`.
-
-    A count that is written with zeros in front has them in its shortest numbers alone.
-    """
+def _pointed(parts: list[list[str]]) -> list[int]:
+    """Return which fields are digits after a point, in names that are alike in their texts."""
     if len({tuple(part[::2]) for part in parts}) > 1:
         return []
-    found = []
-    for field in range(3, len(parts[0]), 2):
-        column = [part[field] for part in parts]
-        shortest = min(map(len, column))
-        padded = any(text[0] == "0" and len(text) > shortest for text in column)
-        if padded and FRACTION.fullmatch(parts[0][field - 1]):
-            found.append(field)
-    return found
+    return [f for f in range(3, len(parts[0]), 2) if FRACTION.fullmatch(parts[0][f - 1])]
+
+
+def _fractions(parts: list[list[str]]) -> list[int]:
+    """Return which fields are decimals, 2 before 15: `7.05`, `7.1`, `7.15`, `7.2`."""
+    return [field for field in _pointed(parts) if _is_fraction(parts, field)]
+
+
+def _is_fraction(parts: list[list[str]], field: int) -> bool:
+    """Return whether digits after a point are decimals that lack the zeros at their end.
+
+    A count that is written with zeros in front has them in its shortest numbers alone.
+    One without comes to 10, or has few gaps. In dates and versions are several points.
+    """
+    column = [part[field] for part in parts if part[field]]
+    shortest = min(map(len, column))
+    if any(text[0] == "0" for text in column if len(text) > shortest):
+        return True
+    if any(text[-1] == "0" for text in column if len(text) > 1) or len({*map(len, column)}) == 1:
+        return False
+    around = parts[0][field - 3], parts[0][field + 1]
+    return not any(map(FRACTION.fullmatch, around)) and not _is_dense(parts, field)
+
+
+def _is_dense(parts: list[list[str]], field: int) -> bool:
+    """Return whether a field counts, with few gaps, where all the others are equal."""
+    alike = defaultdict(list)
+    for part in parts:
+        if part[field]:
+            alike[(*part[:field], *part[field + 1 :])].append(int(part[field]))
+    several = [numbers for numbers in alike.values() if len(numbers) > 1]
+    spans = sum(max(numbers) - min(numbers) + 1 for numbers in several)
+    return spans <= SPARSE * sum(map(len, several))
+
+
+def _reading(parts: list[list[str]]) -> str:
+    """Say how digits after a point are read, where the order would be another otherwise.
+
+    parts  of the names, in their order
+    """
+    fractions = _fractions(parts)
+    for field in _pointed(parts):
+        for one, two in pairwise(parts):
+            if one[:field] != two[:field] or not one[field] or not two[field]:
+                continue
+            counted, decimal = int(one[field]) < int(two[field]), one[field] < two[field]
+            if counted != decimal:
+                kind = "decimals" if field in fractions else "a count"
+                pair = ["".join(part[field - 2 : field + 1]) for part in (one, two)]
+                shown = " before ".join(pair)
+                return f"; the digits after the point are taken as {kind}, {shown}"
+    return ""
 
 
 def _counter(parts: list[list[str]]) -> int | None:
@@ -214,7 +289,7 @@ def _counter(parts: list[list[str]]) -> int | None:
 
     None if several differ, or none, or if they are dates. Of a single name, it is the last.
     """
-    if len({tuple(part[::2]) for part in parts}) > 1:
+    if len({tuple(part[::2]) for part in parts}) > 1 or any("" in p[1::2] for p in parts):
         return None
     if all(MOMENT.search("".join(part)) for part in parts):
         return None
