@@ -219,3 +219,51 @@ def test_too_few_negatives_are_refused():
         ValueError, match=r"negatives_kept of at least 150, negatives of .* got 100"
     ):
         deeptrack.Config(negatives_kept=100)
+
+
+def test_the_deviation_of_the_size_is_a_hundredth_of_h_or_of_32_s(begin):
+    """s = h / 32 has a deviation of 0.01 h: with h = 64, s is 2 and varies by 0.64, h by 20.5."""
+    tracker, frames, _ = begin("size_deviation=s,min_scale=0")
+    tracker.set_frame(frames[1])
+    tracker.box = torch.tensor([150.0, 100, 40, 64], dtype=torch.float64)
+    tracker.min_size = torch.full((2,), 2.0, dtype=torch.float64)
+    state = tracker.generator.get_state()
+    particles = tracker.draw_particles()
+    tracker.generator.set_state(state)
+    noise = torch.randn(1500, 3, generator=tracker.generator, dtype=torch.float64)[:, 2]
+    for (_, _, width, height), draw in zip(particles.tolist(), noise.tolist(), strict=True):
+        s = 64 / 32 + 0.01 * 64 * draw
+        assert height == pytest.approx(max(32 * s, 2))
+        assert width == pytest.approx(max(40 / 64 * 32 * s, 2))
+
+
+def test_one_positive_per_frame_is_the_box(begin):
+    """theta+ = 1 and N+ = min(t theta+, 1000): after three frames three patches, of chance 1/3."""
+    tracker, frames, _ = begin("positives=1,first_positives=1,equal_chance=patch,noise=false")
+    for frame in frames[1:3]:
+        tracker.update(frame)
+    assert list(tracker.positives.patches.counts) == [1, 1, 1]
+    third = torch.full((3,), 1 / 3, dtype=torch.float64)
+    torch.testing.assert_close(tracker.positives.probabilities(), third)
+    torch.testing.assert_close(tracker._draw_positives(1), tracker.box[None])
+
+
+def test_the_paper_as_printed(begin):
+    config = parse("deeptrack:preset=paper").config
+    printed = (config.positives, config.negatives, config.averaged, config.truncation, config.lr)
+    assert printed == (1, 150, 1, 0.0025, 0.05)
+    assert (config.descent, config.squared, config.equal_chance) == ("iterative", False, "patch")
+    tracker, frames, _ = begin("preset=paper,particles=60,first_steps=20,steps=2,lazy=false")
+    assert np.isfinite(tracker.update(frames[1])).all()
+
+
+def test_by_default_nothing_is_as_printed_that_was_not():
+    config = deeptrack.Config()
+    assert (config.squared, config.size_deviation, config.equal_chance) == (True, "h", "frame")
+    assert (config.descent, config.first_descent) == ("joint", "adam")
+
+
+@pytest.mark.parametrize("field", ["size_deviation", "equal_chance", "descent", "first_descent"])
+def test_unknown_choices_are_refused(field):
+    with pytest.raises(ValueError, match=rf"deeptrack.Config: expected {field} among .*got 'so'"):
+        parse(f"deeptrack:{field}=so")

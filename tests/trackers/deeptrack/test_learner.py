@@ -165,3 +165,88 @@ def test_half_of_the_positives_are_mirrored(task):
     straight = [torch.equal(patch, positive) for patch in patches[:200]]
     assert sum(straight) + sum(mirrored) == 200 and 60 < sum(mirrored) < 140
     assert (labels[:200, 0] == 1).all() and (labels[200:, 1] == 1).all()
+
+
+def norm(error, label, squared):
+    """Equation 9 of two numbers, truncated at 0.0025 and, for the target, a quarter of it."""
+    square = sum((a - b) ** 2 for a, b in zip(error, label, strict=True))
+    value = square if squared else square**0.5
+    return value if value > 0.0025 / (1 + 3 * label[0]) else 0.0
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_losses_are_equation_10_with_either_norm(task, squared):
+    """Of an error of (0.03, 0) the norm is above beta, and its square below."""
+    learner, *_ = task(replace(PLAIN, squared=squared))
+    scores = [[1.03, 0.0], [1.0, 0.0], [0.2, 0.7], [0.03, 1.0], [0.3, 0.4]]
+    labels = [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    importance = [0.245, 0.1, 0.2, 0.245, 0.05]
+    errors = torch.tensor(scores) - torch.tensor(labels)
+    found = learner.losses(errors, torch.tensor(labels), torch.tensor(importance))
+    rows = zip(importance, scores, labels, strict=True)
+    expected = [weight * norm(score, label, squared) for weight, score, label in rows]
+    torch.testing.assert_close(found, torch.tensor(expected))
+    assert (found[3] > 0) != squared
+
+
+def test_a_norm_of_0_has_a_gradient(task):
+    errors = torch.zeros(2, 2, requires_grad=True)
+    truncated_l2(errors, torch.eye(2), 0.0, 3.0, squared=False).sum().backward()
+    assert torch.equal(errors.grad, torch.zeros(2, 2))
+
+
+def stepwise(network, batch, config):
+    """Section III-A in its order: a cue's network, then the fusion's weights of that cue."""
+    patches, importance, labels = batch
+
+    def loss(scores):
+        terms = [
+            weight * error.square().sum()
+            for weight, error in zip(importance, scores - labels, strict=True)
+        ]
+        return sum(terms) / len(terms)
+
+    for cue in range(3):
+        weights = list(network.cues.parameters())
+        slopes = torch.autograd.grad(loss(network.cues(patches)[:, cue]), weights)
+        with torch.no_grad():
+            for weight, slope in zip(weights, slopes, strict=True):
+                of_cue = slice(cue * len(weight) // 3, (cue + 1) * len(weight) // 3)
+                weight[of_cue] -= config.lr * slope[of_cue]
+            neurons = network.cues.neurons(patches)
+        fusion = network.fusion
+        slopes = torch.autograd.grad(loss(fusion(neurons)), [fusion.weight, fusion.bias])
+        with torch.no_grad():
+            for neuron in range(8 * cue, 8 * cue + 8):
+                fusion.weight[:, neuron] -= config.fusion_lr * slopes[0][:, neuron]
+            fusion.bias -= config.fusion_lr * slopes[1]
+
+
+def test_an_iterative_step_moves_cue_by_cue(task):
+    config = replace(PLAIN, descent="iterative", truncation=0.0, fusion_lr=0.1)
+    learner, *pools = task(config)
+    other, *_ = task(config)
+    batch = learner._batch(*pools)
+    learner._batch = lambda *_: batch
+    learner.fine_tune(*pools)
+    stepwise(other.network, batch, config)
+    torch.testing.assert_close(learner.network.state_dict(), other.network.state_dict())
+    joint, *pools = task(replace(config, descent="joint"))
+    joint._batch = lambda *_: batch
+    joint.fine_tune(*pools)
+    moved = (joint.network.fusion.weight - learner.network.fusion.weight).abs().max()
+    assert moved > 1e-4 and len(learner.kept) == len(joint.kept) == 1
+
+
+@pytest.mark.parametrize("descent", ["joint", "iterative"])
+def test_the_first_frame_can_be_descended_on_as_later_ones(task, descent):
+    """It ends below epsilon, and the fusion layer, random at first, is in use and moves."""
+    config = replace(PLAIN, fusion=False, first_descent="sgd", descent=descent, lr=5e-2)
+    config = replace(config, fusion_lr=5e-2, max_grad_norm=0.3, first_steps=60, tolerance=0.02)
+    learner, *pools = task(config)
+    learner.config = replace(config, fusion=True)
+    before = learner.network.fusion.weight.clone()
+    losses = learner.initialise(*pools)
+    assert learner.network.fused and not torch.equal(before, learner.network.fusion.weight)
+    assert len(losses) == 60 or losses[-1] < 0.02 <= min(losses[:-1])
+    assert losses[-1] < losses[0]

@@ -8,8 +8,9 @@ import torch
 from trackerlib.trackers.deeptrack.pool import SamplePool
 
 
-def pool(frames=4, rows=3, decay=0.0, seed=0):
-    return SamplePool(frames, rows, decay, torch.Generator().manual_seed(seed))
+def pool(frames=4, rows=3, decay=0.0, seed=0, chance="frame"):
+    generator = torch.Generator().manual_seed(seed)
+    return SamplePool(frames, rows, decay, generator, chance=chance)
 
 
 def patches(values):
@@ -34,6 +35,22 @@ def test_a_frame_with_more_patches_is_drawn_no_more_often():
     for values in ([0.0, 1.0, 2.0], [10.0]):
         kept.add(patches(values), torch.tensor(values), 1.0)
     expected = torch.tensor([1 / 6, 1 / 6, 1 / 6, 1 / 2]).double()
+    torch.testing.assert_close(kept.probabilities(), expected)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_patches_have_equal_chances_as_in_equations_11_and_12(decay):
+    """Q exp(-sigma t^2) of each patch, over Z: a frame of three counts three times."""
+    kept = pool(rows=3, decay=decay, chance="patch")
+    frames = [([0.0, 1.0, 2.0], 1.0), ([10.0], 0.5), ([20.0, 21.0], 0.9)]
+    for values, quality in frames:
+        kept.add(patches(values), torch.tensor(values), quality)
+    chances = [
+        quality * math.exp(-decay * (2 - frame) ** 2)
+        for frame, (values, quality) in enumerate(frames)
+        for _ in values
+    ]
+    expected = torch.tensor(chances, dtype=torch.float64) / sum(chances)
     torch.testing.assert_close(kept.probabilities(), expected)
 
 

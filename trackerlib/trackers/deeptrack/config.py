@@ -6,6 +6,14 @@
 
 from dataclasses import dataclass
 
+from trackerlib.checks import among
+
+CHOICES = {
+    "size_deviation": ("h", "s"),
+    "equal_chance": ("frame", "patch"),
+    "descent": ("joint", "iterative"),
+    "first_descent": ("adam", "sgd"),
+}
 COUNTS = (  # of which there must be one
     "particles",
     "averaged",
@@ -33,10 +41,12 @@ class Config:
     lazy: bool = True  # update above 2 epsilon only; false: in every frame
     truncation: float = 0.0025  # beta, equation 9; 0 truncates nothing
     positive_factor: float = 3.0  # u, equation 9
+    squared: bool = True  # the norm of equations 8 and 9; as printed: false, and beta is of it
 
     particles: int = 1500  # boxes per frame, section II-C
     translation: float = 10.0  # their deviation, pixels, or 0.5 h if that is less
-    scale: float = 0.01  # their deviation, in h
+    scale: float = 0.01  # their deviation, in h: section II-C
+    size_deviation: str = "h"  # of what: the height h, or s = h / 32 (section IV-A): 0.32 h
     averaged: int = 5  # of the highest scores, whose mean is the box; [1]: 1
     saturated: bool = True  # no score counts beyond its label; not in [1]
     dense: bool = True  # one convolution for all particles; false: each is cut out, as in [1]
@@ -58,12 +68,17 @@ class Config:
     hard_negative_scale: float = 1.2
     positives_kept: int = 1000  # N+
     negatives_kept: int = 500  # N-, whole frames
+    equal_chance: str = "frame"  # a frame counts once; "patch": as often as it has patches, [1]
     decay: float = 10.0  # sigma, equation 12
     ambiguity: float = 0.75  # v, equation 16
 
     lr: float = 5e-2  # r, section III-B
     fusion_lr: float = 5e-3  # of the fusion layer after the first frame
     tolerance: float = 5e-3  # epsilon
+    descent: str = "joint"  # all cues and the fusion at once; "iterative": algorithm 1
+    first_descent: str = (
+        "adam"  # in the first frame; "sgd": as later, with the fusion from the start
+    )
     first_lr: float = 2e-3  # of Adam; not in [1], as all that follow
     first_steps: int = 500
     steps: int = 10  # at most, per frame
@@ -72,6 +87,7 @@ class Config:
     max_grad_norm: float = 0.3  # that a cue's gradient is clipped to
 
     def __post_init__(self):
+        among(self, CHOICES)
         for count in COUNTS:
             if (got := getattr(self, count)) < 1:
                 raise ValueError(f"deeptrack.Config: expected {count} of at least 1, got {got}")

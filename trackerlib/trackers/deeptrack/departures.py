@@ -14,6 +14,36 @@ _LEARNED = "[1] section III and algorithm 1, which names no number"
 
 DEPARTURES = (
     Departure(
+        "squared",
+        "[1] equations 8 and 9: beta is of the norm, not of its square",
+        "squares have gradients that end with the error, and few steps suffice",
+        paper=False,
+    ),
+    Departure(
+        "size_deviation",
+        "[1] section IV-A: 0.01 h of s = h / 32, which is a third of the height",
+        "a hundredth of the height, as section II-C reads alone",
+        paper="s",
+    ),
+    Departure(
+        "equal_chance",
+        "[1] equations 11 and 12",
+        "the first frame has fifty positives, which would be drawn five times as often",
+        paper="patch",
+    ),
+    Departure(
+        "descent",
+        "[1] section III-A and algorithm 1, of which the text names no batch",
+        "one pass for all cues, where one after the other takes two for each",
+        paper="iterative",
+    ),
+    Departure(
+        "first_descent",
+        "[1] section III-A: stochastic gradient descent throughout",
+        "Adam reaches a smaller loss, and the fusion begins as the mean of cues that are trained",
+        paper="sgd",
+    ),
+    Departure(
         "averaged",
         "[1] equation 7",
         "of particles close together, the best by chance jitters more than the mean of five",

@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from trackerlib.trackers.deeptrack.config import Config
 from trackerlib.trackers.deeptrack.cues import CUES
 from trackerlib.trackers.deeptrack.losses import truncated_l2
-from trackerlib.trackers.deeptrack.network import DeepTrack
+from trackerlib.trackers.deeptrack.network import NEURONS, DeepTrack
 from trackerlib.trackers.deeptrack.pool import SamplePool
 
 MAX_SHARE = 0.5  # of patches with a loss, up to which a second forward pass is faster
@@ -47,15 +47,23 @@ class Learner:
     def losses(self, errors: Tensor, labels: Tensor, importance: Tensor) -> Tensor:
         """Return the truncated norms of errors (..., 2), by importance (...), [1] equation 10."""
         config = self.config
-        return importance * truncated_l2(errors, labels, config.truncation, config.positive_factor)
+        norms = truncated_l2(
+            errors, labels, config.truncation, config.positive_factor, config.squared
+        )
+        return importance * norms
 
     def initialise(self, positives: SamplePool, negatives: SamplePool) -> list[float]:
-        """Train on the first frame, by Adam -> the loss before every step.
+        """Train on the first frame -> the loss before every step.
 
-        All steps are taken: what a network knows well by then, it need not learn later.
-        The fusion layer is in use afterwards.
+        By Adam all steps are taken: what a network knows well by then, it need not learn later.
+        By SGD, as in later frames, it ends below epsilon, and the fusion layer is trained beside
+        the cues, from random numbers. The fusion layer is in use afterwards.
         """
         config, network = self.config, self.network
+        if config.first_descent == "sgd":
+            network.fused = config.fusion
+            limits = [config.tolerance] * config.first_steps
+            return self._descend(self._sgd(), (positives, negatives), limits)
         optimizer = torch.optim.Adam(network.cues.parameters(), config.first_lr, fused=True)
         losses = self._descend(optimizer, (positives, negatives), [0.0] * config.first_steps)
         if config.fusion:
@@ -68,14 +76,19 @@ class Learner:
         It does not begin unless the loss is above 2 epsilon, and ends below epsilon or
         after so many steps.
         """
+        config = self.config
+        # To begin at 2 epsilon and end at epsilon keeps it from starting again at once.
+        limits = [2 * config.tolerance * config.lazy] + [config.tolerance] * (config.steps - 1)
+        return self._descend(self._sgd(), (positives, negatives), limits)
+
+    def _sgd(self) -> torch.optim.SGD:
+        """Plain gradient descent, at the rates r of the cues and of the fusion layer."""
         config, network = self.config, self.network
         groups = (
             {"params": network.cues.parameters(), "lr": config.lr},
             {"params": network.fusion.parameters(), "lr": config.fusion_lr},
         )
-        # To begin at 2 epsilon and end at epsilon keeps it from starting again at once.
-        limits = [2 * config.tolerance * config.lazy] + [config.tolerance] * (config.steps - 1)
-        return self._descend(torch.optim.SGD(groups, fused=True), (positives, negatives), limits)
+        return torch.optim.SGD(groups, fused=True)
 
     @torch.enable_grad()
     def _descend(
@@ -87,8 +100,8 @@ class Learner:
         """Steps, as many as there are limits, until a loss is below its own -> the losses.
 
         A step moves the network of each cue by the loss of its own scores, and the fusion
-        layer by the loss of the fused ones: of all at once, where [1] takes one after the
-        other. Raises FloatingPointError for a loss that is infinite or no number.
+        layer by the loss of the fused ones: all at once, or cue by cue, see `_iterate`.
+        Raises FloatingPointError for a loss that is infinite or no number.
         """
         network, losses, self.kept = self.network, [], []
         for limit in limits:
@@ -105,12 +118,46 @@ class Learner:
                 )
             if losses[-1] < limit:
                 break
+            if self.config.descent == "iterative":
+                self._iterate(optimizer, patches, importance, labels)
+                continue
             loss = self._own_loss(neurons, patches, importance, labels)
             (loss + fused if network.fused else loss).backward()
-            self._clip_gradients()
-            optimizer.step()
-            optimizer.zero_grad()
+            self._take(optimizer)
         return losses
+
+    def _iterate(
+        self, optimizer: torch.optim.Optimizer, patches: Tensor, importance: Tensor, labels: Tensor
+    ) -> None:
+        """Take algorithm 1's step on a mini-batch: cue by cue, the fusion layer after each.
+
+        Once a cue's network has moved, the fusion layer sees its new neurons, and moves in the
+        weights of these alone: coordinate descent, [1] section III-A. Its bias belongs to no cue
+        and moves with each. [1] leaves open whether cues share a mini-batch; here they do.
+        """
+        network, kept = self.network, []
+        for cue in range(CUES):
+            errors = network.cues(patches)[:, cue] - labels
+            losses = self.losses(errors, labels, importance)  # (B,)
+            kept.append(float(losses.ne(0).float().mean()))
+            losses.mean().backward()
+            self._take(optimizer)
+            if network.fused:
+                neurons = network.cues.neurons(patches).detach()
+                errors = network.combined(neurons) - labels
+                self.losses(errors, labels, importance).mean().backward()
+                grad = network.fusion.weight.grad
+                assert grad is not None  # after the backward pass
+                others = torch.arange(grad.shape[1]).to(grad.device) // NEURONS != cue
+                grad[:, others] = 0
+                self._take(optimizer)
+        self.kept.append(sum(kept) / CUES)
+
+    def _take(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradients, move what has one, and forget them."""
+        self._clip_gradients()
+        optimizer.step()
+        optimizer.zero_grad()
 
     def _batch(
         self, positives: SamplePool, negatives: SamplePool
@@ -154,7 +201,8 @@ class Learner:
         limit, network = self.config.max_grad_norm, self.network
         grads = (p.grad for p in network.cues.parameters())
         slopes = [grad.view(CUES, -1) for grad in grads if grad is not None]  # (CUES, weights)
-        scale = (limit / torch.cat(slopes, 1).norm(dim=1, keepdim=True)).clamp(max=1)
-        for slope in slopes:
-            slope *= scale
+        if slopes:
+            scale = (limit / torch.cat(slopes, 1).norm(dim=1, keepdim=True)).clamp(max=1)
+            for slope in slopes:
+                slope *= scale
         clip_grad_norm_(network.fusion.parameters(), limit)

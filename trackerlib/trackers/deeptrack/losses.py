@@ -23,15 +23,21 @@ def structural_weights(iou: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def truncated_l2(
-    errors: Tensor, labels: Tensor, threshold: float, positive_factor: float
+    errors: Tensor,
+    labels: Tensor,
+    threshold: float,
+    positive_factor: float,
+    squared: bool = True,
 ) -> Tensor:
-    """Return squared norms of errors (..., 2), 0 for those that are small enough -> (...).
+    """Return norms of errors (..., 2), 0 for those that are small enough -> (...).
 
     labels           (..., 2), as `structural_weights` returns them
     threshold        beta, of background; of the target it is 1 + positive_factor times smaller
     positive_factor  u, 0 in the version before [1]
+    squared          whether norms, and what is compared with the threshold, are squared
 
     Source: [1] equations 8 and 9.
     """
-    squares = errors.square().sum(-1)
-    return squares * (squares > threshold / (1 + positive_factor * labels[..., 0]))
+    # The gradient of torch's norm at 0 is 0, that of a square root would be infinite.
+    norms = errors.square().sum(-1) if squared else torch.linalg.vector_norm(errors, dim=-1)
+    return norms * (norms > threshold / (1 + positive_factor * labels[..., 0]))

@@ -23,6 +23,8 @@ class SamplePool:
     decay       sigma of equation 12: a frame of age t is exp(-sigma t^2) times as likely as
                 the latest; 0 for equation 11, all alike
     generator   of the draws
+    device      where patches are kept
+    chance      "frame": of equal frames each is as likely; "patch": of equal patches each
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class SamplePool:
         decay: float,
         generator: torch.Generator,
         device: str = "cpu",
+        chance: str = "frame",
     ):
         self.decay = decay
+        self.chance = chance
         self.generator = generator
         self.patches = Memory(max_frames, max_frames * rows, CUES * PATCH_SIDE**2, device)
         self.importance = Memory(max_frames, max_frames * rows, 1, device)
@@ -53,12 +57,14 @@ class SamplePool:
         """Return every kept patch's probability of being drawn (n,), oldest first.
 
         Source: [1] equation 14. Two frames of 1 and 3 patches, alike in age and quality,
-        give 1/2, 1/6, 1/6, 1/6: a frame counts once, however many patches it has.
+        give 1/2, 1/6, 1/6, 1/6 where a frame counts once, however many patches it has; with the
+        equal chances of patches, equation 11, 1/4 each.
         """
         counts = torch.tensor(self.patches.counts)
         ages = torch.arange(len(counts) - 1, -1, -1, dtype=torch.float64)
         frames = torch.exp(-self.decay * ages**2) * torch.tensor(self.qualities)
-        patches = (frames / counts).repeat_interleave(counts)
+        shares = frames if self.chance == "patch" else frames / counts
+        patches = shares.repeat_interleave(counts)
         return patches / patches.sum()
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:

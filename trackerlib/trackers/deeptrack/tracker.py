@@ -22,7 +22,7 @@ from torch import Tensor
 from trackerlib.boxes import box_iou, centres, first_box
 from trackerlib.checks import first_frame, next_frame
 from trackerlib.trackers.deeptrack.config import Config
-from trackerlib.trackers.deeptrack.cues import PatchFeatures
+from trackerlib.trackers.deeptrack.cues import PATCH_SIDE, PatchFeatures
 from trackerlib.trackers.deeptrack.learner import Learner
 from trackerlib.trackers.deeptrack.losses import structural_weights
 from trackerlib.trackers.deeptrack.network import DeepTrack, score
@@ -65,20 +65,11 @@ class Tracker:
         self.features = PatchFeatures(self.device)
         network = DeepTrack(self.generator, self.dtype).to(self.device)
         self.classifier = Learner(network, config, self.generator)
-        self.positives = SamplePool(
-            config.positives_kept // config.positives,
-            max(config.first_positives, config.positives),
-            0.0 if config.temporal else config.decay,
-            self.generator,
-            self.device,
-        )
-        self.negatives = SamplePool(
-            config.negatives_kept // config.negatives,
-            max(config.first_negatives, config.negatives),
-            config.decay,
-            self.generator,
-            self.device,
-        )
+        most = max(config.first_positives, config.positives)
+        decay = 0.0 if config.temporal else config.decay
+        self.positives = self._pool(config.positives_kept // config.positives, most, decay)
+        most = max(config.first_negatives, config.negatives)
+        self.negatives = self._pool(config.negatives_kept // config.negatives, most, config.decay)
         self.score, self.quality = 0.0, 1.0
         self.warnings: list[str] = []
         self.set_frame(frame)
@@ -104,6 +95,11 @@ class Tracker:
         self.losses = self.classifier.fine_tune(self.positives, self.negatives)
         return self.box.numpy().copy()
 
+    def _pool(self, frames: int, rows: int, decay: float) -> SamplePool:
+        """An empty pool of so many frames, each of so many patches at most."""
+        chance = self.config.equal_chance
+        return SamplePool(frames, rows, decay, self.generator, self.device, chance)
+
     def set_frame(self, frame: np.ndarray) -> None:
         """Go on to a frame (H, W, 3) uint8 RGB; boxes are drawn inside it."""
         self.sampler = samplers.over(frame, MIN_SIDE, self.generator)
@@ -116,7 +112,9 @@ class Tracker:
         draws = (config.particles, 3)
         noise = torch.randn(draws, generator=self.generator, dtype=torch.float64)
         move = min(config.translation, height / 2) * noise[:, :2]
-        size = (self.box[2:] * (1 + config.scale * noise[:, 2:])).maximum(self.min_size)
+        # Of s = h / 32, a deviation of 0.01 h makes one of 0.32 h of the height: 32 times s.
+        scale = config.scale * (PATCH_SIDE if config.size_deviation == "s" else 1)
+        size = (self.box[2:] * (1 + scale * noise[:, 2:])).maximum(self.min_size)
         centre = (centres(self.box) + move).clamp(*self.sampler.region)
         return torch.cat((centre - size / 2, size), 1)
 
