@@ -175,9 +175,50 @@ def test_stuck_pixels_and_empty_images_do_not_settle_the_range(tmp_path):
     images[3][:] = 0
     paths = [write_image(tmp_path / f"{n}.png", image) for n, image in enumerate(images)]
     frames, (said,) = open_images(paths)
-    assert "without single pixels from 0 to 65535" in said
+    assert "without a few pixels from 0 to 65535" in said
     assert len(np.unique(frames[0])) > 190
     assert frames[1][20, 30, 0] == 255 and frames[2][10, 5, 0] == 0 and not frames[3].any()
+
+
+def spoilt(fault: str) -> list[np.ndarray]:
+    """Thermal images with what a sensor or a rectification leaves in them."""
+    images = [thermal(n) for n in range(5)]
+    if fault == "blob":
+        for image in images:
+            image[20:23, 30:33] = 65535
+    elif fault == "band":
+        for image in images:
+            image[:12] = 0
+    elif fault == "noise":
+        images[2] = np.random.default_rng(0).integers(0, 65536, (48, 64), dtype=np.uint16)
+    return images
+
+
+@pytest.mark.parametrize("fault", ["blob", "band"])
+def test_blobs_and_bands_take_no_contrast_from_the_rest(tmp_path, fault):
+    paths = [write_image(tmp_path / f"{n}.png", im) for n, im in enumerate(spoilt(fault))]
+    frames, (said,) = open_images(paths)
+    assert len(np.unique(frames[0][12:])) > 145  # of 150
+    assert "beyond are clipped" in said
+
+
+def test_how_many_levels_remain_is_said(tmp_path):
+    paths = [write_image(tmp_path / f"{n}.png", im) for n, im in enumerate(spoilt("noise"))]
+    frames, (said,) = open_images(paths)
+    held = len(np.unique(thermal(0)))
+    left = len(np.unique(frames[0]))
+    assert left < 5 and held > 190
+    assert f"{left} of {held} levels remain in {paths[0].name}" in said
+    assert "contrast is lost: " in said
+    whole, (said,) = open_images(paths[:2])
+    assert f"{held} of {held} levels remain" in said and "contrast" not in said
+    assert len(np.unique(whole[0])) == held
+
+
+def test_float_levels_beyond_256_are_no_loss(tmp_path):
+    image = np.linspace(0, 1, 300 * 300, dtype=np.float32).reshape(300, 300)
+    _, (said,) = open_images([write_image(tmp_path / "1.tif", image)])
+    assert f"256 of {len(np.unique(image))} levels remain" in said and "contrast" not in said
 
 
 def test_values_that_are_not_finite(tmp_path):

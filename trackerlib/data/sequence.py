@@ -23,6 +23,8 @@ __all__ = [
 
 READ_AHEAD = 4  # frames decoded before they are asked for
 SAMPLED = 32  # images of a sequence whose values settle its range
+SPOT = 12  # pixels of an image, or a thousandth, at either end that do not settle its range
+ENOUGH = 0.5  # of an image's levels, or of 256, that scaling leaves without a loss to speak of
 GREY = cv2.IMREAD_ANYDEPTH  # and as many bits as are stored
 COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
 SHALLOW = (b"\xff\xd8", b"BM", b"GIF8")  # formats of 8 bits without transparency: JPEG, BMP, GIF
@@ -82,8 +84,10 @@ def open_images(paths: Ordered[Path]) -> tuple[ImageFiles, list[str]]:
     Images of 8 bits per value come as they are. Those of 16 bits, or of floats, are all
     scaled alike, from the range of the sequence to 0 ... 255: the smallest and largest
     value in at most SAMPLED images, evenly spread. Values beyond are clipped. Images of
-    one value do not count, nor do single pixels that would more than double the range,
-    such as a sensor's stuck ones.
+    one value do not count. Nor, where they would more than double the range, do a few
+    pixels of an image, such as a sensor's stuck ones, or a value far from all others,
+    such as that of a black border. The note says how many levels the image keeps that
+    loses the most.
 
     The first image that can be decoded says which it is; in JPEG, BMP and GIF it is not read.
     """
@@ -96,11 +100,44 @@ def open_images(paths: Ordered[Path]) -> tuple[ImageFiles, list[str]]:
     if first.ndim == 3 and first.shape[2] == 4 and np.ptp(first[..., 3]) > 0:
         notes.append(f"{folder}: the transparency of images is ignored")
     if first.dtype != np.uint8:
-        images = (image for image in map(_probed, sample) if image is not None)
-        low, high, said = _range(image for image in images if image.dtype != np.uint8)
-        frames = ImageFiles(frames.paths, Levels(low, high, grey=first.ndim == 2))
-        notes.append(f"{folder}: {first.dtype} images are scaled, {low:g} to {high:g} {said}")
+        levels, said = _levels(sample, grey=first.ndim == 2)
+        frames = ImageFiles(frames.paths, levels)
+        notes.append(f"{folder}: {first.dtype} images are scaled, {said}")
     return frames, notes
+
+
+def _levels(sample: list[Path], grey: bool) -> tuple[Levels, str]:
+    """Return how the images of a sample are scaled, and what is to be said of it."""
+    stored: dict[Path, np.ndarray] = {}
+
+    def images() -> Iterator[np.ndarray]:
+        for path in sample:
+            image = _probed(path)
+            if image is not None and image.dtype != np.uint8:
+                stored[path] = _different(image[..., :3] if image.ndim == 3 else image)
+                yield image
+
+    low, high, said = _range(images())
+    levels = Levels(low, high, grey)
+    kept = {path: len(np.unique(_scaled(values, levels))) for path, values in stored.items()}
+    held = {path: len(values) for path, values in stored.items()}
+    shares = {path: kept[path] / min(max(held[path], 1), 256) for path in held}
+    # An image of one value has no contrast to lose.
+    worst = min(shares, key=lambda path: (held[path] < 2, shares[path]))
+    lost = "contrast is lost: " if shares[worst] < ENOUGH else ""
+    cure = "; convert the images to 8 bits yourself if that is too little" if lost else ""
+    return levels, (
+        f"{low:g} to {high:g} {said}, values beyond are clipped; {lost}{kept[worst]} of "
+        f"{held[worst]} levels remain in {worst.name}{cure}"
+    )
+
+
+def _different(image: np.ndarray) -> np.ndarray:
+    """Return the different finite values of an image; of floats, those of at most 2^17 pixels."""
+    if image.dtype == np.uint16:
+        return np.flatnonzero(np.bincount(image.ravel(), minlength=1)).astype(np.uint16)
+    values = image[np.isfinite(image)]
+    return np.unique(values[:: values.size // (1 << 17) + 1])
 
 
 def _probed(path: Path) -> np.ndarray | None:
@@ -129,18 +166,29 @@ def _range(images: Iterable[np.ndarray]) -> tuple[float, float, str]:
     lows, highs, inner_lows, inner_highs = zip(*ends, strict=True)
     low, high, inner_low, inner_high = min(lows), max(highs), min(inner_lows), max(inner_highs)
     if inner_low < inner_high and high - low > 2 * (inner_high - inner_low):
-        return inner_low, inner_high, f"{said} without single pixels from {low:g} to {high:g}"
+        return inner_low, inner_high, f"{said} without a few pixels from {low:g} to {high:g}"
     return low, high, said
 
 
 def _ends(image: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the smallest and largest finite value of an image, and those of its 3 x 3 median."""
-    finite = np.isfinite(image)
-    if not finite.any():
+    """Return the smallest and largest finite value of an image, and those of most pixels."""
+    values = image[np.isfinite(image)]
+    if not values.size:
         return 0.0, 0.0, 0.0, 0.0
-    low, high = image[finite].min(), image[finite].max()
-    inner = cv2.medianBlur(np.where(finite, image, low).astype(np.float32), 3)
-    return float(low), float(high), float(inner.min()), float(inner.max())
+    most = _without_fill(values)
+    few = min(max(most.size // 1000, SPOT), most.size // 4)
+    inner = np.partition(most, (few, most.size - 1 - few))[[few, most.size - 1 - few]]
+    return float(values.min()), float(values.max()), float(inner[0]), float(inner[1])
+
+
+def _without_fill(values: np.ndarray) -> np.ndarray:
+    """Return values without the one that is further from all others than these are apart."""
+    low, high = values.min(), values.max()
+    if (rest := values[values != low]).size and rest.min() - float(low) > high - rest.min():
+        return rest
+    if (rest := values[values != high]).size and high - float(rest.max()) > rest.max() - low:
+        return rest
+    return values
 
 
 def _scaled(image: np.ndarray, levels: Levels) -> np.ndarray:
