@@ -4,8 +4,9 @@ Chapter -> number as written, with its unit -> the value in the library (None wh
 and what it is.
 """
 
+from trackerlib.analysis.linear_probe import TARGET_SIDE
 from trackerlib.nets import vggm
-from trackerlib.trackers import deeptrack, dlst, hcf, mdnet
+from trackerlib.trackers import deeptrack, dlst, hcf, kcf, mdnet
 from trackerlib.trackers.deeptrack.cues import PATCH_SIDE
 from trackerlib.trackers.fdn import SHORT
 from trackerlib.trackers.mdnet.features import CROP_SIDE
@@ -15,12 +16,32 @@ _DEEPTRACK = deeptrack.Config()
 _DLST = dlst.Config()
 _ONLINE = mdnet.OnlineConfig()
 _STRIDE = vggm.VGGM().taps["conv3"].stride
+_DENSE_STRIDE = vggm.VGGM(vggm.Config(dense=True)).taps["conv3"].stride
 _PRODUCTS = (  # positions, filters and numbers of each filter, conv1 to conv3
     51**2 * 96 * 7**2 * 3 + 11**2 * 256 * 5**2 * 96 + 3**2 * 512 * 3**2 * 256
 )
 _BATCH = _ONLINE.batch_positives + _ONLINE.batch_negatives
 
 GIVEN: dict[str, dict[str, tuple[float | None, str]]] = {
+    "01_boxes": {
+        "6 pixels": (2 * 3, "2 columns times 3 rows"),
+        "95 %": (None, "level of the bootstrap's interval, a choice"),
+        "four times": (2**2, "videos that halve an interval of 1 / sqrt(n)"),
+    },
+    "02_correlation_filters": {
+        "100 pixels": (kcf.Config().large, "sqrt(w * h) from which on KCF halves the images"),
+        "8 pixels": (2 * kcf.PUBLISHED["hog"]["cell"], "twice KCF's cell"),
+        "20 pixels": (None, "the benchmark's threshold of precision"),
+    },
+    "03_backbones": {
+        "64 pixels": (TARGET_SIDE, "of a target in the probe's frames"),
+        "21.5": (13.5 + 1 * 8, "the sum that stands before it in the table"),
+        "2,304": (9 * 256, "3 x 3 bins of conv2's channels"),
+        "4,608": (9 * 512, "3 x 3 bins of conv3's channels"),
+        "21 pixels": (TARGET_SIDE // 3, "a third of a target's side"),
+        "107 pixels": (CROP_SIDE, "of a crop"),
+        "four times": ((16 / 8) ** 2, "map positions at stride 8 for those at stride 16"),
+    },
     "04_msdat": {
         "2.8 times": (1 + _HCF.padding, "HCF's search window, in targets"),
         "224": (_HCF.side, "pixels of the network's input"),
@@ -58,13 +79,16 @@ GIVEN: dict[str, dict[str, tuple[float | None, str]]] = {
         "0.005": (_DEEPTRACK.tolerance, "epsilon"),
         "1,500": (_DEEPTRACK.particles, "boxes drawn per frame"),
     },
-}
-NOT_YET = {  # chapter -> why its prose is not accounted for
-    stem: "numbers in its prose are not computed on the page yet"
-    for stem in (
-        "01_boxes",
-        "02_correlation_filters",
-        "03_backbones",
-        "10_kernels",
-    )
+    "10_kernels": {
+        "8 pixels": (_DENSE_STRIDE, "of a cell of the dense map"),
+        "320": (None, "columns of the benchmark's frames"),
+        "240 pixels": (None, "rows of the benchmark's frames"),
+        "0.75": (0.5 + (0 + 0.5) / 2, "first of two points in a bin from 0.5 to 1.5"),
+        "1.25": (0.5 + (1 + 0.5) / 2, "second of them"),
+        "1,200": (30 * 40, "cells of the map"),
+        "2,304": (256 * 9, "bins of 256 candidates"),
+        "31 times": (round(256 * 9 * 16 / (30 * 40)), "rows asked for, by cell of the map"),
+        "32 MB": (4 * 8, "mallopt(3): M_MMAP_THRESHOLD is at most 4 MB times the size of a long"),
+        "4,800": (30 * 40 * 4, "bytes of a channel"),
+    },
 }

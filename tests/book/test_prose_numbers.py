@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.book.given import GIVEN, NOT_YET
+from tests.book.given import GIVEN
 
 CHAPTERS = Path(__file__).resolve().parents[2] / "book" / "chapters"
 PATHS = sorted(CHAPTERS.glob("*.ipynb"))
@@ -130,13 +130,7 @@ def unaccounted(path: Path) -> list[str]:
     return missing
 
 
-def chapter(path: Path):
-    reason = NOT_YET.get(path.stem)
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(path, id=path.stem, marks=marks)
-
-
-@pytest.mark.parametrize("path", [chapter(path) for path in PATHS])
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_numbers_in_prose_are_computed_cited_or_constants(path):
     assert unaccounted(path) == []
 
