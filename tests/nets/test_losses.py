@@ -54,6 +54,49 @@ def test_it_equals_the_formulas_box_by_box(centres):
     torch.testing.assert_close(torch.stack(found), torch.tensor(expected, dtype=torch.float64))
 
 
+def smooth(error):
+    """Smooth L1 of one number."""
+    return 0.5 * error**2 if abs(error) < 1 else abs(error) - 0.5
+
+
+def as_printed(predicted, centres, size):
+    """Section 3.2 box by box: smooth L1 of x, y in windows, and of both labels."""
+    matched, missed, negatives = [], [], []
+    for sample, (cx, cy) in zip(predicted.tolist(), centres, strict=True):
+        boxes = {}
+        for row, column in product(range(size), repeat=2):
+            dx, dy = cx - (column + 0.5) / size, cy - (row + 0.5) / size
+            shared = max(0, 1 - abs(dx)) * max(0, 1 - abs(dy))
+            boxes[row, column] = shared / (2 - shared), dx, dy
+        best = max(iou for iou, *_ in boxes.values())
+        for (row, column), (iou, dx, dy) in boxes.items():
+            x, y, background, target = (channel[row][column] for channel in sample)
+            if iou >= 0.5 or iou == best:
+                matched.append(smooth(background) + smooth(target - 1))
+                missed.append(smooth(x - dx) + smooth(y - dy))
+            else:
+                negatives.append(smooth(background - 1) + smooth(target))
+    hard = sorted(negatives, reverse=True)[: 3 * len(matched)]
+    return (sum(matched) + sum(hard)) / len(matched), sum(missed) / len(matched)
+
+
+@pytest.mark.parametrize("centres", [[[0.5, 0.5]], [[0.3, 0.6], [0.71, 0.2]]])
+def test_msdats_losses_as_printed_box_by_box(centres):
+    torch.manual_seed(0)
+    size, centres = 9, torch.tensor(centres, dtype=torch.float64)
+    predicted = 2 * torch.randn(len(centres), 4, size, size, dtype=torch.float64)
+    boxes = default_boxes(centres, size, unit=1.0)
+    found = torch.stack(msdat_loss(predicted, *boxes, objectness="smooth_l1"))
+    expected = torch.tensor(as_printed(predicted, centres.tolist(), size), dtype=torch.float64)
+    torch.testing.assert_close(found, expected)
+
+
+def test_another_objectness_is_refused():
+    boxes = default_boxes(torch.tensor([[0.5, 0.5]]), 4)
+    with pytest.raises(ValueError, match="objectness among softmax, smooth_l1, got 'hinge'"):
+        msdat_loss(torch.zeros(1, 4, 4, 4), *boxes, objectness="hinge")
+
+
 def test_displacements_and_matches_by_hand():
     """On 4 positions per side the first is at 1/8; an IoU of 1/2 needs 2/3 in common."""
     displacement, matched = default_boxes(torch.tensor([[0.625, 0.375]]), 4)

@@ -1,5 +1,6 @@
 """Windows hold the target where they say; the start keeps what filters see; stop and go on."""
 
+import math
 from itertools import cycle
 
 import numpy as np
@@ -8,12 +9,14 @@ import torch
 
 from trackerlib import weights
 from trackerlib.nets.adaptation import Adaptation, Config
+from trackerlib.nets.losses import default_boxes
 from trackerlib.nets.vgg19 import VGG19
 from trackerlib.nets.vgg19 import Config as VGG19Config
 from trackerlib.train import adaptation, trainer
 from trackerlib.train.adaptation import (
     WINDOW_SIDE,
     AdaptationTask,
+    LossConfig,
     cut_window,
     initialise,
     with_unit_energy,
@@ -176,3 +179,34 @@ def test_layers_of_another_backbone_have_its_channels(monkeypatch, scenes):
     monkeypatch.setattr(adaptation.inference, "load", lambda *_: backbone)
     task = AdaptationTask(Config("vgg19-conv3", "conv3_4"), cycle(scenes), mode="float32")
     assert task.validate().keys() == {"objectness loss/conv3_4", "displacement loss/conv3_4"}
+
+
+def test_the_loss_is_a_setting(scenes):
+    """Heads that begin at 0 predict 0: x and y in tenths of a window, or in windows."""
+    backbone = inference.load("vggm", "cpu", "float32")
+    printed = LossConfig("smooth_l1", "plain")
+    tasks = [
+        AdaptationTask(Config("vggm", "conv3"), cycle(scenes), "float32", loss)
+        for loss in (LossConfig(), printed)
+    ]
+    maps, centres = tasks[0].validation.select([0])
+    rows = [task.losses(maps, centres)[0].tolist() for task in tasks]
+    size = WINDOW_SIDE // backbone.taps["conv3"].stride
+    displacement, matched = default_boxes(centres, size, 1.0)
+    errors = displacement.movedim(1, -1)[matched].abs()  # (matches, 2), in windows
+    tenths = 10 * errors
+    softened = torch.where(tenths < 1, tenths.square() / 2, tenths - 0.5)
+    hard = min(3, (~matched).sum().item() / matched.sum().item())
+    expected = [math.log(2) * (1 + hard), softened.sum(1).mean().item()]
+    assert rows[0] == pytest.approx(expected, rel=1e-4)
+    expected = [0.5 * (1 + hard), (errors.square() / 2).sum(1).mean().item()]
+    assert rows[1] == pytest.approx(expected, rel=1e-4)
+    assert tasks[0].settings == {"backbone": "vggm", "levels": "conv3"}
+    chosen = {"objectness": "smooth_l1", "displacement": "plain"}
+    assert tasks[1].settings == tasks[0].settings | chosen
+
+
+@pytest.mark.parametrize("field", ["objectness", "displacement"])
+def test_unknown_losses_are_refused(field):
+    with pytest.raises(ValueError, match=f"LossConfig: expected {field} among .*, got 'other'"):
+        LossConfig(**{field: "other"})

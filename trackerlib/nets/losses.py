@@ -15,15 +15,16 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 MATCH_IOU = 0.5  # with the target, from which a default box stands for it, [2] section 2.2
 DISPLACEMENT = 0.1  # of a window; the authors' code of [2] scales by it
 NEGATIVES_PER_MATCH = 3  # [2] section 2.2
+OBJECTNESS = "softmax", "smooth_l1"  # losses of MSDAT's confidence: [2]; [1] section 3.2
 
 
-def default_boxes(centres: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def default_boxes(centres: Tensor, size: int, unit: float = DISPLACEMENT) -> tuple[Tensor, Tensor]:
     """Return how far a target is from every default box of a map, and which of them match it.
 
     centres  (N, 2) x, y of the targets, in search windows from the upper left corner
     size     positions per side of a map that covers the window
-    returns  (N, 2, size, size) displacement x, y, in DISPLACEMENT of a window;
-             (N, size, size) bool
+    unit     of the displacement, in windows; 1 where it is not normalised, [1] equation 3
+    returns  (N, 2, size, size) displacement x, y, in units; (N, size, size) bool
 
     A default box is a search window around a map position, and so is the target's own
     box around its centre: [1] section 3.2. Those match whose IoU with it is MATCH_IOU, and the
@@ -39,21 +40,25 @@ def default_boxes(centres: Tensor, size: int) -> tuple[Tensor, Tensor]:
     intersection = (1 - displacement.abs()).clamp(min=0).prod(dim=1)
     iou = intersection / (2 - intersection)
     best = iou == iou.amax((1, 2), keepdim=True)
-    return displacement / DISPLACEMENT, (iou >= MATCH_IOU) | best
+    return displacement / unit, (iou >= MATCH_IOU) | best
 
 
-def msdat_loss(predicted: Tensor, displacement: Tensor, matched: Tensor) -> tuple[Tensor, Tensor]:
+def msdat_loss(
+    predicted: Tensor, displacement: Tensor, matched: Tensor, objectness: str = "softmax"
+) -> tuple[Tensor, Tensor]:
     """Return objectness and displacement losses () per match; training minimises their sum.
 
     predicted     (N, 4, H, W): x, y of the displacement, scores of background and target
     displacement  (N, 2, H, W), of `default_boxes`
     matched       (N, H, W) bool, of `default_boxes`
+    objectness    "softmax", or "smooth_l1" of both scores from 1 for the class, 0 for the other
 
-    Softmax loss of all matches and of the negatives with the highest loss, NEGATIVES_PER_MATCH
-    times as many: hard negative mining. Smooth L1 of the displacement of the matches.
+    Loss of the scores of all matches and of the negatives where it is highest,
+    NEGATIVES_PER_MATCH times as many: hard negative mining. Smooth L1 of the displacement of the
+    matches.
 
-    Source: [1] equations 1, 3 and 5 with alpha = 1; hard negatives of [2].
-    Raises ValueError for other shapes.
+    Source: [1] equations 1, 3 and 5 with alpha = 1; softmax and hard negatives of [2].
+    Raises ValueError for other shapes, and for an objectness that is none of OBJECTNESS.
     """
     N, _, H, W = shape = displacement.shape
     if predicted.shape != (N, 4, H, W) or matched.shape != (N, H, W):
@@ -61,14 +66,22 @@ def msdat_loss(predicted: Tensor, displacement: Tensor, matched: Tensor) -> tupl
             f"msdat_loss: expected predictions {(N, 4, H, W)} and matches {(N, H, W)} for a "
             f"displacement {tuple(shape)}, got {tuple(predicted.shape)} and {tuple(matched.shape)}"
         )
-    count = matched.sum()
-    each = cross_entropy(predicted[:, 2:], matched.long(), reduction="none")
+    if objectness not in OBJECTNESS:
+        raise ValueError(
+            f"msdat_loss: expected objectness among {', '.join(OBJECTNESS)}, got {objectness!r}"
+        )
+    count, scores = matched.sum(), predicted[:, 2:]
+    if objectness == "softmax":
+        each = cross_entropy(scores, matched.long(), reduction="none")
+    else:
+        wanted = torch.stack((~matched, matched), 1).to(scores)  # (N, 2, H, W)
+        each = smooth_l1_loss(scores, wanted, reduction="none").sum(1)
     negatives = each[~matched]
     hard = negatives.topk(min(NEGATIVES_PER_MATCH * int(count), len(negatives))).values
-    objectness = (each[matched].sum() + hard.sum()) / count
+    confidence = (each[matched].sum() + hard.sum()) / count
     both_axes = matched[:, None].expand(shape)  # (N, 2, H, W)
     errors = smooth_l1_loss(predicted[:, :2][both_axes], displacement[both_axes], reduction="sum")
-    return objectness, errors / count
+    return confidence, errors / count
 
 
 def binary_loss(positives: Tensor, negatives: Tensor) -> Tensor:

@@ -5,9 +5,10 @@
 
 The backbone stays as it is. On each level a branch of its own is trained, under a head that is
 thrown away afterwards, to predict for every position of a search window whether the target is
-there and how far from it [1]. It begins as the projection onto the level's principal
-components, which keeps the most of what a linear correlation filter sees. In the end all
-mixtures are scaled to unit energy, so that none drowns the others in the filter.
+there and how far from it [1] (`--objectness smooth_l1 --displacement plain`: to the letter). It
+begins as the projection onto the level's principal components, which keeps the most of what a
+linear correlation filter sees. In the end all mixtures are scaled to unit energy, so that none
+drowns the others in the filter.
 
 Windows are cut out of clips of the renderer's scenes by a held-out camera, which the embedded
 benchmark does not have, and, with --photos, out of collages: photographs of these folders into
@@ -26,7 +27,7 @@ stopped resumes from <out>/checkpoint.pt, and the layers are written to
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ from trackerlib.data.crops import crop
 from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.nets.adaptation import KERNELS, Adaptation, Config
 from trackerlib.nets.backbone import border, tiling
-from trackerlib.nets.losses import default_boxes, msdat_loss
+from trackerlib.nets.losses import DISPLACEMENT, OBJECTNESS, default_boxes, msdat_loss
 from trackerlib.train import arguments, images, trainer
 from trackerlib.train.images import LabelledFrame
 from trackerlib.train.trainer import Losses, Trainer
@@ -61,8 +62,29 @@ HEAD_MAX_LR = 1e-3
 WARM_UP = 50  # steps
 VALIDATE_EVERY = 50  # steps
 
+# Windows to the unit of a displacement: that of SSD's code, and none, [1] equation 3.
+DISPLACEMENTS = {"normalised": DISPLACEMENT, "plain": 1.0}
+
 Maps = dict[str, Tensor]  # level -> (N, C, n, n)
 Sources = tuple[list[LabelledFrame], list[np.ndarray], list[np.ndarray]]  # of `images.targets`
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What the heads are trained by: SSD's losses, or those that [1] prints in their place."""
+
+    objectness: str = "softmax"  # loss of the confidence, of OBJECTNESS; section 3.2: smooth_l1
+    # Of DISPLACEMENTS; [1] equation 3: plain, in which small errors weigh a hundredth.
+    displacement: str = "normalised"
+
+    def __post_init__(self) -> None:
+        for field, known in (("objectness", OBJECTNESS), ("displacement", DISPLACEMENTS)):
+            value = getattr(self, field)
+            if value not in known:
+                raise ValueError(
+                    f"adaptation.LossConfig: expected {field} among {', '.join(known)}, "
+                    f"got {value!r}"
+                )
 
 
 class Window(NamedTuple):
@@ -215,9 +237,17 @@ class AdaptationTask:
 
     held_out  frames with boxes to validate on; see `images.targets`
     mode      of `weights.inference`, in which the backbone runs
+    loss      what is minimised
     """
 
-    def __init__(self, config: Config, held_out: Iterator[LabelledFrame], mode: str = "auto"):
+    def __init__(
+        self,
+        config: Config,
+        held_out: Iterator[LabelledFrame],
+        mode: str = "auto",
+        loss: LossConfig = LossConfig(),
+    ):
+        self.loss = loss
         self.backbone = inference.load(config.backbone, "cpu", mode)
         known = store.backbone_channels(config.backbone)
         self.layers = Adaptation(config, known)
@@ -227,7 +257,9 @@ class AdaptationTask:
         self.heads = nn.ModuleDict(
             {level: head(self.layers, level, self.map_size(level)) for level in self.levels}
         )
-        self.settings: dict[str, Any] = asdict(config)
+        # Where the loss is the default, checkpoints of before it could be chosen are resumed.
+        chosen = {} if loss == LossConfig() else asdict(loss)
+        self.settings: dict[str, Any] = asdict(config) | chosen
         self.modules: dict[str, nn.Module] = {"layers": self.layers, "heads": self.heads}
         max_lr: Mapping[nn.Module, float] = {self.layers: MAX_LR, self.heads: HEAD_MAX_LR}
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
@@ -267,11 +299,12 @@ class AdaptationTask:
 
         centres  (N, 2) of the targets, in windows
         """
-        rows = []
+        rows, unit = [], DISPLACEMENTS[self.loss.displacement]
         for level, features in maps.items():
             predicted = self.heads[level](self.layers(features, level))
-            displacement, matched = default_boxes(centres, self.map_size(level))
-            rows.append(torch.stack(msdat_loss(predicted, displacement, matched)))
+            displacement, matched = default_boxes(centres, self.map_size(level), unit)
+            losses = msdat_loss(predicted, displacement, matched, self.loss.objectness)
+            rows.append(torch.stack(losses))
         return torch.stack(rows)
 
     def training_step(self, batch: tuple[Maps, Tensor], step: int) -> tuple[Tensor, Losses]:
@@ -308,15 +341,21 @@ class AdaptationTask:
 
 
 def train(
-    config: Config, folders: list[Path], out: Path, minutes: float, mode: str = "auto"
+    config: Config,
+    folders: list[Path],
+    out: Path,
+    minutes: float,
+    mode: str = "auto",
+    loss: LossConfig = LossConfig(),
 ) -> None:
     """Train for so many minutes, all runs of this folder together.
 
     folders  of photographs and foreground crops
     mode     of `weights.inference`, in which the backbone runs
+    loss     what is minimised
     """
     known, held_out = sources(folders)
-    task = AdaptationTask(config, images.targets(0, *held_out), mode)
+    task = AdaptationTask(config, images.targets(0, *held_out), mode, loss)
     training = Trainer(task, out, trainer.Config(60 * minutes, WARM_UP, VALIDATE_EVERY))
     if not training.resume():
         first = task.cache(images.targets(1, *known), seed=1)
@@ -342,9 +381,19 @@ def main() -> None:
     parser = arguments.parser("adaptation", __doc__.splitlines()[0], minutes=20)
     parser.add_argument("--backbone", default="vggm", metavar="NAME", help="of the registry")
     parser.add_argument("--levels", default="conv1+conv2+conv3", help="its layers, joined by +")
+    parser.add_argument(
+        "--objectness", default="softmax", choices=OBJECTNESS, help="loss of the confidence"
+    )
+    parser.add_argument(
+        "--displacement", default="normalised", choices=DISPLACEMENTS, help="in tenths or windows"
+    )
     arguments.add_renamed(parser, {"--trunk": "--backbone"})
     given = parser.parse_args()
-    train(Config(given.backbone, given.levels), given.photos, given.out, given.minutes)
+    config, loss = (
+        Config(given.backbone, given.levels),
+        LossConfig(given.objectness, given.displacement),
+    )
+    train(config, given.photos, given.out, given.minutes, loss=loss)
 
 
 if __name__ == "__main__":
