@@ -190,3 +190,35 @@ def test_images_of_16_bits_are_scaled_and_said_once(tmp_path):
     (said,) = sequence.warnings
     assert "7700 to 7899 become 0 to 255, the range of 5 images" in said
     assert len(np.unique(sequence.frames[4])) == 200
+
+
+def stack(path, count=4):
+    """An image file of several pages."""
+    assert cv2.imwritemulti(str(path), [frame(number) for number in range(1, count + 1)])
+    return path
+
+
+@pytest.mark.parametrize("ending", ["tif", "gif"])
+def test_images_of_several_pages_in_a_folder_are_a_warning(tmp_path, ending):
+    for number in (1, 2, 3):
+        write_image(tmp_path / f"{number}.{ending}", frame(number))
+    assert read_video(tmp_path, BOX).warnings == ()
+    stack(tmp_path / f"2.{ending}")
+    sequence = read_video(tmp_path, BOX)
+    (said,) = sequence.warnings
+    assert len(sequence) == 3 and f"2.{ending} has 4 pages" in said
+    assert "the first page alone" in said
+    assert ("give the file itself" in said) == (ending == "gif")
+    assert "cv2.imreadmulti" in said
+
+
+def test_a_file_of_pages_that_opencv_reads_as_one_frame(tmp_path):
+    sequence = read_video(stack(tmp_path / "0001.tif"), BOX)
+    (said,) = sequence.warnings
+    assert len(sequence) == 1
+    assert "0001.tif has 4 pages, of which 1 is read" in said and "cv2.imreadmulti" in said
+
+
+def test_a_file_of_pages_that_opencv_reads_whole(tmp_path):
+    sequence = read_video(stack(tmp_path / "clip.gif"), BOX)
+    assert len(sequence) == 4 and sequence.warnings == ()

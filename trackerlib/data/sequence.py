@@ -18,6 +18,7 @@ __all__ = [
     "Levels",
     "Sequence",
     "open_images",
+    "page_count",
     "read_image",
 ]
 
@@ -27,6 +28,8 @@ SPOT = 12  # pixels of an image, or a thousandth, at either end that do not sett
 ENOUGH = 0.5  # of an image's levels, or of 256, that scaling leaves without a loss to speak of
 GREY = cv2.IMREAD_ANYDEPTH  # and as many bits as are stored
 COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
+PAGED = (".tif", ".tiff", ".gif", ".png", ".apng", ".webp", ".avif")  # that may have pages
+PAGES_CURE = "write its pages as images of their own, as cv2.imreadmulti reads them"
 SHALLOW = (b"\xff\xd8", b"BM", b"GIF8")  # formats of 8 bits without transparency: JPEG, BMP, GIF
 
 
@@ -92,11 +95,11 @@ def open_images(paths: Ordered[Path]) -> tuple[ImageFiles, list[str]]:
     The first image that can be decoded says which it is; in JPEG, BMP and GIF it is not read.
     """
     frames = ImageFiles(tuple(paths))
-    sample = _sample(frames.paths)
+    sample, notes = _sample(frames.paths), _page_notes(frames.paths)
     first = next((image for image in map(_probed, sample) if image is not None), None)
     if first is None or not first.size:
-        return frames, []
-    folder, notes = frames.paths[0].parent, []
+        return frames, notes
+    folder = frames.paths[0].parent
     if first.ndim == 3 and first.shape[2] == 4 and np.ptp(first[..., 3]) > 0:
         notes.append(f"{folder}: the transparency of images is ignored")
     if first.dtype != np.uint8:
@@ -104,6 +107,33 @@ def open_images(paths: Ordered[Path]) -> tuple[ImageFiles, list[str]]:
         frames = ImageFiles(frames.paths, levels)
         notes.append(f"{folder}: {first.dtype} images are scaled, {said}")
     return frames, notes
+
+
+def page_count(path: Path) -> int:
+    """Return how many images a file holds, such as a TIFF's pages; 0 if it cannot be read."""
+    if not path.is_file():
+        return 0
+    if path.suffix.lower() not in PAGED:
+        return 1
+    try:
+        return cv2.imcount(str(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return 0  # a FrameError when it is read
+
+
+def _page_notes(paths: tuple[Path, ...]) -> list[str]:
+    """List what is to be said of images with several pages, of which one is read."""
+    paged = [path for path in paths if path.suffix.lower() in PAGED]
+    pages = {path: count for path in paged if (count := page_count(path)) > 1}
+    if not pages:
+        return []
+    first, count = next(iter(pages.items()))
+    animated = first.suffix.lower() in (".gif", ".png", ".apng")
+    cure = "give the file itself in place of the folder, or " if animated else ""
+    return [
+        f"{first.parent}: of {len(pages)} of {len(paths)} images the first page alone is read: "
+        f"{first.name} has {count} pages; {cure}{PAGES_CURE}"
+    ]
 
 
 def _levels(sample: list[Path], grey: bool) -> tuple[Levels, str]:

@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 
 from trackerlib.data.numbering import fill_gaps, image_files, order_notes
-from trackerlib.data.sequence import FrameError, ImageFiles, Sequence, open_images
+from trackerlib.data.sequence import (
+    PAGES_CURE,
+    FrameError,
+    ImageFiles,
+    Sequence,
+    open_images,
+    page_count,
+)
 from trackerlib.paths import expanded
 
 __all__ = ["VideoFile", "read_video"]
@@ -79,12 +86,16 @@ def _folder(path: Path) -> tuple[ImageFiles, list[int], list[str]]:
 def _file(path: Path) -> tuple[VideoFile, range, list[str]]:
     capture = cv2.VideoCapture(str(path))
     reported, length = capture.get(cv2.CAP_PROP_FRAME_COUNT), _count(capture)
+    pages = page_count(path)
     if length == 0:
+        cure = "convert it first, e.g. ffmpeg -i video -c:v libx264 video.mp4"
         raise ValueError(
             f"read_video: expected a video that OpenCV can decode, got {path}; "
-            "convert it first, e.g. ffmpeg -i video -c:v libx264 video.mp4"
+            f"{PAGES_CURE if pages > 1 else cure}"
         )
     notes = []
+    if pages > length:
+        notes.append(f"{path} has {pages} pages, of which {length} is read; {PAGES_CURE}")
     if 0 < reported < MAX_FRAMES and reported != length:  # a raw stream reports none, as -9.2e18
         notes.append(f"{path}: reports {reported:.0f} frames, {length} can be decoded")
     if _is_deep_grey(capture):
