@@ -1,6 +1,7 @@
 """DLST: around which places it draws, when it trusts the localization, the rows of table 1."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from few_boxes import SMALL
 from trackerlib import boxes as B
 from trackerlib.nets.head import Head
 from trackerlib.trackers import dlst, parse
+from trackerlib.trackers.dlst.classifier import ProbabilityClassifier
 from trackerlib.trackers.dlst.networks import Classification
 
 QUICK = SMALL | {"first_iterations": 5, "iterations": 2, "regression": False}
@@ -100,8 +102,17 @@ def test_both_networks_learn_when_one_does(begin):
     assert len(tracker.losses) == len(tracker.localizer.losses) == 2
 
 
-def with_scores(tracker, row):
-    """Make the head give every box these s- and s+; list the updates, which do nothing."""
+def with_scores(tracker, row, **changes):
+    """Make the head give every box these s- and s+; list the updates, which do nothing.
+
+    changes  of the Config, after the first frame
+    """
+    config = tracker.config = replace(tracker.config, **changes)
+    if config.score == "probability":
+        parts = tracker.classifier
+        tracker.classifier = ProbabilityClassifier(
+            parts.head, config, parts.generator, parts.dtype
+        )
     tracker.classifier.head = lambda x, dropout=None: torch.tensor([row]).repeat(len(x), 1)
     tracker.fine_tuned = []
     tracker._fine_tune = tracker.fine_tuned.append
@@ -124,8 +135,8 @@ def outcome(score, threshold, background, target):
 )
 def test_a_frame_is_kept_or_updated_from_by_its_score(begin, score, threshold, background, target):
     """(-3, -2): f+ is 0.73 but the raw score is below 0; (4, 2): f+ is 0.12, raw above 0."""
-    tracker, frames, _ = begin(score=score, update_score=threshold)
-    with_scores(tracker, (background, target))
+    tracker, frames, _ = begin()
+    with_scores(tracker, (background, target), score=score, update_score=threshold)
     tracker.update(frames[1])
     expected = outcome(score, threshold, background, target)
     assert tracker.score == pytest.approx(expected["value"] - threshold, abs=1e-6)
@@ -139,8 +150,8 @@ def test_a_frame_is_kept_or_updated_from_by_its_score(begin, score, threshold, b
 )
 def test_boxes_are_regressed_by_the_same_score(begin, score, threshold, regressed):
     """s- = -3 and s+ = -2: f+ is 0.73."""
-    tracker, frames, _ = begin(score=score, regression_score=threshold)
-    with_scores(tracker, (-3.0, -2.0))
+    tracker, frames, _ = begin()
+    with_scores(tracker, (-3.0, -2.0), score=score, regression_score=threshold)
     tracker.regressor = lambda features, boxes: boxes + 1000
     assert (tracker.update(frames[1])[0] > 900) == regressed
 
@@ -159,8 +170,8 @@ def test_probabilities_rank_otherwise_than_raw_scores(begin):
 @pytest.mark.parametrize("trusted", [1, 3])
 def test_data_of_trusted_frames_is_kept_whatever_the_score(begin, trusted):
     """Of frames 1 to 5 none but the first was found."""
-    tracker, frames, _ = begin(trusted_frames=trusted)
-    with_scores(tracker, (1.0, -1.0))
+    tracker, frames, _ = begin()
+    with_scores(tracker, (1.0, -1.0), trusted_frames=trusted)
     for frame in frames[1:5]:
         tracker.update(frame)
     kept = [number <= trusted for number in range(1, 6)].count(True)
@@ -169,8 +180,8 @@ def test_data_of_trusted_frames_is_kept_whatever_the_score(begin, trusted):
 
 
 def test_a_found_frame_that_is_trusted_is_kept_once(begin):
-    tracker, frames, _ = begin(trusted_frames=3)
-    with_scores(tracker, (-1.0, 1.0))
+    tracker, frames, _ = begin()
+    with_scores(tracker, (-1.0, 1.0), trusted_frames=3)
     tracker.update(frames[1])
     assert len(tracker.positives.counts) == 2
 
