@@ -16,7 +16,7 @@ DEPARTURES = (
     Departure(
         "squared",
         "[1] equations 8 and 9: beta is of the norm, not of its square",
-        "squares have gradients that end with the error, and few steps suffice",
+        "a square's gradient ends with the error, a norm's does not",
         paper=False,
     ),
     Departure(
@@ -58,7 +58,7 @@ DEPARTURES = (
     Departure(
         "dense",
         "[1] section II-B: every patch is cut out",
-        "one convolution for all particles takes less than half of the time",
+        "one convolution for all particles: chapter 9 times both",
         paper=False,
     ),
     Departure(
@@ -100,8 +100,12 @@ DEPARTURES = (
     Departure("hard_negative_scale", _SAMPLED, "half is hard to tell from the target"),
     Departure("first_lr", _LEARNED, "of Adam, in the first frame"),
     Departure("first_steps", _LEARNED, "what is known well by then need not be learned later"),
-    Departure("steps", _LEARNED, "in four of five updates the loss is small enough by then"),
+    Departure("steps", _LEARNED, "what a frame may cost; the text has no limit"),
     Departure("batch_positives", _LEARNED, "a third of the negatives, as in MDNet"),
     Departure("batch_negatives", _LEARNED, "what a step may cost on a CPU"),
-    Departure("max_grad_norm", _LEARNED, "without a limit the rate r = 0.05 diverges"),
+    Departure(
+        "max_grad_norm",
+        _LEARNED,
+        "so that one hard batch at the rate r = 0.05 does not undo the cue",
+    ),
 )
