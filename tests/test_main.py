@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -214,6 +215,38 @@ def test_starting_loads_nothing_heavy(program):
     )
     assert "trackerlib" in (loaded := set(done.stdout.rpartition("loaded ")[2].split()))
     assert not loaded & HEAVY
+
+
+SLOW = """
+import sys, time
+from trackerlib.__main__ import main
+from trackerlib.trackers import identity
+def update(self, frame):
+    print("frame", flush=True)
+    time.sleep(0.05)
+    return self.box
+identity.Tracker.update = update
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs signals of Unix")
+def test_track_that_is_interrupted_three_times_ends_as_after_the_first(images, tmp_path):
+    boxes = tmp_path / "boxes.txt"
+    options = ["track", images, "--box", BOX, "--tracker", "identity", "--boxes", boxes]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "frame\n"
+    while process.poll() is None:  # more than three: to the very end
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    out, error = process.communicate()
+    assert (process.returncode, error) == (130, "")
+    assert "interrupted: identity: " in out and f"wrote {boxes}" in out
 
 
 def test_no_video_in_a_process_of_its_own(tmp_path):

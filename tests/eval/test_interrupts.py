@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from trackerlib.eval.interrupts import Interrupted, Interrupts
+from trackerlib.eval.interrupts import SIGNALS, Interrupted, Interrupts
 
 unix = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs signals of Unix")
 
@@ -53,6 +53,38 @@ def test_inside_one_another_the_outer_one_goes_on():
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGINT)
         assert outer.received == signal.SIGINT and inner.received is None
+
+
+@unix
+def test_what_comes_after_the_first_signal_is_not_heard():
+    with pytest.raises(Interrupted, match="SIGTERM"), Interrupts() as interrupts:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:  # what is done is being kept
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert interrupts.received == signal.SIGTERM
+
+
+@unix
+def test_nor_outside_of_the_inner_one_that_it_ended():
+    with Interrupts() as outer:
+        with pytest.raises(Interrupted), Interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert outer.received == signal.SIGINT
+
+
+@unix
+def test_the_last_thing_of_a_program_leaves_signals_ignored():
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        with Interrupts(last=True):
+            pass
+        assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_in_another_thread_nothing_changes():

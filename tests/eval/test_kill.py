@@ -1,6 +1,8 @@
 """What SIGKILL interrupts is resumed to the byte."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -39,12 +41,14 @@ def otb(tmp_path_factory):
     return root
 
 
-def start(otb: Path, store: Path, workers: int) -> subprocess.Popen:
+def start(
+    otb: Path, store: Path, workers: int, errors: int = subprocess.DEVNULL
+) -> subprocess.Popen:
     seeds = [str(seed) for seed in range(SEEDS)]
     options = ["--trackers", "kcf", "--device", "cpu", "--workers", str(workers)]
     places = ["--data", str(otb), "--store", str(store), "--seeds", *seeds]
     command = [sys.executable, "-m", "trackerlib", "run", *options, *places]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
 
 
 def boxes(store: Path) -> dict[str, bytes]:
@@ -133,3 +137,20 @@ def test_a_killed_run_resumes_to_the_same_bytes(undisturbed, killed, resumed):
 def test_a_run_survives_the_death_of_one_of_two_workers(undisturbed, resumed):
     assert resumed.workers == 2 and resumed.left > 0
     assert resumed.status == 0 and resumed.boxes == undisturbed
+
+
+@pytest.mark.parametrize(("signals", "code"), [(["SIGINT"] * 3, 130), (["SIGTERM"], 143)])
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs signals of Unix")
+def test_a_run_that_is_interrupted_says_so_and_nothing_else(otb, tmp_path, signals, code):
+    """A terminal sends Ctrl-C to the workers too, and one is pressed more than once."""
+    process = start(otb, tmp_path, workers=2, errors=subprocess.PIPE)
+    wait_for(tmp_path, 1, process)
+    send = os.kill if signals == ["SIGTERM"] else os.killpg
+    for name in signals:
+        send(process.pid, getattr(signal, name))
+        time.sleep(0.3)
+    printed, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, errors.decode()
+    assert b"the same command goes on from there" in printed
+    lines = errors.decode().replace("\r", "\n").splitlines()
+    assert [line for line in lines if line.strip() and "%|" not in line] == ["interrupted"]

@@ -29,14 +29,15 @@ UNDISTURBED = {  # dask samples its workers' stacks and has them return freed me
 
 
 def dask_setup(_worker: object) -> None:
-    """Have a worker's process leave Ctrl-C to the caller, who has it stop.
+    """Have a worker's process leave Ctrl-C, and what there is to say, to the caller.
 
-    A terminal sends it to all processes, and each of them would print where it was.
+    A terminal sends Ctrl-C to all processes, and each of them would print where it was; dask
+    logs the traceback of a unit that fails, which the caller keeps, and connections that end
+    with the run.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # which lists each unit that is given up when its worker stops
-        logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
+        logging.getLogger("distributed").handlers = [logging.NullHandler()]
 
 
 @contextmanager
@@ -60,14 +61,11 @@ def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
             threads_per_worker=1,
             memory_limit=0,
             dashboard_address="127.0.0.1:0",  # any free port
+            silence_logs=logging.CRITICAL,  # what goes wrong comes as an error or a failed unit
         ) as cluster,
         Client(cluster) as client,
     ):
-        try:
-            yield client
-        except KeyboardInterrupt:  # workers in the middle of a frame are killed, without a word
-            logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
-            raise
+        yield client
 
 
 def _await_worker(client: "Client") -> None:

@@ -26,12 +26,17 @@ class Interrupted(KeyboardInterrupt):
 class Interrupts:
     """Have SIGINT, SIGTERM and SIGHUP raise Interrupted, inside `with`.
 
+    The first that comes ends the program: what comes while it keeps what is done is not heard.
+    With `last`, nor is anything after the `with`, where a program has its code and only has
+    to end: another Ctrl-C would print where Python was, and lose the code.
+
     A signal that the program was started to ignore (nohup), or that others handle, stays
     theirs. Outside of the main thread, which alone may handle signals, nothing changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: bool = False) -> None:
         self.received: int | None = None
+        self._last = last
         self._holding = False
         self._former: dict[int, Any] = {}
 
@@ -48,7 +53,10 @@ class Interrupts:
         traceback: TracebackType | None,
     ) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            outer = getattr(handler, "__self__", None)
+            if isinstance(outer, Interrupts) and outer.received is None:
+                outer.received = self.received
+            signal.signal(number, signal.SIG_IGN if self._last else handler)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -65,6 +73,8 @@ class Interrupts:
             raise Interrupted(self.received)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is not None:
+            return
         self.received = number
         if not self._holding:
             raise Interrupted(number)
