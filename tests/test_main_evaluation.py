@@ -2,6 +2,8 @@
 
 import dataclasses
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,25 @@ def test_a_failed_unit_is_printed_and_reported_missing(otb, options, running, ca
     assert main(["report", *options]) == 0
     printed = capsys.readouterr().out
     assert "1/2" in printed and "missing" in printed and "Left" in printed
+
+
+def test_a_failed_unit_of_a_local_cluster_is_one_line(otb, options):
+    """Its traceback is in the store; dask would log it before."""
+    (otb / "Left" / "img" / "0001.png").write_bytes(b"no image")
+    command = [sys.executable, "-m", "trackerlib", "run", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("failed: ") == 1 and "Left.ope.seed0: " in done.stderr
+    assert "distributed" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_report_without_a_finished_sequence_says_so(options, running, capsys):
+    assert main(["run", *options, *running]) == 0
+    capsys.readouterr()
+    assert main(["report", *options, "--seeds", "0", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "no tracker has finished a sequence" in printed and "DataFrame" not in printed
+    assert "not run yet" in printed.partition("same options:")[2]
 
 
 def test_what_was_noticed_is_printed_by_every_command(otb, options, running, capsys):

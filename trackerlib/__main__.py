@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(box_joined(sys.argv[1:] if argv is None else argv))
     try:
-        with Interrupts():
+        with Interrupts(last=argv is None):  # where the program ends with this
             return arguments.command(arguments)
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
@@ -146,7 +146,11 @@ def report(arguments: Namespace) -> int:
             f"report: expected results for {', '.join(arguments.trackers)} in "
             f"{store.root}, found none{former if outdated else ''}; {cure}"
         )
-    print(f"conventions: {arguments.conventions}\n{rounded(table(found)).to_string()}")
+    print(f"conventions: {arguments.conventions}")
+    if not found.trackers:
+        print("no tracker has finished a sequence with all its segments and seeds: see missing")
+    if len(scores := table(found)):
+        print(rounded(scores).to_string())
     speeds = speed(found)
     print("\nspeed, from runs with one worker alone:")
     print("none of these had one" if speeds.empty else speeds.round(1).to_string())

@@ -8,7 +8,7 @@ from trackerlib import trackers
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import Sequence
 from trackerlib.eval import report, runner
-from trackerlib.eval.metrics import CONVENTIONS, GOT10K, OTB, PYTRACKING, VOT, score
+from trackerlib.eval.metrics import CONVENTIONS, GOT10K, OTB, PYSOT, PYTRACKING, VOT, score
 from trackerlib.eval.published import published_scores
 from trackerlib.eval.store import Store, Track
 
@@ -234,7 +234,11 @@ def test_a_sequence_without_a_score_leaves_the_others_their_means(tmp_path):
 
 @pytest.mark.parametrize(
     ("conventions", "fate"),
-    [(OTB, "hits of precision, as in OTB's toolkit"), (PYTRACKING, "misses of success and")],
+    [
+        (OTB, "hits of precision, as in OTB's toolkit"),
+        (PYTRACKING, "misses of success and"),
+        (PYSOT, "hits of precision where the centre is not, as in pysot"),
+    ],
 )
 def test_what_is_done_with_invalid_ground_truth_is_told(tmp_path, conventions, fate):
     truth = np.where(np.arange(5)[:, None] < 3, BOXES, 0)

@@ -170,13 +170,23 @@ def _truth(sequence: Sequence, conventions: Conventions) -> Iterable[str]:
     frames, known = len(sequence.boxes), metrics.valid(sequence.boxes, conventions)
     annotated = np.isfinite(sequence.boxes).all(1)
     if absent := int((~annotated).sum()):
-        fate = COUNTED["skip" if conventions.unannotated == "skip" else conventions.invalid]
+        fate = COUNTED["skip"] if conventions.unannotated == "skip" else _counted(conventions)
         yield f"{sequence.name}: {absent} of {frames} frames have no ground truth: {fate}"
     if invalid := int((annotated & ~known).sum()):
         yield (
             f"{sequence.name}: {invalid} of {frames} frames have ground truth that the "
-            f"conventions call invalid: {COUNTED[conventions.invalid]}"
+            f"conventions call invalid: {_counted(conventions)}"
         )
+
+
+def _counted(conventions: Conventions) -> str:
+    """Return what becomes of frames whose ground truth the conventions call invalid."""
+    if conventions.valid == "pysot" and conventions.invalid == "otb":
+        return (
+            "misses of success where the width or height is not positive, hits of precision "
+            "where the centre is not, as in pysot"
+        )
+    return COUNTED[conventions.invalid]
 
 
 def _why(store: Store, unit: Unit) -> str:
