@@ -254,3 +254,11 @@ def test_every_parameter_says_what_it_is(name):
     signature = inspect.signature(getattr(boxes, name))
     hints = [p.annotation for p in signature.parameters.values()] + [signature.return_annotation]
     assert inspect.Signature.empty not in hints
+
+
+@pytest.mark.parametrize("box", ["20,40,30,30", None, {"x": 1}, [[1], [2, 3]], ["a", 1, 2, 3]])
+def test_a_first_box_that_is_no_numbers_is_told_in_words(box):
+    with pytest.raises(
+        ValueError, match="first_box: expected four finite numbers x, y, w, h, got"
+    ):
+        boxes.first_box(box, FRAME)

@@ -109,7 +109,13 @@ def first_box(
 
     Raises ValueError for a box that is not finite, too small or wholly outside the frame.
     """
-    target = np.asarray(box, dtype=np.float64).copy()
+    try:
+        target = np.asarray(box, dtype=np.float64).copy()
+    except (TypeError, ValueError) as error:  # a text, None, rows of different lengths
+        raise ValueError(
+            f"{where}: expected four finite numbers x, y, w, h, got {box!r}; give an array or a "
+            "list of numbers"
+        ) from error
     height, width = frame.shape[:2]
     if target.shape != (4,) or not np.isfinite(target).all():
         expected = "four finite numbers x, y, w, h"

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from trackerlib.boxes import box_iou
+from trackerlib.eval import metrics
 from trackerlib.eval.metrics import (
     CONVENTIONS,
     GOT10K,
@@ -352,3 +353,15 @@ def test_pooling_weighs_by_frames():
 def test_errors_say_what_came(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float32])
+def test_tensors_of_any_type_are_scored_as_their_numbers(kind):
+    truth = torch.tensor([[10.0, 10, 20, 20], [12, 10, 20, 20]])
+    found = (truth + 1).to(kind).requires_grad_()
+    doubles = found.detach().double().numpy()
+    for measure in (metrics.ious, metrics.centre_errors, metrics.normalised_errors):
+        expected = measure(doubles, truth.double().numpy())
+        np.testing.assert_array_equal(measure(found, truth.to(kind)), expected)
+    assert metrics.usable(found).all() and metrics.valid(found).all()
+    assert metrics.score(found, truth).auc == metrics.score(doubles, truth.numpy()).auc

@@ -374,3 +374,26 @@ def test_the_fingerprint_does_not_depend_on_the_process():
         [sys.executable, "-c", program, fields], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == UNIT.fingerprint
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".json", ".error.json"])
+def test_a_folder_in_a_files_place_is_damage_and_set_aside(store, suffix):
+    path = store.root / (UNIT.stem + suffix)
+    if suffix != ".error.json":
+        store.write(UNIT, TRACK, {})
+        path.unlink()
+    path.mkdir(parents=True)
+    assert f"{path}: damaged: expected a file" in store.damaged(UNIT)
+    assert not store.complete(UNIT) and store.failure(UNIT) is None
+    assert "set aside" in store.set_aside(UNIT) and not path.exists()
+    store.write(UNIT, TRACK, {})
+    assert store.complete(UNIT) and store.damaged(UNIT) == ""
+
+
+@pytest.mark.parametrize("suffix", [".json", ".error.json"])
+def test_brackets_without_end_are_damage(store, suffix):
+    store.write(UNIT, TRACK, {})
+    path = store.root / (UNIT.stem + suffix)
+    path.write_text("[" * 100_000)
+    assert f"{path}: damaged: expected a record in JSON" in store.damaged(UNIT)
+    assert path.name in " ".join(store.damages()) and store.failure(UNIT) is None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from trackerlib import boxes
@@ -305,15 +306,22 @@ def pool(scores: Sequence[Score]) -> Score:
     return Score(**means, frames=sum(frames))
 
 
+def _doubles(given: ArrayLike) -> np.ndarray:
+    """Return numbers in float64: NumPy has no bfloat16, and takes no tensor of a GPU."""
+    if isinstance(given, torch.Tensor):
+        return given.detach().to("cpu", torch.float64).numpy()
+    return np.asarray(given, np.float64)
+
+
 def _rows(where: str, predicted: ArrayLike) -> np.ndarray:
-    predicted = np.asarray(predicted, np.float64)
+    predicted = _doubles(predicted)
     if predicted.ndim != 2 or predicted.shape[1] != 4:
         raise ValueError(f"{where}: expected a box per frame, (T, 4), got {predicted.shape}")
     return predicted
 
 
 def _paired(where: str, predicted: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    predicted, truth = _doubles(predicted), _doubles(truth)
     if truth.ndim != 2 or truth.shape[1] != 4 or predicted.shape != truth.shape:
         raise ValueError(
             f"{where}: expected predictions and ground truth of the same frames, (T, 4) and "

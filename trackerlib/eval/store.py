@@ -259,6 +259,8 @@ class Store:
     def _load(self, path: Path) -> tuple[Result | None, str]:
         """Return what a pair of files holds, and what is damaged in it."""
         boxes = path.with_suffix(".txt")
+        if damage := _no_file(path) or _no_file(boxes):
+            return None, damage
         if not path.is_file() or not boxes.is_file():  # a run was killed between the two
             return None, ""
         record, damage = _record(path)
@@ -320,7 +322,7 @@ def _read_json(path: Path) -> dict:
     """Return a file's record; empty where there is no whole one."""
     try:
         record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # no JSON, or no text at all
+    except (FileNotFoundError, ValueError, RecursionError):  # no JSON, no text, or [[[[...
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -344,8 +346,14 @@ def _unit(record: dict) -> Unit:
 
 def _failed(path: Path) -> tuple[Failure | None, str]:
     """Return the crash that a file records, and what is damaged in it."""
-    record, damage = _record(path) if path.is_file() else ({}, "")
+    record, damage = _record(path) if path.is_file() else ({}, _no_file(path))
     return Failure(_unit(record), record["traceback"]) if record else None, damage
+
+
+def _no_file(path: Path) -> str:
+    """Return what is damaged where something else than a file has a file's name."""
+    other = path.exists() and not path.is_file()
+    return f"{path}: damaged: expected a file, found a folder or such" if other else ""
 
 
 def _free(path: Path) -> Path:
