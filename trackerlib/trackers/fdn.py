@@ -17,7 +17,7 @@ from trackerlib.checks import among
 from trackerlib.nets import head
 from trackerlib.ops import crop_and_resize, roi_align, roi_pool
 from trackerlib.trackers import mdnet
-from trackerlib.trackers.mdnet.departures import CLIPPING, MODE
+from trackerlib.trackers.mdnet.departures import BIASES, CLIPPING, MODE
 from trackerlib.trackers.mdnet.features import BINS, FEATURE_SCALE, FILL
 from trackerlib.trackers.presets import Departure
 from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
@@ -199,4 +199,5 @@ DEPARTURES = (
         authors=0.01,
     ),
     CLIPPING,
+    *BIASES,
 )

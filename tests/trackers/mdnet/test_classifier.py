@@ -1,5 +1,6 @@
 """The classifier: that it learns, from which negatives, how fast which layer."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 
 from trackerlib.nets.head import Config as HeadConfig
 from trackerlib.nets.head import Head
+from trackerlib.trackers.dlst.networks import Classification, Localization
 from trackerlib.trackers.fdn import Config as FDNConfig
-from trackerlib.trackers.mdnet.classifier import Classifier
+from trackerlib.trackers.mdnet.classifier import Classifier, make_optimizer
 from trackerlib.trackers.mdnet.config import Config
 from trackerlib.trackers.mdnet.memory import Samples
 
@@ -61,6 +63,97 @@ def test_the_last_layer_learns_ten_times_as_fast():
     torch.testing.assert_close(steps[1]["fc6.weight"], 10 * steps[0]["fc6.weight"])
     torch.testing.assert_close(steps[1]["fc4.weight"], steps[0]["fc4.weight"])
     assert steps[0]["fc4.weight"].abs().max() > 0
+
+
+def step_by_hand(config, parameters, gradients, rate, velocity):
+    """One SGD step of MatConvNet in words, number by number, as lists -> where they are.
+
+    Gradients are clipped together; a weight's velocity is momentum times itself plus gradient
+    plus decay times weight; biases have another rate, and perhaps no decay.
+    """
+    flat = [g for gradient in gradients.values() for g in gradient]
+    norm = math.sqrt(sum(g * g for g in flat))
+    cut = min(1.0, config.max_grad_norm / (norm + 1e-6))
+    after = {}
+    for name, values in parameters.items():
+        is_bias = name.endswith("bias")
+        factor = (10.0 if name.startswith("fc6") else 1.0) * (config.bias_factor if is_bias else 1)
+        decay = 0.0005 if config.bias_decay or not is_bias else 0.0
+        moved = []
+        for i, (value, gradient) in enumerate(zip(values, gradients[name], strict=True)):
+            pull = cut * gradient + decay * value
+            velocity[name][i] = 0.9 * velocity[name][i] + pull
+            moved.append(value - rate * factor * velocity[name][i])
+        after[name] = moved
+    return after
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # what it was: biases as weights, clipped at 10
+        {"bias_factor": 2.0},
+        {"bias_decay": False},
+        {"max_grad_norm": math.inf},
+        {"bias_factor": 2.0, "bias_decay": False, "max_grad_norm": math.inf},  # in MATLAB
+    ],
+)
+def test_two_steps_of_sgd_against_a_loop(changes):
+    config = replace(CONFIG, **changes)
+    head = Head(HeadConfig(9), torch.Generator().manual_seed(0))
+    parts = {"fc5.bias", "fc6.weight", "fc6.bias"}  # of which loops are short
+    named = {name: p for name, p in head.named_parameters() if name in parts}
+    optimizer = make_optimizer(head, 1e-2, config)
+    numbers = {name: p.detach().flatten().tolist() for name, p in named.items()}
+    velocity = {name: [0.0] * len(values) for name, values in numbers.items()}
+    for step in range(2):
+        torch.manual_seed(step)
+        for name, parameter in head.named_parameters():
+            kept = 3.0 if name in parts else 0.0
+            parameter.grad = kept * torch.randn_like(parameter)
+        gradients = {name: p.grad.flatten().tolist() for name, p in named.items()}
+        torch.nn.utils.clip_grad_norm_(head.parameters(), config.max_grad_norm)
+        optimizer.step()
+        numbers = step_by_hand(config, numbers, gradients, 1e-2, velocity)
+    for name, parameter in named.items():
+        expected = torch.tensor(numbers[name])
+        torch.testing.assert_close(parameter.detach().flatten(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_biases_are_as_weights_by_default():
+    config = Config()
+    assert (config.bias_factor, config.bias_decay, config.max_grad_norm) == (1, True, 10)
+    matlab = Head(HeadConfig(9), torch.Generator().manual_seed(0))
+    groups = make_optimizer(matlab, 1.0, replace(config, bias_factor=2.0)).param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    found = {name: rates[id(p)] for name, p in matlab.named_parameters()}
+    assert found == {
+        **{"fc4.weight": 1, "fc4.bias": 2, "fc5.weight": 1, "fc5.bias": 2},
+        **{"fc6.weight": 10, "fc6.bias": 20},  # as FDN's and MDNet's layers have it in MATLAB
+    }
+
+
+@pytest.mark.parametrize(
+    "network", [Head(HeadConfig(9)), Localization(), Classification(HeadConfig(9))]
+)
+def test_the_biases_of_every_network_are_told_from_its_weights(network):
+    groups = make_optimizer(network, 1.0, Config(bias_factor=3.0, bias_decay=False)).param_groups
+    decays = {id(p): group["weight_decay"] > 0 for group in groups for p in group["params"]}
+    for name, parameter in network.named_parameters():
+        assert decays[id(parameter)] == name.endswith("weight")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bias_factor": -1.0}, r"expected bias_factor from 0 to inf, got -1.0"),
+        ({"max_grad_norm": 0.0}, r"a max_grad_norm above 0, or inf, which clips nothing, got 0.0"),
+        ({"max_grad_norm": math.nan}, r"a max_grad_norm above 0, or inf, .*got nan"),
+    ],
+)
+def test_settings_of_a_step_that_cannot_be_are_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**changes)
 
 
 def test_a_large_gradient_is_cut():

@@ -91,11 +91,19 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 
 
 def make_optimizer(network: nn.Module, lr: float, config: OnlineConfig) -> torch.optim.SGD:
-    """Return SGD whose last layer has `fc6_factor` times the learning rate."""
+    """Return SGD whose last layer has `fc6_factor` times the learning rate.
+
+    network  layers that have a weight and a bias each
+    config   its `bias_factor` multiplies the rate of biases in all layers
+    """
     *inner, weight, bias = network.parameters()
+    fc6, biased = config.fc6_factor, config.bias_factor  # fc6 is new in every video
+    bias_decay = config.weight_decay if config.bias_decay else 0.0
     groups: list[dict[str, Any]] = [
-        {"params": inner},
-        {"params": [weight, bias], "lr": lr * config.fc6_factor},  # fc6 is new in every video
+        {"params": inner[::2]},
+        {"params": inner[1::2], "lr": lr * biased, "weight_decay": bias_decay},
+        {"params": [weight], "lr": lr * fc6},
+        {"params": [bias], "lr": lr * fc6 * biased, "weight_decay": bias_decay},
     ]
     return torch.optim.SGD(
         groups,

@@ -4,8 +4,10 @@
     tracking. CVPR 2016, sections 4.1 to 4.4, and the authors' code.
 """
 
+import math
 from dataclasses import dataclass
 
+from trackerlib.checks import in_range
 from trackerlib.trackers.mdnet.features import FEATURE_SCALE
 
 
@@ -49,9 +51,11 @@ class OnlineConfig:
     first_lr: float = 5e-4  # learning rate; authors' PyTorch code (MATLAB: 1e-4)
     lr: float = 1e-3  # of the updates; authors' PyTorch code (MATLAB: 3e-4)
     fc6_factor: float = 10.0  # of the learning rate in the last layer
+    bias_factor: float = 1.0  # of the learning rate of biases; authors' code in MATLAB: 2
+    bias_decay: bool = True  # whether biases decay, too; authors' code in MATLAB: not
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    max_grad_norm: float = 10.0  # that gradients are clipped to; authors' code
+    max_grad_norm: float = 10.0  # that gradients are clipped to; in MATLAB inf, which clips none
     batch_positives: int = 32  # per mini-batch
     batch_negatives: int = 96  # per mini-batch, the hardest of those mined
     mining_pool: int = 1024  # negatives scored for a mini-batch: hard negative mining
@@ -69,6 +73,12 @@ class OnlineConfig:
     regression_ridge: float = 1000.0  # in squares of the features' unit
 
     def __post_init__(self):
+        in_range(self, {"bias_factor": (0, math.inf)})
+        if not self.max_grad_norm > 0:
+            raise ValueError(
+                "mdnet.Config: expected a max_grad_norm above 0, or inf, which clips nothing, got "
+                f"{self.max_grad_norm}"
+            )
         if self.mining_pool < self.batch_negatives:
             raise ValueError(
                 f"mdnet.Config: expected a mining_pool of at least {self.batch_negatives} "

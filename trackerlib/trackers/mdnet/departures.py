@@ -9,7 +9,7 @@ import math
 
 from trackerlib.trackers.presets import Departure
 
-__all__ = ["CLIPPING", "DEPARTURES", "MODE"]
+__all__ = ["BIASES", "CLIPPING", "DEPARTURES", "MODE"]
 
 NETWORK = "mdnet-vot-otb-matlab"  # trained on 58 videos of VOT: for tables on OTB
 
@@ -24,6 +24,20 @@ CLIPPING = Departure(
     source="the authors' code in MATLAB, which clips nothing; that in PyTorch clips at 10",
     why="the default follows the code in PyTorch",
     authors=math.inf,
+)
+BIASES = (
+    Departure(
+        "bias_factor",
+        source="the authors' code in MATLAB: 2, and with fc6_factor 20 in the last layer",
+        why="the code in PyTorch, which treats biases as weights",
+        authors=2.0,
+    ),
+    Departure(
+        "bias_decay",
+        source="the authors' code in MATLAB, whose MatConvNet lets weights decay alone",
+        why="the code in PyTorch, which treats biases as weights",
+        authors=False,
+    ),
 )
 DEPARTURES = (
     Departure(
@@ -91,4 +105,5 @@ DEPARTURES = (
         authors=3e-4,
     ),
     CLIPPING,
+    *BIASES,
 )
