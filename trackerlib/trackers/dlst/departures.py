@@ -9,6 +9,7 @@ the last place after a failure, and draws no boxes smaller than the target for t
 
 from math import inf
 
+from trackerlib.trackers.mdnet.departures import BIASES
 from trackerlib.trackers.presets import Departure
 
 STEP = 1.05  # from one size to the next, the authors' getDefaultOpts.m: scaleFactor
@@ -112,4 +113,5 @@ DEPARTURES = (
         "MDNet's PyTorch code, which rounds it",
         authors=STEP**2,
     ),
+    *BIASES,
 )
