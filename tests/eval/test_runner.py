@@ -1,8 +1,11 @@
 """Evaluating many segments in parallel, resumably."""
 
+import ast
 import dataclasses
 import os
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import cv2
@@ -333,3 +336,21 @@ def test_memory_does_not_grow_with_the_sequence(tmp_path, store):
     run(plan([Fake("memory")], Dataset("long", tuple(sequences)), device="cpu"), store)
     short, long = (result.track.boxes[1:, 0].max() for result in store.results())
     assert long == pytest.approx(short, rel=0.10)
+
+
+def test_code_is_parsed_by_one_thread_at_a_time(monkeypatch):
+    """Python 3.11 raises "AST constructor recursion depth mismatch" now and then otherwise."""
+    busy, overlaps, original = [], [], ast.parse
+
+    def slow(source):
+        overlaps.extend(busy)
+        busy.append(1)
+        time.sleep(0.01)
+        tree = original(source)
+        busy.pop()
+        return tree
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(3) as pool:
+        patched.setattr(ast, "parse", slow)
+        codes = list(pool.map(runner._code, [Fake()] * 3))
+    assert len(set(codes)) == 1 and not overlaps

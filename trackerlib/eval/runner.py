@@ -11,6 +11,7 @@ import json
 import platform
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 THREADS = 1  # per unit
+PARSING = threading.Lock()  # Python 3.11 parses in one thread at a time, or raises SystemError
 PATIENCE = 5e-4  # seconds, a tenth of Python's own, that a tracker waits for the decoding thread
 
 
@@ -294,8 +296,9 @@ def _segments(sequence: Sequence, protocol: str) -> list[tuple[Segment, StartErr
 def _code(spec: Spec) -> str:
     """Return a hash of what makes the boxes besides settings and data; comments do not count."""
     parts = decoding, tracking, _seed
-    ours = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]
-    return _hash([spec.code(), *ours, torch.__version__, cv2.__version__])
+    with PARSING:
+        ours = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]
+        return _hash([spec.code(), *ours, torch.__version__, cv2.__version__])
 
 
 def _hash(values: object) -> str:
