@@ -42,7 +42,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trackerlib import checks, weights
+from trackerlib import weights
 from trackerlib.nets.backbone import Backbone
 from trackerlib.nets.head import Config, DomainHead
 from trackerlib.nets.losses import binary_loss, embedding_loss
@@ -94,7 +94,11 @@ class Settings:
     embedding_mean: str = "boxes"  # that the loss is averaged over, [3]; "positives": its code
 
     def __post_init__(self):
-        checks.among(self, {"embedding_mean": MEANS})
+        if self.embedding_mean not in MEANS:
+            raise ValueError(
+                f"multidomain.Settings: expected embedding_mean among {', '.join(MEANS)}, "
+                f"got {self.embedding_mean!r}"
+            )
         for field, multiple in (("positives", FRAMES), ("negatives", 2 * FRAMES)):
             value = getattr(self, field)
             if value < multiple or value % multiple:
