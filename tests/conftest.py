@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,17 @@ SHARED = TESTS.parents[1] / "shared"
 # A busy machine is no reason to fail, and a failure must come again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+
+
+# A shell starts jobs in the background with these ignored, and processes pass that on; what is
+# tested of signals is what they do in the foreground.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def slow_tests() -> dict[str, float]:
