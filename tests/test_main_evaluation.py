@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 from small_otb import write_otb
 
 from trackerlib.__main__ import main
@@ -27,17 +26,10 @@ def options(otb, tmp_path):
     return ["--data", str(otb), "--trackers", "identity", "--device", "cpu", "--store", store]
 
 
-@pytest.fixture(scope="module")
-def running():
+@pytest.fixture
+def running(scheduler):
     """Options for `run` to use a cluster that is there: starting one takes seconds."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
-        yield ["--scheduler", cluster.scheduler_address]
+    return ["--scheduler", scheduler]
 
 
 def test_run_and_report(options, capsys):

@@ -6,7 +6,6 @@ import json
 import cv2
 import numpy as np
 import pytest
-from distributed import LocalCluster
 
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import ImageFiles, Sequence
@@ -148,19 +147,6 @@ def dataset(tmp_path):
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    """A cluster that is there already: no processes to start for every test."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
-        yield cluster.scheduler_address
 
 
 @pytest.fixture
