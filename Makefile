@@ -44,7 +44,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks doctor clean
+.PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks bench-trackers doctor clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -107,6 +107,11 @@ bench-trunks: $(READY) ## what backbones are worth for tracking, resumed if stop
 	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/backbones)"
 	$(BIN)/python -m benchmarks.detection --data "$(DATA)" --split "$(or $(SPLIT),all)" \
 	  --seeds $(or $(SEEDS),0) --workers $(WORKERS) --store "$(or $(STORE),$(BUILD)/backbones)/detection"
+
+bench-trackers: $(READY) ## every tracker's speed beside an earlier checkout's: DATA= SPLIT= OLD=folder
+	$(BIN)/python -m trackerlib data render
+	$(BIN)/python -m benchmarks.speed --data "$(DATA)" $(if $(SPLIT),--split "$(SPLIT)") \
+	  $(if $(OLD),--old "$(OLD)") --json "$(BUILD)/speed.json"
 
 doctor: $(READY) ## what is there, what is missing, how fast this machine is, and what to do
 	$(BIN)/python -m trackerlib doctor
