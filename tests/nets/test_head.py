@@ -35,6 +35,14 @@ def test_scores_are_the_layers_in_turn(head):
     torch.testing.assert_close(head(features), x @ head.fc6.weight.t() + head.fc6.bias)
 
 
+@pytest.mark.parametrize("layers", [2, 3])
+def test_the_first_layer_and_the_rest_are_the_head(layers):
+    head, features = Head(Config(90, layers)), torch.randn(3, 90)
+    again, whole = (torch.Generator().manual_seed(0) for _ in range(2))
+    parts = head.rest(head.first(head.rows(features)), again)
+    torch.testing.assert_close(parts, head(features, whole), rtol=0, atol=0)
+
+
 def test_dropout_halves_the_neurons_and_keeps_their_mean(head):
     torch.nn.init.eye_(head.fc5.weight)
     torch.nn.init.zeros_(head.fc5.bias)

@@ -46,7 +46,10 @@ class SharedLayers(nn.Module):
 
         dropout  as in `Head.forward`
         """
-        x = dropped(relu(self.fc4(features)), dropout)
+        return self._after_fc4(self.fc4(features), dropout)
+
+    def _after_fc4(self, outputs: Tensor, dropout: torch.Generator | None) -> Tensor:
+        x = dropped(relu(outputs), dropout)
         return dropped(relu(self.fc5(x)), dropout) if self.config.layers == 3 else x
 
 
@@ -62,7 +65,20 @@ class Head(SharedLayers):
 
         dropout  generator that chooses what is dropped, in training; None drops nothing
         """
-        return self.fc6(self.shared(features, dropout))
+        return self.rest(self.fc4(features), dropout)
+
+    @property
+    def first(self) -> nn.Linear:
+        """Return the first layer, which has nine tenths of the weights."""
+        return self.fc4
+
+    def rows(self, features: Tensor) -> Tensor:
+        """Return what the first layer takes of features (K, inputs): the same."""
+        return features
+
+    def rest(self, outputs: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        """Return scores (K, 2) of the first layer's outputs (K, WIDTH), see `forward`."""
+        return self.fc6(self._after_fc4(outputs, dropout))
 
 
 class DomainHead(SharedLayers):

@@ -40,6 +40,14 @@ def test_the_classification_is_three_1x1_convolutions_and_their_average():
     torch.testing.assert_close(network.cells(features), x.flatten(2).mT)
 
 
+def test_the_first_layer_and_the_rest_are_the_classification():
+    network, features = Classification(Config(36), generator()), torch.randn(5, 36)
+    rows = network.rows(features)
+    assert rows.shape == (5, 9, 4)
+    parts = network.rest(network.first(rows), generator(1))
+    torch.testing.assert_close(parts, network(features, generator(1)), rtol=0, atol=0)
+
+
 def test_the_classification_does_not_see_where_a_cell_is():
     network, features = Classification(Config(4 * 9), generator()), torch.randn(7, 4, 9)
     shuffled = features[..., torch.randperm(9, generator=generator())]

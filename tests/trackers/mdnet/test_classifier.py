@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import linear
 
 from trackerlib.nets.head import Config as HeadConfig
 from trackerlib.nets.head import Head
+from trackerlib.trackers.dlst.classifier import ProbabilityClassifier
 from trackerlib.trackers.dlst.networks import Classification, Localization
 from trackerlib.trackers.fdn import Config as FDNConfig
 from trackerlib.trackers.mdnet.classifier import Classifier, make_optimizer
@@ -38,19 +40,58 @@ def test_it_learns_to_tell_targets_from_background():
 def test_the_hardest_negatives_of_the_pool_are_learned(monkeypatch):
     learner = classifier(replace(CONFIG, batch_negatives=10))
     seen = []
-    monkeypatch.setattr(
-        learner.head, "forward", lambda x, dropout=None: seen.append(x) or score(x)
-    )
     score = learner.head.fc4  # scores are the features 0 and 1 of its first two outputs
     learner.head.fc4.weight.data[:2] = torch.eye(2, 36)
     learner.head.fc4.bias.data.zero_()
+    monkeypatch.setattr(
+        learner.head, "rest", lambda x, dropout=None: seen.append(x[:, :2]) or x[:, :2]
+    )
     background = samples(0.0, count=128, seed=2)
-    monkeypatch.setattr(score, "forward", lambda x: x[:, :2] * (1 + 0 * score.bias[0]))
+    monkeypatch.setattr(score, "forward", lambda x: seen.append(x) or linear(x, score.weight))
     learner.fine_tune(samples(5.0), background, lr=0.0, iterations=1)
-    pool, batch = seen
-    assert len(pool) == 128 and len(batch) == 32 + 10
+    rows, pool, batch = seen
+    assert len(rows) == 32 + 128 and len(pool) == 128 and len(batch) == 32 + 10
+    torch.testing.assert_close(batch[:32], rows[:32, :2])
     hardest = background.table[:, 1].topk(10).values
     torch.testing.assert_close(batch[32:, 1], hardest)
+
+
+class Plain(torch.nn.Module):
+    """A head that does not tell its first layer: all of it is left to autograd."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+    def forward(self, features, dropout=None):
+        return self.head(features, dropout)
+
+
+@pytest.mark.parametrize("kind", [ProbabilityClassifier, Classifier])
+@pytest.mark.parametrize(
+    "network", [Head, lambda *args: Head(HeadConfig(36, layers=2), args[1]), Classification]
+)
+def test_what_is_known_of_the_first_layer_gives_the_same_losses_and_weights(network, kind):
+    """Mini-batch by mini-batch, as by autograd through all layers."""
+    found = []
+    for wrap in (lambda head: head, Plain):
+        generator = torch.Generator().manual_seed(4)
+        head = network(HeadConfig(36), generator)
+        learner = kind(wrap(head), CONFIG, generator)
+        losses = learner.fine_tune(samples(1.0), samples(-1.0, seed=1), lr=1e-2, iterations=8)
+        found.append((torch.tensor(losses), head.state_dict()))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-5, rtol=1e-4)
+
+
+def test_in_bfloat16_the_first_layer_learns_in_float32():
+    learner = Classifier(
+        Head(HeadConfig(36)), CONFIG, torch.Generator().manual_seed(0), torch.bfloat16
+    )
+    tables = (samples(1.0), samples(-1.0, seed=1))
+    rows = [Samples(part.table.bfloat16(), part.rows) for part in tables]
+    losses = learner.fine_tune(*rows, lr=1e-2, iterations=20)
+    assert learner.head.fc4.weight.dtype == torch.float32 and losses[-1] < 0.2 < losses[0]
 
 
 def test_the_last_layer_learns_ten_times_as_fast():
@@ -177,8 +218,8 @@ def test_the_seed_decides_what_is_learned():
 def stepped(config, threshold, iterations=5):
     """Losses of an update on a batch that is always the same, and how often weights moved."""
     learner, moved = classifier(config), []
-    score = learner._head
-    learner._head = lambda x, dropout=None: score(x)  # without dropout a loss is repeatable
+    rest = learner.head.rest
+    learner.head.rest = lambda x, dropout=None: rest(x)  # without dropout a loss is repeatable
     step = torch.optim.SGD.step
 
     def counted(optimizer, *arguments):

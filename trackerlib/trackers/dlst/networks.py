@@ -56,7 +56,22 @@ class Classification(nn.Module):
 
     def cells(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Return the scores before they are averaged (K, CELLS, 2)."""
-        x = features.unflatten(1, (-1, CELLS)).mT.contiguous()
-        x = dropped(relu(self.conv1(x)), dropout)
+        return self._after_conv1(self.conv1(self.rows(features)), dropout)
+
+    @property
+    def first(self) -> nn.Linear:
+        """Return the first layer, as `head.Head` does, and the next two."""
+        return self.conv1
+
+    def rows(self, features: Tensor) -> Tensor:
+        """Return the cells (K, CELLS, channels) of features (K, channels * CELLS)."""
+        return features.unflatten(1, (-1, CELLS)).mT.contiguous()
+
+    def rest(self, outputs: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        """Return scores (K, 2) of what the first layer makes of the cells."""
+        return self._after_conv1(outputs, dropout).mean(1)
+
+    def _after_conv1(self, outputs: Tensor, dropout: torch.Generator | None) -> Tensor:
+        x = dropped(relu(outputs), dropout)
         x = dropped(relu(self.conv2(x)), dropout)
         return self.conv3(x)

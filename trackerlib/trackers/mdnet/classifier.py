@@ -6,7 +6,8 @@
     tracking. ACML 2018.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,35 @@ from trackerlib.trackers.mdnet.config import OnlineConfig
 from trackerlib.trackers.mdnet.memory import Samples
 
 
+@runtime_checkable
+class TwoParts(Protocol):
+    """A head whose first layer, which has most of the work, is told from the rest."""
+
+    first: nn.Linear
+    rows: Callable[[Tensor], Tensor]  # what the first layer takes of features
+    rest: Callable[..., Tensor]  # (its outputs, dropout) -> scores (K, 2)
+
+
+class _Known(torch.autograd.Function):
+    """A linear layer whose outputs of some rows are known: its gradient alone is computed."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, outputs: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return outputs.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (rows,) = ctx.saved_tensors
+        gradient = gradient.flatten(0, -2)  # (n, outputs)
+        return gradient.T @ rows.flatten(0, -2).to(gradient), gradient.sum(0), None, None
+
+
 class Classifier:
     """Scores features; is fine-tuned on samples.
 
-    head       scores of features, (K, D) -> (K, 2), such as nets.head.Head; on its device
+    head       scores of features, (K, D) -> (K, 2), such as nets.head.Head; on its device.
+               One that tells its first layer from the rest, as that does, is fine-tuned faster
     generator  of the mini-batches and the dropout
     dtype      of the products; weights stay float32
     """
@@ -40,7 +66,11 @@ class Classifier:
     @torch.no_grad()
     def scores(self, features: Tensor) -> Tensor:
         """Return the target's score (K,) of features (K, D): above 0 for what looks like it."""
-        return self._head(features)[:, 1]
+        return self.of_target(self._head(features))
+
+    def of_target(self, scores: Tensor) -> Tensor:
+        """Return what boxes are ranked by (K,) of the head's scores (K, 2)."""
+        return scores[:, 1]
 
     @torch.enable_grad()
     def fine_tune(
@@ -64,10 +94,7 @@ class Classifier:
         batches = positives.batches(iterations, config.batch_positives, self.generator)
         pools = negatives.batches(iterations, config.mining_pool, self.generator)
         for positive, pool in zip(batches, pools, strict=True):
-            # 96 of 1024, by default: those that look most like the target to the head.
-            hard = self.scores(pool).topk(config.batch_negatives).indices
-            scores = self._head(torch.cat((positive, pool[hard])), self.generator)
-            loss = binary_loss(scores[: len(positive)], scores[len(positive) :])
+            loss = self._loss(positive, pool)
             losses.append(loss.item())
             is_last = losses[-1] < loss_threshold
             if is_last and not config.threshold_after_step:
@@ -79,6 +106,36 @@ class Classifier:
             if is_last:
                 break
         return losses
+
+    def _loss(self, positive: Tensor, pool: Tensor) -> Tensor:
+        """Return the loss of the positives and of the hardest negatives of a pool."""
+        if isinstance(self.head, TwoParts):
+            scores = self._hardest_in_parts(self.head, torch.cat((positive, pool)), len(positive))
+        else:
+            hard = self._hardest(self.scores(pool))
+            scores = self._head(torch.cat((positive, pool[hard])), self.generator)
+        return binary_loss(scores[: len(positive)], scores[len(positive) :])
+
+    def _hardest_in_parts(self, head: TwoParts, features: Tensor, positives: int) -> Tensor:
+        """Return scores (P + batch_negatives, 2) of P positives and a pool, in turn in features.
+
+        There is no dropout before the first layer: what it made of the pool is what it makes of
+        the negatives that are chosen, and only its gradient is computed for them.
+        """
+        with autocast(features.device, self.dtype):
+            with torch.no_grad():
+                rows = head.rows(features)
+                outputs = head.first(rows)
+                scores = self.of_target(head.rest(outputs[positives:]).float())
+            hard = positives + self._hardest(scores)
+            chosen = torch.cat((torch.arange(positives).to(hard), hard))
+            layer = head.first
+            outputs = _Known.apply(layer.weight, layer.bias, rows[chosen], outputs[chosen])
+            return head.rest(outputs, self.generator).float()
+
+    def _hardest(self, scores: Tensor) -> Tensor:
+        # 96 of 1024, by default: those that look most like the target to the head.
+        return scores.topk(self.config.batch_negatives).indices
 
     def _head(self, features: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         with autocast(features.device, self.dtype):
