@@ -2,11 +2,12 @@
 
 import math
 
+import pytest
 import torch
 from torch.nn.functional import conv2d, interpolate, linear, max_pool2d, relu
 
 from trackerlib.ops.crop_and_resize import crop_and_resize
-from trackerlib.trackers.deeptrack.network import CueNetworks, DeepTrack, score
+from trackerlib.trackers.deeptrack.network import CueNetworks, DeepTrack, pooled_maps, score
 
 
 def generator(seed=0):
@@ -87,14 +88,43 @@ def test_the_same_generator_makes_the_same_network():
     assert not torch.equal(first["cues.conv1.weight"], other["cues.conv1.weight"])
 
 
-def test_scanning_a_scene_equals_cutting_it_up_at_whole_pixels():
+@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("stride, dilation", [(2, 1), (1, 1), (1, 2)])
+def test_a_convolution_per_cue_equals_one_with_groups(count, stride, dilation):
+    """And so do its gradients, in double numbers, of no patch too."""
+    layer = CueNetworks(generator()).double().conv2
+    torch.nn.init.normal_(layer.bias, generator=generator(1))
+    size = count, 36, 15, 17
+    x = torch.randn(size, dtype=torch.float64, generator=generator(2), requires_grad=True)
+    convolved = conv2d(x, layer.weight, layer.bias, dilation=dilation, groups=3)
+    expected = relu(max_pool2d(convolved, 2, stride, dilation=dilation))
+    found = pooled_maps(layer, x, stride, dilation)
+    torch.testing.assert_close(found, expected)
+    up = torch.randn(expected.shape, dtype=torch.float64, generator=generator(3))
+    pairs = (torch.autograd.grad(y, (x, *layer.parameters()), up) for y in (found, expected))
+    for slopes in zip(*pairs, strict=True):
+        torch.testing.assert_close(*slopes)
+
+
+@pytest.mark.parametrize("convolutions", [1, 2])
+def test_scanning_a_scene_equals_cutting_it_up_at_whole_pixels(convolutions):
     network, scene = DeepTrack(generator()), torch.randn(3, 70, 90, generator=generator(1))
     boxes = torch.tensor([[0, 0, 32, 32], [58, 38, 32, 32], [17, 5, 32, 32], [18, 5, 32, 32]])
     cut = torch.stack([scene[:, y : y + 32, x : x + 32] for x, y, _, _ in boxes.tolist()])
-    torch.testing.assert_close(network.scan(scene, boxes.double()), network(cut))
+    found = network.scan(scene, boxes.double(), convolutions)
+    torch.testing.assert_close(found, network(cut))
 
 
-def test_between_pixels_scanning_is_close_to_cutting():
+@pytest.mark.parametrize("convolutions", [1, 2])
+def test_the_smallest_scene_is_one_box_and_no_box_has_no_scores(convolutions):
+    network, scene = DeepTrack(generator()), torch.randn(3, 33, 33, generator=generator(1))
+    found = network.scan(scene, torch.tensor([[0.0, 0, 32, 32]]), convolutions)
+    torch.testing.assert_close(found, network(scene[None, :, :32, :32]))
+    assert network.scan(scene, torch.empty(0, 4), convolutions).shape == (0, 2)
+
+
+@pytest.mark.parametrize("convolutions", [1, 2])
+def test_between_pixels_scanning_is_close_to_cutting(convolutions):
     """Of a smooth scene, and of boxes within 3 % of a patch's size."""
     draws = generator(1)
     network, scene = DeepTrack(generator()), torch.randn(1, 3, 14, 18, generator=draws)
@@ -103,6 +133,6 @@ def test_between_pixels_scanning_is_close_to_cutting():
     boxes = boxes * torch.tensor([55, 35, 2, 2]) + torch.tensor([1, 1, 31, 31])
     with torch.no_grad():
         cut = network(crop_and_resize(scene.permute(1, 2, 0).contiguous(), boxes, (32, 32)))
-        found = network.scan(scene, boxes)
+        found = network.scan(scene, boxes, convolutions)
     assert float(torch.corrcoef(torch.stack((found[:, 0], cut[:, 0])))[0, 1]) > 0.98
     assert float((found - cut).abs().mean() / cut.std()) < 0.15
