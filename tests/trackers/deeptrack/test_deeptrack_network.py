@@ -106,6 +106,14 @@ def test_a_convolution_per_cue_equals_one_with_groups(count, stride, dilation):
         torch.testing.assert_close(*slopes)
 
 
+def test_maps_are_channels_last_even_of_one_image():
+    """Pooling takes four times as long otherwise."""
+    layer = CueNetworks(generator()).conv1
+    for count in (1, 4):
+        found = pooled_maps(layer, torch.randn(count, 3, 40, 33))
+        assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("convolutions", [1, 2])
 def test_scanning_a_scene_equals_cutting_it_up_at_whole_pixels(convolutions):
     network, scene = DeepTrack(generator()), torch.randn(3, 70, 90, generator=generator(1))

@@ -158,6 +158,8 @@ def pooled_maps(layer: nn.Conv2d, x: Tensor, stride: int = 2, dilation: int = 1)
     for channels, weight, bias in zip(*parts, strict=True):
         channels, weight = (y.contiguous(memory_format=layout) for y in (channels, weight))
         convolved = conv2d(channels, weight, bias, dilation=dilation)
+        # Of one image of one channel, PyTorch does not know the layout, and forgets it.
+        convolved = convolved.contiguous(memory_format=layout)
         maps.append(max_pool2d(convolved, 2, stride, dilation=dilation))
     return relu(torch.cat(maps, 1))
 
