@@ -16,7 +16,8 @@ SMALL = (
 )
 
 
-LATER = "averaged", "saturated", "dense", "particles", "noise", "lazy"  # not in the first frame
+# Not in the first frame.
+LATER = "averaged", "saturated", "dense", "scanned", "particles", "noise", "lazy"
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def begin(moving, started):
 
 @pytest.mark.parametrize(
     ("changes", "grey"),
-    [("", False), ("dense=false,particles=300", False), ("", True)],
-    ids=["colour", "cut out", "grey"],
+    [("", False), ("dense=false,particles=300", False), ("scanned=2", False), ("", True)],
+    ids=["colour", "cut out", "both scanned", "grey"],
 )
 def test_it_follows_a_textured_target(begin, changes, grey):
     tracker, frames, truth = begin(changes, grey)
@@ -261,6 +262,13 @@ def test_by_default_nothing_is_as_printed_that_was_not():
     config = deeptrack.Config()
     assert (config.squared, config.size_deviation, config.equal_chance) == (True, "h", "frame")
     assert (config.descent, config.first_descent) == ("joint", "adam")
+
+
+@pytest.mark.parametrize("setting", ["scanned=3", "scanned=0", "first_tolerance=-0.1"])
+def test_settings_outside_their_range_are_refused(setting):
+    field, _, value = setting.partition("=")
+    with pytest.raises(ValueError, match=rf"deeptrack.Config: expected {field} from .* {value}"):
+        parse(f"deeptrack:{setting}")
 
 
 @pytest.mark.parametrize("field", ["size_deviation", "equal_chance", "descent", "first_descent"])

@@ -53,6 +53,17 @@ def test_the_first_frame_takes_all_steps(task):
     assert len(losses) == len(learner.kept) == 150 and losses[0] > 0.05 > 0.02 > losses[-1]
 
 
+def test_the_first_frame_can_end_at_a_loss(task):
+    """The steps are the same until then."""
+    config = replace(PLAIN, first_steps=150, max_grad_norm=0.3, fusion=False)
+    whole, *pools = task(config)
+    losses = whole.initialise(*pools)
+    learner, *pools = task(replace(config, first_tolerance=0.02))
+    found = learner.initialise(*pools)
+    assert found == losses[: len(found)] and found[-1] < 0.02 <= min(found[:-1])
+    assert len(learner.kept) == len(found) - 1
+
+
 def test_after_the_first_frame_the_fusion_layer_is_in_use(task):
     learner, positives, negatives = task(replace(PLAIN, fusion=False, first_steps=3))
     learner.config = replace(learner.config, fusion=True)

@@ -42,7 +42,7 @@ class Learner:
     @torch.no_grad()
     def scan(self, scene: Tensor, boxes: Tensor) -> Tensor:
         """Return the same for boxes (K, 4) of a scene (CUES, H, W), see `DeepTrack.scan`."""
-        return self.network.scan(scene, boxes)
+        return self.network.scan(scene, boxes, self.config.scanned)
 
     def losses(self, errors: Tensor, labels: Tensor, importance: Tensor) -> Tensor:
         """Return the truncated norms of errors (..., 2), by importance (...), [1] equation 10."""
@@ -55,7 +55,8 @@ class Learner:
     def initialise(self, positives: SamplePool, negatives: SamplePool) -> list[float]:
         """Train on the first frame -> the loss before every step.
 
-        By Adam all steps are taken: what a network knows well by then, it need not learn later.
+        By Adam all steps are taken, unless a loss is below `first_tolerance`: what a network
+        knows well by then, it need not learn later.
         By SGD, as in later frames, it ends below epsilon, and the fusion layer is trained beside
         the cues, from random numbers. The fusion layer is in use afterwards.
         """
@@ -65,7 +66,8 @@ class Learner:
             limits = [config.tolerance] * config.first_steps
             return self._descend(self._sgd(), (positives, negatives), limits)
         optimizer = torch.optim.Adam(network.cues.parameters(), config.first_lr, fused=True)
-        losses = self._descend(optimizer, (positives, negatives), [0.0] * config.first_steps)
+        limits = [config.first_tolerance] * config.first_steps
+        losses = self._descend(optimizer, (positives, negatives), limits)
         if config.fusion:
             network.fuse()
         return losses
