@@ -154,6 +154,22 @@ def test_report_under_conventions(options, running, capsys, name):
     assert "expected conventions otb, got10k, pysot" in capsys.readouterr().err
 
 
+def test_report_has_scale_and_differences_to_a_tracker(options, running, capsys):
+    both = [*options, "--trackers", "identity kcf"]
+    assert main(["run", *both, *running]) == 0
+    assert main(["report", *both]) == 0
+    printed = capsys.readouterr().out
+    scale = printed.partition("scale, the root of the area ratio")[2]
+    assert "last quarter" in scale and "1.000" in scale and "AUC above" not in printed
+    assert main(["report", *both, "--against", "kcf:kernel=gaussian"]) == 0
+    compared = capsys.readouterr().out.partition("AUC above that of kcf, over the sequences")[2]
+    assert compared.splitlines()[2].startswith("identity ") and "2/2" in compared
+    assert main(["report", *both, "--against", "hcf"]) == 2
+    assert "expected a baseline with scores, of " in capsys.readouterr().err
+    assert main(["report", *both, "--against", "nobody"]) == 2
+    assert "expected a tracker among" in capsys.readouterr().err
+
+
 def test_home_is_expanded_in_what_a_shell_leaves(otb, options, running, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

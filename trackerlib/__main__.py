@@ -128,12 +128,15 @@ def run(arguments: Namespace) -> int:
 
 def report(arguments: Namespace) -> int:
     """Print the table of what a store holds for trackers and a data set."""
+    from trackerlib.eval.comparisons import differences
     from trackerlib.eval.metrics import CONVENTIONS
-    from trackerlib.eval.report import NOT_RUN, OUTDATED, collect, rounded, speed, table
+    from trackerlib.eval.report import NOT_RUN, OUTDATED, collect, rounded, scales, speed, table
+    from trackerlib.trackers import parse
 
     if arguments.conventions not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
         raise ValueError(f"report: expected conventions {known}, got {arguments.conventions!r}")
+    against = parse(arguments.against) if arguments.against else None
     jobs, dataset = _evaluation(arguments)
     store = _store(arguments)
     found = collect(jobs, dataset, store, CONVENTIONS[arguments.conventions])
@@ -151,6 +154,14 @@ def report(arguments: Namespace) -> int:
         print("no tracker has finished a sequence with all its segments and seeds: see missing")
     if len(scores := table(found)):
         print(rounded(scores).to_string())
+    if found.scores:
+        print("\nscale, the root of the area ratio, predicted to true:")
+        print(rounded(scales(found)).to_string())
+    if against:
+        same = (job.unit.label for job in jobs if job.unit.settings == against.settings())
+        baseline = next(same, against.label)
+        print(f"\nAUC above that of {baseline}, over the sequences that both finished:")
+        print(rounded(differences(found, baseline)).to_string())
     speeds = speed(found)
     print("\nspeed, from runs with one worker alone:")
     print("none of these had one" if speeds.empty else speeds.round(1).to_string())
@@ -338,6 +349,7 @@ def _parser() -> ArgumentParser:
         metavar="NAME",
         help="whose scores: otb, got10k, pysot, pytracking or vot",
     )
+    report_parser.add_argument("--against", metavar="TRACKER", help="print differences to it")
     _command(commands, "doctor", doctor)
     data = commands.add_parser("data", help="list, check, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))

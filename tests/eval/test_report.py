@@ -313,3 +313,59 @@ def test_no_paper_prints_the_later_otb50():
 def test_papers_print_means_for_the_benchmarks_splits():
     found = report.papers("otb100")
     assert isinstance(found, pd.DataFrame) and "MSDAT" in set(found["tracker"])
+
+
+def with_seeds(tmp_path, sizes, names=("A", "B")):
+    """A report on `kcf`, whose boxes have these sides beside the true ones: sizes[name][seed]."""
+    seeds = range(len(sizes[names[0]]))
+    made, store = dataset(list(names), benchmark=None), Store(tmp_path)
+    jobs = runner.plan([trackers.parse("kcf")], made, seeds=tuple(seeds), device="cpu")
+    for job in jobs:
+        boxes = BOXES * [1, 1, *[sizes[job.unit.sequence][job.unit.seed]] * 2]
+        store.write(job.unit, Track(boxes, np.full(5, 0.01)), ENVIRONMENT)
+    return report.collect(jobs, made, store)
+
+
+def test_scale_is_a_mean_over_sequences_with_its_spread_over_seeds(tmp_path):
+    """Means over seeds of 1 and 0.5; means over sequences of 0.65 and 0.85 for the seeds."""
+    found = with_seeds(tmp_path, {"A": (0.9, 1.1), "B": (0.4, 0.6)})
+    for group in report.SCALES.values():
+        row = report.scales(found).loc["kcf", group]
+        np.testing.assert_allclose(row[["mean", "95 % from", "to"]].tolist(), [0.75, 0.5, 1])
+        np.testing.assert_allclose(row["seed spread"], 0.2 / np.sqrt(2))
+
+
+def test_scale_shows_when_boxes_shrink(tmp_path):
+    late = BOXES.copy()
+    late[3:, 2:] /= 2  # of five frames, the last quarter is the last two
+    row = report.scales(scored(tmp_path, BOXES, late)).loc["kcf"]
+    assert (row["scale", "mean"], row["last quarter", "mean"]) == (1, 0.5)
+    assert "seed spread" not in row["scale"]  # there is one seed
+
+
+def test_scale_of_starts_in_time_is_over_all_their_frames(tmp_path):
+    truth = np.tile([20.0, 10, 8, 6], (25, 1))
+    late = truth.copy()
+    late[18:, 2:] /= 2
+    found = scored(tmp_path, truth, late, protocol="tre")  # from frames 0 to 5
+    scored_once = found.scores["kcf", "lane", 0]
+    assert len(scored_once.scales) == sum(range(20, 26)) == scored_once.frames
+    assert report.scales(found).loc["kcf", ("scale", "mean")] == 1
+    assert report.scales(found).loc["kcf", ("last quarter", "mean")] == 0.5
+
+
+def test_scales_stand_in_the_order_of_the_table_and_leave_its_columns_alone(evaluated):
+    scales, table = report.scales(evaluated), report.table(evaluated)
+    assert list(scales.index) == [name for name in table.index if name in evaluated.trackers]
+    assert not [name for name in table.columns if "scale" in name or "quarter" in name]
+
+
+def test_other_measures_by_sequence(evaluated):
+    found = report.sequences(evaluated, "late_scale")
+    assert found.loc["Girl", "identity"] == 1 and np.isnan(found.loc["David", "identity"])
+    assert report.attributes(evaluated, "scale").loc["kcf", "FM (2)"] == 1
+
+
+def test_a_run_without_a_score_has_no_scale(tmp_path):
+    found = scored(tmp_path, np.where(np.arange(5)[:, None] < 1, BOXES, NOTHING))
+    assert found.trackers == ["kcf"] and report.scales(found).isna().all(axis=None)

@@ -8,6 +8,7 @@ from trackerlib.eval.statistics import (
     Summary,
     by_attribute,
     confidence_interval,
+    paired_difference,
     seed_spread,
     summarise,
 )
@@ -40,6 +41,29 @@ def test_a_summary():
     result = summarise({"a": 0.2, "b": 0.4, "c": 0.9})
     assert (result.mean, result.sequences) == (0.5, 3)
     assert result.low < result.mean < result.high
+
+
+def test_a_paired_difference_does_not_depend_on_how_hard_sequences_are():
+    random = np.random.default_rng(4)
+    hard, gain = random.uniform(0, 1, 30), random.normal(0.05, 0.02, 30)
+    names = [f"s{i}" for i in range(30)]
+    first, second = dict(zip(names, hard + gain, strict=True)), dict(zip(names, hard, strict=True))
+    found = paired_difference(first, second)
+    assert found.mean == pytest.approx(gain.mean()) and found.sequences == 30
+    assert_allclose((found.low, found.high), confidence_interval(gain), rtol=1e-9)
+    assert 0 < found.low < found.high < 0.1
+    assert np.diff(confidence_interval(hard))[0] > 0.1  # of a mean that is not paired
+
+
+def test_a_paired_difference_is_over_the_sequences_of_both():
+    found = paired_difference({"a": 0.5, "b": 0.4, "c": 0.9}, {"b": 0.1, "a": 0.4, "d": 1})
+    assert (found.mean, found.sequences) == (pytest.approx(0.2), 2)
+    with pytest.raises(ValueError, match="none in common of 1 and 1; run both"):
+        paired_difference({"a": 0.5}, {"b": 0.5})
+
+
+def test_a_missing_value_leaves_no_interval():
+    assert np.isnan(confidence_interval([0.5, np.nan, 0.2])).all()
 
 
 def test_attributes():

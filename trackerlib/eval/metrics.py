@@ -1,7 +1,7 @@
-"""What a tracker's boxes are worth: IoU, centre error, and the curves over them.
+"""What a tracker's boxes are worth: IoU, centre error, the curves over them, and scale.
 
 Toolkits that read the same boxes disagree in the third digit, because they settle
-details differently. Here every such detail is a field of `Conventions`; OTB's
+details differently. Every such detail is a field of `conventions.Conventions`; OTB's
 choices are the defaults, and `CONVENTIONS` holds those of four others by name.
 All boxes are (T, 4) x, y, w, h, 0-based, of any number type; arithmetic is float64.
 
@@ -12,7 +12,7 @@ All boxes are (T, 4) x, y, w, h, 0-based, of any number type; arithmetic is floa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,16 @@ import torch
 from numpy.typing import ArrayLike
 
 from trackerlib import boxes
+from trackerlib.eval.conventions import (
+    CONVENTIONS,
+    GOT10K,
+    OTB,
+    PYSOT,
+    PYTRACKING,
+    VERSIONS,
+    VOT,
+    Conventions,
+)
 
 __all__ = [
     "CONVENTIONS",
@@ -40,6 +50,7 @@ __all__ = [
     "pool",
     "precision_curve",
     "repair",
+    "scales",
     "score",
     "success_curve",
     "usable",
@@ -50,111 +61,9 @@ PRECISION_THRESHOLDS = np.arange(51)  # pixels
 NORMALISED_THRESHOLDS = np.arange(51) / 100  # fractions of the target's size
 
 
-@dataclass(frozen=True)
-class Conventions:
-    """What toolkits settle differently; the defaults are OTB's.
-
-    strict       success is IoU > threshold; if False, >=
-    thresholds   of the IoU, at which the success curve is taken
-    area         AUC is "mean": the mean of the curve over its thresholds; "exact": the area
-                 under the curve at all thresholds, which is the mean IoU
-    first_frame  "truth": the ground truth is its prediction; "tracked": the tracker's
-                 own first row is; "skip": it is left out
-    centre       "pixel": x + (w - 1) / 2; "edge": x + w / 2; "floor": the pixel that
-                 holds the centre. The first two differ by half a pixel on both boxes,
-                 which no distance shows.
-    valid        ground truth that can be scored: "positive": its four 1-based values
-                 are > 0, so that a box reaching out of the image at the left or the
-                 top is not; "sized": its width and height are; "pysot": these for success,
-                 both coordinates of its centre, 1-based, for precision; "all"
-    invalid      the other frames: "otb": they count, as misses of success and as precision
-                 hits, since the toolkit gives both measures -1; "miss": misses of both, but
-                 hits of normalised precision, as in pytracking; "skip": left out
-    unannotated  frames whose ground truth is not finite: "skip": left out; "invalid": they
-                 count like `invalid` ones, as the toolkits of OTB and UAV123 count them
-    repair       a prediction that is not finite or has no area becomes the one before
-    rounding     None; "integer": predictions go to the nearest integers first; "both": the
-                 ground truth too, and halves to the even 1-based number
-
-    Raises ValueError for a choice that is not among these.
-    """
-
-    strict: bool = True
-    thresholds: tuple[float, ...] = field(default=tuple(k / 20 for k in range(21)), repr=False)
-    area: str = "mean"
-    first_frame: str = "truth"
-    centre: str = "pixel"
-    valid: str = "positive"
-    invalid: str = "otb"
-    unannotated: str = "skip"
-    repair: bool = True
-    rounding: str | None = None
-
-    def __post_init__(self) -> None:
-        known = {
-            "area": ("mean", "exact"),
-            "first_frame": ("truth", "tracked", "skip"),
-            "centre": ("pixel", "edge", "floor"),
-            "valid": ("positive", "sized", "pysot", "all"),
-            "invalid": ("otb", "miss", "skip"),
-            "unannotated": ("skip", "invalid"),
-            "rounding": (None, "integer", "both"),
-        }
-        for name, choices in known.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"Conventions: expected {name} among {choices}, got {getattr(self, name)!r}"
-                )
-
-
-# The MATLAB toolkit of OTB.
-OTB = Conventions()
-
-# got10k-toolkit, experiments/otb.py: every frame is scored as it stands. (Its experiment on
-# GOT-10k itself is another: a mean IoU without the first frame.)
-GOT10K = Conventions(valid="all", repair=False)
-
-# pysot, toolkit/evaluation/ope_benchmark.py and toolkit/utils/statistics.py.
-PYSOT = Conventions(first_frame="tracked", valid="pysot", repair=False)
-
-# pytracking, analysis/extract_results.py, for OTB, since da789d1 of August 2022. A prediction
-# that is NaN or negative stops it.
-PYTRACKING = Conventions(invalid="miss")
-
-# vot-toolkit, stack/otb100.yaml: the accuracy of one pass, a mean IoU of rectangles in whole
-# pixels, here the AUC. The toolkit also cuts both at the image's border, which changes a mean
-# over OTB by up to 0.002. The challenges' restarts, robustness and EAO are other protocols,
-# and not here.
-VOT = Conventions(
-    thresholds=tuple(k / 99 for k in range(100)),
-    area="exact",
-    first_frame="skip",
-    valid="all",
-    repair=False,
-    rounding="both",
-)
-
-CONVENTIONS = {
-    "otb": OTB,
-    "got10k": GOT10K,
-    "pysot": PYSOT,
-    "pytracking": PYTRACKING,
-    "vot": VOT,
-}
-
-# The versions that were read for these, and whose code gave the scores that a test compares.
-VERSIONS = {
-    "otb": "MATLAB, 2015",
-    "got10k": "0.1.3 (956e728), May 2021",
-    "pysot": "d04028f, June 2025",
-    "pytracking": "7eb9e74, August 2024",
-    "vot": "0.8.0 (56f0053), May 2026",
-}
-
-
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What one run on one sequence is worth; all but `frames` are means over its frames.
+    """What one run on one sequence is worth: means over its frames, and its scale.
 
     success               (S,) rate of an IoU beyond each threshold
     precision             (51,) rate of centre error within 0, 1, ... 50 pixels
@@ -166,6 +75,9 @@ class Score:
                           pytracking print as normalised precision
     normalised            mean of `normalised_precision`, as TrackingNet prints it
     frames                how many were scored
+    scales                (V,) root of the area ratio, predicted to true, of the frames whose
+                          ground truth is valid, as `scales` has it
+    is_late               (V,) which of these frames are of their last quarter, rounded up
     """
 
     success: np.ndarray
@@ -177,6 +89,18 @@ class Score:
     normalised20: float
     normalised: float
     frames: int
+    scales: np.ndarray
+    is_late: np.ndarray
+
+    @property
+    def scale(self) -> float:
+        """Return the median of `scales`; NaN where no ground truth has an area."""
+        return _median(self.scales)
+
+    @property
+    def late_scale(self) -> float:
+        """Return the median of `scales` over the last quarter; below `scale`, boxes shrink."""
+        return _median(self.scales[self.is_late])
 
 
 class NothingToScoreError(ValueError):
@@ -214,6 +138,25 @@ def normalised_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         offset = (boxes.centres(predicted) - boxes.centres(truth)) / truth[:, 2:]
         return np.linalg.norm(offset, axis=-1)
+
+
+def scales(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:
+    """Return the root of the area ratio, predicted to true, in each frame (T,).
+
+    1 is the true size, 0.5 half the true side. NaN, to be left out, where the ground truth
+    is not valid by the conventions or has no area, and in a first frame that they skip. 0
+    where the prediction is not finite or has no area, unless the conventions repair it. The
+    conventions' first frame counts: where it is the ground truth, its scale is 1.
+
+    Raises ValueError if the sizes differ.
+    """
+    predicted, truth = _prepared(*_paired("scales", predicted, truth), conventions)
+    sized, _ = _valid(truth, conventions)
+    known = sized & usable(truth)
+    known[:1] &= conventions.first_frame != "skip"
+    with np.errstate(all="ignore"):
+        ratio = np.sqrt((predicted[:, 2:] / truth[:, 2:]).prod(1))
+    return np.where(known, np.where(usable(predicted), ratio, 0), np.nan)
 
 
 def success_curve(ious: np.ndarray, conventions: Conventions = OTB) -> np.ndarray:
@@ -262,6 +205,8 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
     frame, or if of several frames the first alone, whose box the tracker was given, is valid.
     """
     predicted, truth = _paired("score", predicted, truth)
+    ratios = scales(predicted, truth, conventions)
+    ratios = ratios[~np.isnan(ratios)]
     predicted, truth = _prepared(predicted, truth, conventions)
     sized, centred = _valid(truth, conventions)
     counted = _counted(truth, conventions)
@@ -286,24 +231,36 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
         normalised20=float(normalised[20]),
         normalised=float(normalised.mean()),
         frames=len(iou),
+        scales=ratios,
+        is_late=np.arange(len(ratios)) >= 3 * len(ratios) // 4,
     )
 
 
 def pool(scores: Sequence[Score]) -> Score:
     """Return one score of all segments' frames, as OTB makes a sequence's TRE and SRE score.
 
+    Medians of scale are over all segments' frames, those of the last quarter over every
+    segment's own last quarter.
     Source: genPerfMat.m, which divides all segments' hits by all their frames.
     Raises ValueError if there is no score.
     """
     if not scores:
         raise ValueError("pool: expected at least one score, got none")
     frames = [one.frames for one in scores]
-    names = [one.name for one in fields(Score) if one.name != "frames"]
-    means: dict[str, Any] = {
-        name: np.average([getattr(one, name) for one in scores], axis=0, weights=frames)
-        for name in names
+    by_frame: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in scores])
+        for name in ("scales", "is_late")
     }
-    return Score(**means, frames=sum(frames))
+    means: dict[str, Any] = {
+        one.name: np.average([getattr(score, one.name) for score in scores], 0, frames)
+        for one in fields(Score)
+        if one.name not in ("frames", *by_frame)
+    }
+    return Score(**means, **by_frame, frames=sum(frames))
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else np.nan
 
 
 def _doubles(given: ArrayLike) -> np.ndarray:

@@ -20,12 +20,14 @@ from trackerlib.eval.store import Result, Store, Unit
 
 __all__ = [
     "MEASURES",
+    "SCALES",
     "Report",
     "attributes",
     "collect",
     "curves",
     "papers",
     "rounded",
+    "scales",
     "sequences",
     "speed",
     "table",
@@ -42,6 +44,9 @@ MEASURES = {
     "normalised20": "P(0.2), normalised",
     "normalised": "mean P, normalised",
 }
+# Roots of the area ratio, predicted to true, which have a table of their own: no rates, and
+# best at 1.
+SCALES = {"scale": "scale", "late_scale": "last quarter"}
 
 # What becomes of frames whose ground truth is not valid, by `Conventions.invalid`.
 COUNTED = {
@@ -91,6 +96,11 @@ class Report:
         for (name, _), scored in self.of(tracker).items():
             values.setdefault(name, []).append(getattr(scored, measure))
         return {name: float(np.mean(value)) for name, value in values.items()}
+
+    def by_seed(self, tracker: str, measure: str = "auc") -> pd.DataFrame:
+        """Return one tracker's measure by seed (rows) and sequence (columns)."""
+        found = {key: getattr(scored, measure) for key, scored in self.of(tracker).items()}
+        return pd.Series(found).unstack(0)
 
 
 def collect(
@@ -221,6 +231,34 @@ def table(report: Report) -> pd.DataFrame:
     return found.sort_values("AUC", ascending=False).dropna(axis="columns", how="all")
 
 
+def scales(report: Report) -> pd.DataFrame:
+    """Return how large each tracker's boxes are beside the true ones, in the order of `table`.
+
+    Per sequence it is the median of the root of the area ratio, predicted to true, over all
+    its frames and over their last quarter (`Score.scale`, `late_scale`): 1 is the true size,
+    and a last quarter below the whole says that boxes shrink. Columns come in two groups,
+    SCALES, each with the mean over sequences of each one's mean over seeds, its 95 %
+    bootstrap over sequences, and the spread over seeds, as `table` has them for AUC. A mean
+    is NaN where one of its sequences has no frame with a true area.
+    """
+    order = _summaries(report, "auc").sort_values("mean", ascending=False, kind="stable").index
+    groups = {title: _summaries(report, measure) for measure, title in SCALES.items()}
+    found = pd.concat(groups, axis="columns").reindex(order)
+    return found.dropna(axis="columns", how="all")
+
+
+def _summaries(report: Report, measure: str) -> pd.DataFrame:
+    """Return a measure's mean by tracker, with interval and spread; NaN without a score."""
+    rows = {}
+    for tracker in report.trackers:
+        if found := report.by_sequence(tracker, measure):
+            mean = summarise(found)
+            spread = seed_spread(report.by_seed(tracker, measure).to_numpy())
+            rows[tracker] = mean.mean, mean.low, mean.high, spread
+    columns = ["mean", "95 % from", "to", "seed spread"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).reindex(report.trackers)
+
+
 def _row(report: Report, tracker: str) -> dict[str, float | str | None]:
     pairs = [frames for key, frames in report.frames.items() if key[0] == tracker]
     scored, total = (sum(numbers) for numbers in zip(*pairs, strict=True))
@@ -237,8 +275,7 @@ def _row(report: Report, tracker: str) -> dict[str, float | str | None]:
         for measure, title in MEASURES.items()
         if measure != "auc"
     }
-    grid = pd.Series({key: one.auc for key, one in report.of(tracker).items()}).unstack(0)
-    spread = {"seed spread": seed_spread(grid.to_numpy())}
+    spread = {"seed spread": seed_spread(report.by_seed(tracker).to_numpy())}
     return {"AUC": auc.mean, "95 % from": auc.low, "to": auc.high} | others | spread | counts
 
 
@@ -283,7 +320,7 @@ def papers(split: str) -> pd.DataFrame:
 def attributes(report: Report, measure: str = "auc") -> pd.DataFrame:
     """Return means by tracker and attribute; each column says how many sequences have it.
 
-    measure  of MEASURES
+    measure  of MEASURES or SCALES
 
     NaN where a tracker did not finish one of them.
     """
@@ -301,9 +338,12 @@ def attributes(report: Report, measure: str = "auc") -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
 
 
-def sequences(report: Report) -> pd.DataFrame:
-    """Return the AUC by sequence and tracker; NaN where a tracker did not finish one."""
-    columns = {tracker: report.by_sequence(tracker) for tracker in report.trackers}
+def sequences(report: Report, measure: str = "auc") -> pd.DataFrame:
+    """Return a measure by sequence and tracker; NaN where a tracker did not finish one.
+
+    measure  of MEASURES or SCALES
+    """
+    columns = {tracker: report.by_sequence(tracker, measure) for tracker in report.trackers}
     return pd.DataFrame(columns, index=[sequence.name for sequence in report.dataset.sequences])
 
 

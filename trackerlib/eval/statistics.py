@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-__all__ = ["Summary", "by_attribute", "confidence_interval", "seed_spread", "summarise"]
+__all__ = [
+    "Summary",
+    "by_attribute",
+    "confidence_interval",
+    "paired_difference",
+    "seed_spread",
+    "summarise",
+]
 
 RESAMPLES = 9999
 
@@ -26,11 +33,12 @@ def confidence_interval(values: Iterable[float], confidence: float = 0.95) -> tu
 
     It says how the mean would move with other sequences of the same kind, not how
     noisy the tracker is: `seed_spread` does. The same values give the same interval,
-    in any order. One value has nothing to resample: (NaN, NaN).
+    in any order. One value has nothing to resample, and where one is missing (NaN) there
+    is no mean: (NaN, NaN).
     Source: Efron and Tibshirani, An introduction to the bootstrap, chapter 13.
     """
     values = np.sort(np.fromiter(values, dtype=np.float64))
-    if len(values) < 2:
+    if len(values) < 2 or np.isnan(values).any():
         return np.nan, np.nan
     interval = bootstrap(
         (values,),
@@ -52,6 +60,28 @@ def summarise(scores: Mapping[str, float]) -> Summary:
         raise ValueError("summarise: expected a score for at least one sequence, got none")
     values = list(scores.values())
     return Summary(float(np.mean(values)), *confidence_interval(values), len(values))
+
+
+def paired_difference(first: Mapping[str, float], second: Mapping[str, float]) -> Summary:
+    """Return the mean of first - second over the sequences that both have, with its interval.
+
+    How hard a sequence is moves both scores alike and cancels, so the interval is narrower
+    than those of the two means; where it does not hold 0, one tracker is better than the
+    other on sequences of this kind. Give each sequence's mean over seeds: what the seeds
+    still vary is then in the interval, divided by their number.
+
+    first, second  sequence -> score
+
+    Source: Efron and Tibshirani, An introduction to the bootstrap, chapters 8 and 13.
+    Raises ValueError if no sequence has both.
+    """
+    both = [name for name in first if name in second]
+    if not both:
+        raise ValueError(
+            "paired_difference: expected scores of the same sequences, got none in common of "
+            f"{len(first)} and {len(second)}; run both trackers on one data set"
+        )
+    return summarise({name: first[name] - second[name] for name in both})
 
 
 def by_attribute(
