@@ -84,6 +84,59 @@ def test_what_is_known_of_the_first_layer_gives_the_same_losses_and_weights(netw
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"bias_factor": 2.0, "bias_decay": False, "weight_decay": 0.1},
+        {"max_grad_norm": 0.1},
+        {"max_grad_norm": math.inf},
+        {"batch_positives": 3, "batch_negatives": 7, "mining_pool": 7},
+    ],
+)
+@pytest.mark.parametrize("layers", [2, 3])
+def test_the_span_of_one_pool_takes_the_steps_of_the_weights(changes, layers):
+    """As by autograd through all layers, with the same pool in every iteration.
+
+    Of a seed where no two negatives score the same to rounding: they would swap dropouts.
+    """
+    found = []
+    for wrap in (lambda head: head, Plain):
+        generator = torch.Generator().manual_seed(2)
+        head = Head(HeadConfig(36, layers), generator)
+        learner = Classifier(wrap(head), replace(CONFIG, **changes), generator)
+        rows = samples(1.0), samples(-1.0, seed=1)
+        losses = [learner.fine_tune(*rows, 1e-2, 8, 0.0, "update") for _ in range(2)]
+        found.append((torch.tensor(losses), head.state_dict()))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_update_in_the_span_ends_below_the_threshold(after):
+    learner = classifier(replace(CONFIG, threshold_after_step=after))
+    before = [p.detach().clone() for p in learner.head.parameters()]
+    losses = learner.fine_tune(samples(1.0), samples(-1.0), 1e-2, 5, 10.0, "update")
+    moved = [not torch.equal(a, b) for a, b in zip(before, learner.head.parameters(), strict=True)]
+    assert len(losses) == 1 and any(moved) == after
+
+
+def test_an_update_in_the_span_learns_in_bfloat16_too():
+    generator = torch.Generator().manual_seed(0)
+    learner = Classifier(Head(HeadConfig(36)), CONFIG, generator, torch.bfloat16)
+    rows = [
+        Samples(part.table.bfloat16(), part.rows) for part in (samples(1.0), samples(-1.0, seed=1))
+    ]
+    losses = learner.fine_tune(*rows, 1e-2, 20, 0.0, "update")
+    assert learner.head.fc4.weight.dtype == torch.float32 and losses[-1] < 0.2 < losses[0]
+
+
+def test_mining_is_one_of_two():
+    assert Config().mining == "iteration"
+    with pytest.raises(ValueError, match="expected mining among iteration, update, got 'never'"):
+        Config(mining="never")
+
+
 def test_in_bfloat16_the_first_layer_learns_in_float32():
     learner = Classifier(
         Head(HeadConfig(36)), CONFIG, torch.Generator().manual_seed(0), torch.bfloat16

@@ -5,6 +5,8 @@ departures  those that are otherwise in the paper or in the authors' code
 samplers    boxes around the target: candidates, positives, negatives
 features    from boxes in a frame to rows of features
 memory      features of the latest frames
+parts       the head's first layer and the rest
+span        the same head while few rows are learned from
 classifier  the head, fine-tuned on hard negatives
 regressor   bounding box regression
 tracker     the loop

@@ -6,40 +6,22 @@
     tracking. ACML 2018.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from trackerlib.nets.head import Head
 from trackerlib.nets.losses import binary_loss
 from trackerlib.trackers.mdnet.config import OnlineConfig
 from trackerlib.trackers.mdnet.memory import Samples
+from trackerlib.trackers.mdnet.parts import KnownOutputs, TwoParts
+from trackerlib.trackers.mdnet.span import Span
 
-
-@runtime_checkable
-class TwoParts(Protocol):
-    """A head whose first layer, which has most of the work, is told from the rest."""
-
-    first: nn.Linear
-    rows: Callable[[Tensor], Tensor]  # what the first layer takes of features
-    rest: Callable[..., Tensor]  # (its outputs, dropout) -> scores (K, 2)
-
-
-class _Known(torch.autograd.Function):
-    """A linear layer whose outputs of some rows are known: its gradient alone is computed."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, outputs: Tensor) -> Tensor:
-        ctx.save_for_backward(rows)
-        return outputs.clone()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        (rows,) = ctx.saved_tensors
-        gradient = gradient.flatten(0, -2)  # (n, outputs)
-        return gradient.T @ rows.flatten(0, -2).to(gradient), gradient.sum(0), None, None
+Step = tuple[Tensor, Callable[[], Tensor]]  # a loss, and what back-propagates it -> the norm ()
 
 
 class Classifier:
@@ -80,41 +62,65 @@ class Classifier:
         lr: float,
         iterations: int,
         loss_threshold: float = 0.0,
+        mining: str = "iteration",
     ) -> list[float]:
         """Descend with fresh momentum -> the loss of every iteration.
 
         Hard negative mining: the negatives of a mini-batch are those with the highest
-        scores of a pool, by the head as it is then, without dropout [1], section 4.3.
+        scores of a pool, by the head as it is then, without dropout [1], section 4.3. Each
+        iteration draws a pool; if mining is "update", all share one.
         It ends early when a loss is below the threshold [2], section 3.4: before the step
         on its mini-batch, or after it if `threshold_after_step`, as the code of [2].
         """
+        config, generator = self.config, self.generator
+        batches = positives.batches(iterations, config.batch_positives, generator)
+        if mining == "iteration":
+            pools: Iterable[Tensor] = negatives.batches(iterations, config.mining_pool, generator)
+            return self._descend(self.head, map(self._step, batches, pools), lr, loss_threshold)
+        (pool,) = negatives.batches(1, config.mining_pool, generator)
+        if not isinstance(self.head, Head):
+            pools = repeat(pool)
+            return self._descend(self.head, map(self._step, batches, pools), lr, loss_threshold)
+        span = Span(self.head, torch.cat((*batches, pool)))
+        steps = (self._step_in_span(span, step) for step in range(iterations))
+        losses = self._descend(span, steps, lr, loss_threshold)
+        span.write()
+        return losses
+
+    def _descend(
+        self, network: nn.Module, steps: Iterable[Step], lr: float, loss_threshold: float
+    ) -> list[float]:
         config, losses = self.config, []
         # Momentum of an earlier update would carry on in its direction.
-        optimizer = make_optimizer(self.head, lr, config)
-        batches = positives.batches(iterations, config.batch_positives, self.generator)
-        pools = negatives.batches(iterations, config.mining_pool, self.generator)
-        for positive, pool in zip(batches, pools, strict=True):
-            loss = self._loss(positive, pool)
+        optimizer = make_optimizer(network, lr, config)
+        for loss, back_propagate in steps:
             losses.append(loss.item())
             is_last = losses[-1] < loss_threshold
             if is_last and not config.threshold_after_step:
                 break
             optimizer.zero_grad()
-            loss.backward()
-            clip_grad_norm_(self.head.parameters(), config.max_grad_norm)
+            norm = back_propagate()
+            clip_grads_with_norm_(network.parameters(), config.max_grad_norm, norm)
             optimizer.step()
             if is_last:
                 break
         return losses
 
-    def _loss(self, positive: Tensor, pool: Tensor) -> Tensor:
+    def _step(self, positive: Tensor, pool: Tensor) -> Step:
         """Return the loss of the positives and of the hardest negatives of a pool."""
         if isinstance(self.head, TwoParts):
             scores = self._hardest_in_parts(self.head, torch.cat((positive, pool)), len(positive))
         else:
             hard = self._hardest(self.scores(pool))
             scores = self._head(torch.cat((positive, pool[hard])), self.generator)
-        return binary_loss(scores[: len(positive)], scores[len(positive) :])
+        loss = binary_loss(scores[: len(positive)], scores[len(positive) :])
+
+        def back_propagate() -> Tensor:
+            loss.backward()
+            gradients = (parameter.grad for parameter in self.head.parameters())
+            return get_total_norm([gradient for gradient in gradients if gradient is not None])
+
+        return loss, back_propagate
 
     def _hardest_in_parts(self, head: TwoParts, features: Tensor, positives: int) -> Tensor:
         """Return scores (P + batch_negatives, 2) of P positives and a pool, in turn in features.
@@ -126,12 +132,34 @@ class Classifier:
             with torch.no_grad():
                 rows = head.rows(features)
                 outputs = head.first(rows)
-                scores = self.of_target(head.rest(outputs[positives:]).float())
-            hard = positives + self._hardest(scores)
-            chosen = torch.cat((torch.arange(positives).to(hard), hard))
+                chosen = self._chosen(head, outputs, positives)
             layer = head.first
-            outputs = _Known.apply(layer.weight, layer.bias, rows[chosen], outputs[chosen])
+            outputs = KnownOutputs.apply(layer.weight, layer.bias, rows[chosen], outputs[chosen])
             return head.rest(outputs, self.generator).float()
+
+    def _step_in_span(self, span: Span, step: int) -> Step:
+        """Return the loss of a mini-batch of the span, whose last rows are the pool."""
+        count = self.config.batch_positives
+        with autocast(span.features.device, self.dtype):
+            with torch.no_grad():
+                rows = span.rows(step * count, count, self.config.mining_pool)
+                outputs = span.first(rows)
+                chosen = self._chosen(span.head, outputs, count)
+            outputs = outputs[chosen].requires_grad_()
+            scores = span.head.rest(outputs, self.generator).float()
+        loss = binary_loss(scores[:count], scores[count:])
+
+        def back_propagate() -> Tensor:
+            loss.backward()
+            return span.backward(rows[chosen], cast(Tensor, outputs.grad))
+
+        return loss, back_propagate
+
+    def _chosen(self, head: TwoParts, outputs: Tensor, positives: int) -> Tensor:
+        """Return which rows are learned from: the positives, which come first, and the hardest."""
+        scores = self.of_target(head.rest(outputs[positives:]).float())
+        hard = positives + self._hardest(scores)
+        return torch.cat((torch.arange(positives).to(hard), hard))
 
     def _hardest(self, scores: Tensor) -> Tensor:
         # 96 of 1024, by default: those that look most like the target to the head.

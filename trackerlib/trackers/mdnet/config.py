@@ -7,8 +7,10 @@
 import math
 from dataclasses import dataclass
 
-from trackerlib.checks import in_range
+from trackerlib.checks import among, in_range
 from trackerlib.trackers.mdnet.features import FEATURE_SCALE
+
+MINING = "iteration", "update"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class OnlineConfig:
     batch_positives: int = 32  # per mini-batch
     batch_negatives: int = 96  # per mini-batch, the hardest of those mined
     mining_pool: int = 1024  # negatives scored for a mini-batch: hard negative mining
+    # "update": all mini-batches of a later update share one pool. No preset has it; it exists
+    # because fc4 then moves in the span of few rows, see `span`: an update takes half as long.
+    mining: str = "iteration"  # a new pool for every mini-batch
     loss_threshold: float = 0.0  # below which a later update ends early; MDNet has none
     first_loss_threshold: float = 0.0  # the same in the first frame; FDN's authors' code: 0.01
     threshold_after_step: bool = False  # whether that loss is learned from; FDN's authors' code
@@ -73,6 +78,7 @@ class OnlineConfig:
     regression_ridge: float = 1000.0  # in squares of the features' unit
 
     def __post_init__(self):
+        among(self, {"mining": MINING})
         in_range(self, {"bias_factor": (0, math.inf)})
         if not self.max_grad_norm > 0:
             raise ValueError(

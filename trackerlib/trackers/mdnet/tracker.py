@@ -215,7 +215,12 @@ class Tracker:
         negatives = self.negatives.latest(config.short_term)
         if len(positives.rows) and len(negatives.rows):
             self.losses = self.classifier.fine_tune(
-                positives, negatives, config.lr, config.iterations, config.loss_threshold
+                positives,
+                negatives,
+                config.lr,
+                config.iterations,
+                config.loss_threshold,
+                config.mining,
             )
 
     def _enough(self, boxes: Tensor, wished: int, what: str) -> int:

@@ -1,0 +1,39 @@
+"""A head in two parts: the first layer, which has nine tenths of the work, and the rest."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class TwoParts(Protocol):
+    """A head whose first layer, which has most of the work, is told from the rest."""
+
+    @property
+    def first(self) -> nn.Linear:
+        """Return the first layer."""
+        ...
+
+    def rows(self, features: Tensor) -> Tensor:
+        """Return what the first layer takes of features (K, D)."""
+        ...
+
+    def rest(self, outputs: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        """Return scores (K, 2) of the first layer's outputs."""
+        ...
+
+
+class KnownOutputs(torch.autograd.Function):
+    """A linear layer whose outputs of some rows are known: its gradient alone is computed."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, outputs: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return outputs.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (rows,) = ctx.saved_tensors
+        gradient = gradient.flatten(0, -2)  # (n, outputs)
+        return gradient.T @ rows.flatten(0, -2).to(gradient), gradient.sum(0), None, None
