@@ -1,12 +1,24 @@
 """FDN's boxes are pooled from one map of the frame, where they lie."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from trackerlib.nets import squeezenet, vggm
 from trackerlib.nets.backbone import Tap, tap
 from trackerlib.nets.vggm import CHANNELS, VGGM
 from trackerlib.ops import roi_align, roi_pool
-from trackerlib.trackers.fdn import Config, FrameFeatures, ReleasedFeatures, Tracker
+from trackerlib.trackers import fdn
+from trackerlib.trackers.fdn import (
+    Config,
+    FrameFeatures,
+    ReleasedFeatures,
+    Tracker,
+    surroundings,
+)
+from trackerlib.trackers.mdnet import samplers
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +190,141 @@ def test_an_unknown_pooling_is_told(identity):
     geometry = tap([], CHANNELS["conv3"])
     with pytest.raises(ValueError, match="expected pooling align or pool, got 'mean'"):
         FrameFeatures(identity(geometry), "map", "mean")
+
+
+PLACES = torch.tensor(
+    [
+        [100.0, 90, 60, 30],
+        [0.0, 0.0, 20, 20],  # at the frame's corners
+        [310.5, 231.2, 9.5, 8.8],
+        [-15.0, 200, 40, 60],  # across its edges
+        [290.0, -30, 70, 50],
+        [-300.0, -200, 50, 50],  # outside: before the map begins, and after it ends
+        [700.0, 500, 50, 50],
+        [150.3, 120.7, 0.4, 0.2],  # shorter than a map cell
+        [153.6, 115.2, 64, 64],  # from one map cell to another, without fractions
+        [-50.0, -50, 420, 340],  # all of the frame
+    ],
+    dtype=torch.float64,
+)
+
+
+@pytest.fixture(scope="module")
+def deep():
+    torch.manual_seed(0)
+    return {
+        "vggm": VGGM(vggm.Config(depth=5)).eval().requires_grad_(False),
+        "squeezenet": squeezenet.SqueezeNet().eval().requires_grad_(False),
+    }
+
+
+@pytest.fixture
+def noise(monkeypatch) -> np.ndarray:
+    """A frame without any pattern, whose map is small."""
+    monkeypatch.setattr(fdn, "SHORT", 300)
+    return np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+
+
+def assert_rounded(found, expected):
+    """Features are equal but for rounding: of sums, and of where in a map cell a point lies."""
+    atol = 3e-5 * float(expected.abs().max())
+    torch.testing.assert_close(found, expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(
+    ("make", "network", "layer", "pooling"),
+    [
+        (FrameFeatures, "vggm", "conv3", "align"),
+        (FrameFeatures, "vggm", "conv3", "pool"),
+        (ReleasedFeatures, "vggm", "conv3", "align"),
+        (ReleasedFeatures, "vggm", "conv3", "pool"),
+        (FrameFeatures, "vggm", "conv5", "align"),  # its last convolutions pad
+        (ReleasedFeatures, "vggm", "conv5", "pool"),
+        (FrameFeatures, "squeezenet", "fire5", "align"),  # its poolings round sizes up
+        (FrameFeatures, "squeezenet", "fire5", "pool"),
+    ],
+)
+def test_a_part_of_the_map_equals_the_whole(noise, deep, make, network, layer, pooling):
+    whole, part = (make(deep[network], layer, pooling) for _ in range(2))
+    whole.set_frame(noise)
+    expected = whole(PLACES)
+    for box, row in zip(PLACES, expected, strict=True):
+        part.set_frame(noise, box)
+        assert_rounded(part(box[None])[0], row)
+        assert part.map[0, 0].numel() < whole.map[0, 0].numel() / 2 or box[2] > 400
+    part.set_frame(noise, PLACES[0])  # grows to what the boxes need
+    assert_rounded(part(PLACES), expected)
+    assert (part.end - part.first).equal(whole.limit)
+
+
+def test_boxes_anywhere_are_pooled_as_from_the_whole_map(noise, network):
+    generator = torch.Generator().manual_seed(0)
+    places = torch.rand(30, 4, generator=generator, dtype=torch.float64)
+    boxes = places * torch.tensor([400, 300, 80, 80]) - torch.tensor([40, 30, 0, 0])
+    whole, part = (FrameFeatures(network, "conv3") for _ in range(2))
+    with torch.no_grad():
+        whole.set_frame(noise)
+        for pooling in ("align", "pool"):
+            whole.pooling = part.pooling = pooling
+            for few in boxes.split(3):
+                part.set_frame(noise, few[0])
+                assert_rounded(part(few), whole(few))
+
+
+def test_what_is_there_is_not_made_again(frame, boxes, identity):
+    made = []
+    backbone = identity(Tap(stride=4, receptive_field=11, centre=5.5, channels=3))
+    features = FrameFeatures(backbone, "map", feature_scale=1.0)
+    make = features._make
+    features._make = lambda first, end: made.append(end - first) or make(first, end)
+    features.set_frame(frame, torch.tensor([90.0, 80, 120, 120], dtype=torch.float64))
+    features(boxes[:1])
+    assert len(made) == 1
+    features(boxes[:0])  # of no boxes, no features
+    assert len(made) == 1 and features(boxes[:0]).shape == (0, 27)
+    features(boxes + 100)
+    assert len(made) == 2 and (made[1] >= made[0]).all()
+    features(boxes[:1])
+    assert len(made) == 2
+
+
+def test_the_map_is_whole_at_once_where_two_parts_would_cost_more(frame, boxes, identity):
+    backbone = identity(Tap(stride=4, receptive_field=11, centre=5.5, channels=3))
+    features = FrameFeatures(backbone, "map")
+    everywhere = torch.tensor([0.0, 0, 320, 240], dtype=torch.float64)
+    for later, whole in ((None, False), (boxes[1], False), (everywhere, True)):
+        features.set_frame(frame, boxes[0], later)
+        assert (features.end - features.first).equal(features.limit) == whole
+
+
+def test_the_tracker_makes_one_part_for_candidates_and_one_for_samples(moving, monkeypatch):
+    monkeypatch.setattr(fdn, "SHORT", 300)
+    frames, truth = moving(40, 32)
+    config = Config(backbone="random", head="random", mode="float32", candidates=32)
+    few = {"first_positives": 40, "first_negatives": 100, "first_iterations": 1}
+    config = replace(config, regression=False, iterations=1, **few)
+    tracker = Tracker(config)
+    tracker.init(frames[0], truth[0])
+    assert (tracker.features.end - tracker.features.first).equal(tracker.features.limit)
+    made = []
+    make = tracker.features._make
+    tracker.features._make = lambda first, end: made.append(end - first) or make(first, end)
+    for found in (1.0, -1.0):
+        made.clear()
+        tracker.classifier.scores = lambda rows, found=found: torch.full((len(rows),), found)
+        tracker.update(frames[1])
+        assert len(made) == (2 if found > 0 else 1)
+
+
+def test_boxes_drawn_around_a_box_lie_in_its_surroundings():
+    box = torch.tensor([100.0, 90, 60, 30], dtype=torch.float64)
+    region = torch.tensor([[0.0, 0], [1000, 1000]], dtype=torch.float64)
+    sizes = torch.tensor([[2.0, 2], [1000, 1000]], dtype=torch.float64)
+    drawn = samplers.Sampler(region, sizes, torch.Generator().manual_seed(0)).uniform(
+        box, 2.0, 1.3, 2000
+    )
+    x, y, w, h = surroundings(box, 2.0, 1.3)
+    ends = drawn[:, :2] + drawn[:, 2:]
+    assert (drawn[:, 0] >= x).all() and (drawn[:, 1] >= y).all()
+    assert (ends[:, 0] <= x + w).all() and (ends[:, 1] <= y + h).all()
+    assert drawn[:, 0].min() - x < 10 and x + w - ends[:, 0].max() < 10

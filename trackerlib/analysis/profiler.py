@@ -29,7 +29,7 @@ __all__ = ["PARTS", "Profiler", "now"]
 PARTS = {  # attribute of a tracker -> its methods -> their stage
     "backbone": {"__call__": "map"},  # of HCF and MSDAT; elsewhere the features call theirs
     "reduction": {"__call__": "features"},
-    "features": {"set_frame": "map", "scene": "map", "__call__": "features"},
+    "features": {"set_frame": "map", "cover": "map", "scene": "map", "__call__": "features"},
     "classifier": {"scores": "scores", "scan": "scores", "fine_tune": "fine-tuning"},
     "localizer": {
         "locate": "localization",

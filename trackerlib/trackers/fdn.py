@@ -4,6 +4,7 @@
     tracking. ACML 2018, and the authors' code.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from trackerlib.boxes import xywh_to_xyxy
+from trackerlib.boxes import centres, xywh_to_xyxy
 from trackerlib.checks import among
 from trackerlib.nets import head
 from trackerlib.ops import crop_and_resize, roi_align, roi_pool
 from trackerlib.trackers import mdnet
+from trackerlib.trackers.mdnet import samplers
 from trackerlib.trackers.mdnet.departures import BIASES, CLIPPING, MODE
 from trackerlib.trackers.mdnet.features import BINS, FEATURE_SCALE, FILL
+from trackerlib.trackers.mdnet.tracker import MIN_SIDE
 from trackerlib.trackers.presets import Departure
 from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 
@@ -51,9 +54,10 @@ class Config(mdnet.Config):
 
 
 class FrameFeatures:
-    """The whole frame goes through the backbone once, and boxes are pooled from its map.
+    """The frame goes through the backbone once, and boxes are pooled from its map.
 
-    A point of the frame lies on the map where the receptive field is centred on it.
+    A point of the frame lies on the map where the receptive field is centred on it. Positions
+    of the map that no box has needed are not made: `first` and `end` tell which there are.
 
     backbone       its map of the frame is what boxes are pooled from
     layer          whose map it is
@@ -92,25 +96,84 @@ class FrameFeatures:
         self.offset = self.border - self.tap.centre  # of the frame from the map's first position
         self.extra = 0.0  # by which what is aligned is longer than the box, on its far side
 
-    def set_frame(self, frame: np.ndarray, box: Tensor | None = None) -> None:
-        """Make the map of the frame (H, W, 3) uint8 RGB; where the target was does not matter."""
+    def set_frame(
+        self, frame: np.ndarray, box: Tensor | None = None, later: Tensor | None = None
+    ) -> None:
+        """Go on to a frame (H, W, 3) uint8 RGB, and make its map.
+
+        box    (4,) that boxes lie in: only their part of the map is made, and more of it when
+               one lies elsewhere; None makes the whole map
+        later  (4,) that boxes are likely to lie in later on: the whole map is made at once
+               where that costs less than the two parts
+        """
+        self.pixels = torch.from_numpy(frame).to(self.device)
         size = torch.tensor(frame.shape[:2], dtype=torch.float64)
         self.zoom = float(min(SHORT / size.min(), LONG / size.max()))
-        height, width = (size * self.zoom + self.around).round().int().tolist()
-        border = self.border / self.zoom
-        window = [[-border, -border, width / self.zoom, height / self.zoom]]
+        self.sides = (size * self.zoom + self.around).round().long()  # (2,) y, x: pixels
+        self.limit = (self.sides - int(2 * self.tap.centre)) // self.tap.stride + 1  # positions
+        self.first, self.end = self.limit, torch.zeros_like(self.limit)  # none is there
+        if box is None or self._twice(box, later):
+            self._make(torch.zeros_like(self.limit), self.limit)
+        else:
+            self.cover(box[None])
+
+    def _twice(self, box: Tensor, later: Tensor | None) -> bool:
+        """Tell whether the parts of the map for both boxes (4,) together exceed the whole map."""
+        if later is None:
+            return False
+        parts = [end - first for first, end in (self._needed(b[None]) for b in (box, later))]
+        return bool(parts[0].prod() + parts[1].prod() > self.limit.prod())
+
+    def cover(self, boxes: Tensor) -> None:
+        """Make the part of the map that boxes (K, 4), K > 0, are pooled from, if it is missing."""
+        first, end = self._needed(boxes)
+        if (first < self.first).any() or (end > self.end).any():
+            self._make(first.minimum(self.first), end.maximum(self.end))
+
+    def _needed(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the map positions boxes (K, 4) are pooled from: first and end, each (2,) y, x.
+
+        Boxes outside the map need what is nearest to them: the map's border.
+        """
+        # A box from 2.4 to 5.7 has points from 2.4 to 5.7, which read cells 2 to 6; rounded, it
+        # has cells 2 to 6: the end is 7. A box is at least one cell long.
+        left, top, right, bottom = (self.boxes_on_map(boxes) / self.tap.stride).unbind(1)
+        start, end = torch.stack((top, left)), torch.stack((bottom, right))  # (2, K)
+        end = end.maximum(start + 1) + self.extra / self.tap.stride
+        first = start.amin(1).floor().clamp(min=0).minimum(self.limit - 1)
+        end = (end.amax(1).floor() + 2).maximum(first + 1).minimum(self.limit)
+        return first.long(), end.long()
+
+    def _make(self, first: Tensor, end: Tensor) -> None:
+        """Make the map from the first position to the end, each (2,) y, x, as in the whole map."""
+        # Whole strides that are cut off leave other positions where they were. But where the
+        # layer's convolutions pad, the nearest positions see zeros for what was cut off.
+        stride, tap = self.tap.stride, self.tap
+        seen = math.ceil((tap.receptive_field / 2 - tap.centre) / stride)  # of conv3 0, of conv5 2
+        start, stop = (first - seen).clamp(min=0), (end + seen).minimum(self.limit)
+        height, width = (self.sides - (self.limit - stop + start) * stride).tolist()
+        y, x = ((start * stride - self.border) / self.zoom).tolist()
+        window = [[x, y, width / self.zoom, height / self.zoom]]
         image = crop_and_resize(
-            torch.from_numpy(frame).to(self.device),
+            self.pixels,
             torch.tensor(window, dtype=torch.float64, device=self.device),
             (height, width),
             fill=FILL,
             antialias=True,
         )
-        self.map = self.feature_scale * self.backbone(image, self.layer)[0]
+        made = self.backbone(image, self.layer)[0]
+        (top, left), (bottom, right) = (first - start).tolist(), (stop - end).tolist()
+        made = made[:, :, top : made.shape[2] - bottom, left : made.shape[3] - right]
+        self.map = self.feature_scale * made
+        self.first, self.end = first, end
 
     def __call__(self, boxes: Tensor) -> Tensor:
         """Return features (K, 3 * 3 * C), channel by channel, of boxes (K, 4) float64."""
-        rois = pad(self.boxes_on_map(boxes).float(), (1, 0)).to(self.device)  # (K, 5)
+        if len(boxes):
+            self.cover(boxes)
+        # Rounded to float32 as on the whole map, so that the same cells are read.
+        corner = self.first.flip(0).repeat(2) * self.tap.stride  # (4,) x, y, x, y
+        rois = pad(self.boxes_on_map(boxes).float() - corner, (1, 0)).to(self.device)  # (K, 5)
         scale = 1 / self.tap.stride
         if self.pooling == "pool":
             return roi_pool(self.map, rois, BINS, scale).flatten(1)
@@ -140,10 +203,20 @@ class ReleasedFeatures(FrameFeatures):
         self.extra = float(self.tap.stride)  # one map cell
 
 
+def surroundings(box: Tensor, translation: float, scale: float) -> Tensor:
+    """Return a box (4,) that all boxes lie in which a sampler draws around this one.
+
+    translation, scale  of `samplers.Sampler`
+    """
+    half = translation * box[2:].mean() + scale * box[2:] / 2
+    return torch.cat((centres(box) - half, 2 * half))
+
+
 class Tracker(mdnet.Tracker):
     """FDN on any backbone and device."""
 
     config: Config
+    features: FrameFeatures
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         super().__init__(config or Config(), device, seed)
@@ -164,6 +237,29 @@ class Tracker(mdnet.Tracker):
             config.feature_scale,
             self.device,
         )
+
+    def _set_frame(self, frame: np.ndarray) -> None:
+        """Go on to this frame; its map is made of what the candidates can reach."""
+        config = self.config
+        self.sampler = samplers.over(frame, MIN_SIDE, self.generator)
+        if self.frame_index == 0:  # boxes come from everywhere
+            self.features.set_frame(frame)
+        else:
+            candidates = surroundings(self.box, self.translation, config.scale)
+            # A target that was lost is likely to be lost again: no samples would follow.
+            later = self._of_samples() if self.score > 0 else None
+            self.features.set_frame(frame, candidates, later)
+
+    def _collect_samples(self, count: int, max_iou: float) -> Tensor:
+        self.features.cover(self._of_samples()[None])  # at once for positives and negatives
+        return super()._collect_samples(count, max_iou)
+
+    def _of_samples(self) -> Tensor:
+        """Return a box (4,) that positives and negatives around the target lie in."""
+        config = self.config
+        translation = max(config.positive_translation, config.negative_translation)
+        scale = max(config.positive_scale, config.negative_scale)
+        return surroundings(self.box, translation, scale)
 
     def _head_config(self) -> head.Config:
         channels = self.backbone.taps[self.config.layer].channels
