@@ -61,6 +61,25 @@ def test_legends_give_the_numbers_that_tables_give():
     np.testing.assert_allclose(left.lines[0].get_xdata(), np.arange(21) / 20)
 
 
+def test_drift_is_drawn_at_the_middle_of_each_part_beside_the_true_size():
+    ax = Figure().subplots()
+    curves = {"kcf": np.linspace(1, 0.55, 10), "fdn": np.array([1, np.nan, 2.0])}
+    plots.drift_plot(ax, curves)
+    truth, kcf, fdn = ax.lines
+    assert list(truth.get_ydata()) == [1, 1]
+    np.testing.assert_allclose(kcf.get_xdata(), np.arange(0.05, 1, 0.1))
+    np.testing.assert_allclose(fdn.get_xdata(), [1 / 6, 3 / 6, 5 / 6])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "kcf [0.550]",
+        "fdn [2.000]",
+    ]
+    assert ax.get_ylim() == pytest.approx((0, 2.2))
+    plots.drift_plot(flat := Figure().subplots(), {"kcf": np.ones(10)})
+    assert flat.get_ylim() == (0, 1.5) and flat.get_xlim() == (0, 1)
+    colours = {line.get_color() for line in ax.lines[1:]}
+    assert colours == set(plots.COLOURS[:2])
+
+
 def test_a_player_stands_alone_and_is_the_same_in_every_run():
     page = plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"], "two").data
     assert page == plots.player([FRAME, FRAME + 9], ["first", "</script><b>second"], "two").data

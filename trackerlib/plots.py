@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.eval.metrics import OTB, PRECISION_THRESHOLDS, Conventions
 
-__all__ = ["COLOURS", "annotate", "draw", "player", "precision_plot", "success_plot"]
+__all__ = ["COLOURS", "annotate", "draw", "drift_plot", "player", "precision_plot", "success_plot"]
 
 # Okabe and Ito's palette, which readers with any colour vision can distinguish.
 COLOURS = ("#009E73", "#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
@@ -71,6 +71,22 @@ def precision_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
     for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
         ax.plot(PRECISION_THRESHOLDS, curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
     _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50), "lower right")
+
+
+def drift_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
+    """Plot scale (P,) along a sequence, at the middle of each of P parts of its length.
+
+    curves  label -> scales, as `analysis.scale_drift` has them; NaN leaves a gap
+
+    The grey line is the true size; the legend gives each curve's value in the last part.
+    """
+    ax.axhline(1, color="grey", linewidth=1)
+    for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
+        x = (np.arange(len(curve)) + 0.5) / len(curve)
+        ax.plot(x, curve, color=colour, marker=".", label=f"{label} [{curve[-1]:.3f}]")
+    highest = max((np.nanmax(curve, initial=0) for curve in curves.values()), default=0)
+    _finish(ax, "part of the sequence (1)", "scale (1)", (0, 1), "lower left")
+    ax.set_ylim(0, max(1.5, 1.1 * highest))
 
 
 def player(images: list[np.ndarray], captions: list[str], name: str, quality: int = 80) -> HTML:
