@@ -144,6 +144,6 @@ def _normalised_pool(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
             rows = out[:, :, top : top + band]
             first = POOL.stride * top
             last = first + POOL.stride * (rows.shape[2] - 1) + POOL.kernel
-            normalised = _normalise(image[:, :, first:last], size, alpha, k)
+            normalised = response_norm(image[:, :, first:last], size, alpha, k)
             rows.copy_(max_pool2d(normalised, POOL.kernel, POOL.stride))
     return pooled
