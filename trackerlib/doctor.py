@@ -174,9 +174,7 @@ def _torch() -> Iterator[Finding]:
     triton = "Triton is there" if importlib.util.find_spec("triton") else "no Triton"
     mode = inference.best_mode("cuda" if torch.cuda.is_available() else "cpu")
     yield Finding("GPU", f"{cuda}; {triton}")
-    compiler = any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
-    cure = "" if compiler else "install a C++ compiler such as g++: backbones then run compiled"
-    yield Finding("backbones run as", mode, cure)
+    yield Finding("backbones run as", mode)
 
 
 def _weights() -> Iterator[Finding]:

@@ -39,16 +39,30 @@ def unset(monkeypatch):
     monkeypatch.delenv("TRACKERLIB_MODE", raising=False)
 
 
-def test_without_a_compiler_nothing_is_compiled(monkeypatch, unset):
-    monkeypatch.setattr(inference.shutil, "which", lambda name: None)
+HARDWARE = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "mode"),
+    [(True, True, "bfloat16"), (False, True, "bfloat16"), (False, False, "float32")],
+)
+def test_the_processor_decides_the_precision(monkeypatch, unset, amx, avx512, mode):
+    for name, there in zip(HARDWARE, (amx, avx512), strict=True):
+        monkeypatch.setattr(torch.cpu, name, lambda there=there: there, raising=False)
+    assert inference.best_mode() == mode
+    assert inference.best_mode("cuda") == "float32"
+
+
+def test_a_pytorch_that_does_not_know_the_processor_takes_float32(monkeypatch, unset):
+    for name in HARDWARE:
+        monkeypatch.delattr(torch.cpu, name, raising=False)
     assert Inference(weights.load("vggm")).mode == "float32"
 
 
-@pytest.mark.parametrize(("amx", "mode"), [(True, "bfloat16"), (False, "compiled")])
-def test_the_processor_decides_the_precision(monkeypatch, unset, amx, mode):
-    monkeypatch.setattr(inference.shutil, "which", lambda name: name)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert inference.best_mode() == mode
+@pytest.mark.parametrize("mode", ["float32", "bfloat16"])
+def test_only_what_is_to_be_compiled_is(monkeypatch, mode):
+    monkeypatch.setattr(torch, "compile", None)  # a call would raise
+    assert Inference(weights.load("vggm"), mode=mode)(images(), "conv3")
 
 
 @pytest.mark.parametrize("mode", inference.MODES)
