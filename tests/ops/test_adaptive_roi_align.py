@@ -37,8 +37,10 @@ def through_kernels(input, boxes, gradient, grid, scale, pool):
 
     window = (3, 2) if pool else (1, 1)
     settings = scale, kernels.Sampling((grid, grid), 1, *window, "max", "adaptive")
-    pooled = kernels.forward(input, boxes, *settings)
-    return pooled, kernels.backward(gradient, input, boxes, *settings)
+    shape = gradient.permute(0, 2, 3, 1).shape
+    winners = boxes.new_empty(shape, dtype=bilinear.winner_type(grid * grid))
+    pooled = kernels.forward(input, boxes, *settings, winners)
+    return pooled, kernels.backward(gradient, winners, input, boxes, *settings)
 
 
 PYTORCH = "cpu", through_op
@@ -196,10 +198,13 @@ def test_gradient_against_differences(pool):
 def test_the_ops_are_registered_as_torch_asks(window):
     input, boxes = some_map(), random_boxes(4)
     ops = torch.ops.trackerlib
-    given = input.clone().requires_grad_(), boxes, 7, SCALE, *window
-    pooled = ops.adaptive_roi_align(*given)
+    for keep in True, False:
+        given = input, boxes, 7, SCALE, *window, keep
+        torch.library.opcheck(ops.adaptive_roi_align.default, given)
+    given = input.clone().requires_grad_(), boxes, 7, SCALE, *window, True
+    pooled, winners = ops.adaptive_roi_align(*given)
     torch.library.opcheck(ops.adaptive_roi_align.default, given)
-    given = torch.rand_like(pooled), input, boxes, 7, SCALE, *window
+    given = torch.rand_like(pooled), winners, input, boxes, 7, SCALE, *window
     torch.library.opcheck(ops.adaptive_roi_align_backward.default, given)
 
 
@@ -245,11 +250,11 @@ UNPOOLED = POINTS | {"ROWS": 7, "COLUMNS": 7, "WINDOW": 1, "STRIDE": 1}
 
 
 def test_forward_kernel_compiles(compiles):
-    types = SIZES | {"rows": "*bf16", "pooled": "*bf16"}
-    compiles("roi_align", "forward_kernel", types, POOLED)
+    types = SIZES | {"rows": "*bf16", "pooled": "*bf16", "winners": "*u8"}
+    compiles("roi_align", "forward_kernel", types, POOLED | {"KEEP": True})
 
 
 @pytest.mark.parametrize(("dtype", "constants"), [("fp16", POOLED), ("bf16", UNPOOLED)])
 def test_backward_kernel_compiles(compiles, dtype, constants):
-    types = SIZES | {"rows": f"*{dtype}", "grad": f"*{dtype}", "total": "*fp32"}
+    types = SIZES | {"winners": "*i32", "grad": f"*{dtype}", "total": "*fp32"}
     compiles("roi_align", "backward_kernel", types, constants)

@@ -82,9 +82,10 @@ def test_triton_takes_pairs(kernel_device, bins):
         gradient = some_map((2, SHAPE[1], *pair), seed=1).to(kernel_device)
         asked = numbers(input), numbers(boxes), bins, SCALE
         settings = {"sampling_ratio": 2, "aligned": aligned}
-        pooled = kernels.forward(input, boxes, SCALE, sampling)
+        none = torch.empty(0, dtype=torch.uint8, device=boxes.device)
+        pooled = kernels.forward(input, boxes, SCALE, sampling, none)
         assert_matches(pooled, align_oracle.forward(*asked, **settings))
-        shares = kernels.backward(gradient, input, boxes, SCALE, sampling)
+        shares = kernels.backward(gradient, none, input, boxes, SCALE, sampling)
         assert_matches(shares, align_oracle.backward(numbers(gradient), *asked, **settings))
 
 
@@ -172,9 +173,10 @@ def test_adaptive_sampling_compiles_whole():
 def test_adaptive_sampling_is_registered_as_torch_asks(aligned):
     ops, rule = torch.ops.trackerlib, ([3, 2], SCALE, -1, aligned, "mean", "midpoints")
     input, boxes = some_map(), random_boxes(4)
-    torch.library.opcheck(ops.roi_align.default, (input.clone().requires_grad_(), boxes, *rule))
-    grad = some_map((4, SHAPE[1], 3, 2))
-    torch.library.opcheck(ops.roi_align_backward.default, (grad, input, boxes, *rule))
+    given = input.clone().requires_grad_(), boxes, *rule, True
+    torch.library.opcheck(ops.roi_align.default, given)
+    grad, (_, winners) = some_map((4, SHAPE[1], 3, 2)), ops.roi_align(*given)
+    torch.library.opcheck(ops.roi_align_backward.default, (grad, winners, input, boxes, *rule))
 
 
 @ALIGNED

@@ -58,8 +58,10 @@ def through_kernels(input, boxes, gradient, bins, scale, **settings):
         rule=settings.get("points", "midpoints"),
         aligned=settings.get("aligned", False),
     )
-    pooled = kernels.forward(input, boxes, scale, sampling)
-    return pooled, kernels.backward(gradient, input, boxes, scale, sampling)
+    count = len(boxes) if sampling.reduce == "max" else 0
+    winners = boxes.new_empty((count, *sampling.bins, input.shape[1]), dtype=torch.uint8)
+    pooled = kernels.forward(input, boxes, scale, sampling, winners)
+    return pooled, kernels.backward(gradient, winners, input, boxes, scale, sampling)
 
 
 PYTORCH = "cpu", through_op
@@ -192,9 +194,14 @@ def test_the_ops_are_registered_as_torch_asks(settings):
     input, boxes = some_map(), random_boxes(4)
     ops = torch.ops.trackerlib
     choice = {"aligned": False, "reduce": "mean", "points": "midpoints"} | settings
+    for keep in True, False:
+        torch.library.opcheck(
+            ops.roi_align.default, (input, boxes, [3, 2], SCALE), choice | {"keep": keep}
+        )
     given = input.clone().requires_grad_(), boxes, [3, 2], SCALE
-    torch.library.opcheck(ops.roi_align.default, given, choice)
-    given = some_map((4, SHAPE[1], 3, 2)), input, boxes, [3, 2], SCALE
+    torch.library.opcheck(ops.roi_align.default, given, choice | {"keep": True})
+    _, winners = ops.roi_align(*given, **choice, keep=True)
+    given = some_map((4, SHAPE[1], 3, 2)), winners, input, boxes, [3, 2], SCALE
     torch.library.opcheck(ops.roi_align_backward.default, given, choice)
 
 
@@ -247,13 +254,14 @@ MIDPOINTS, INTERIOR = (
     ("dtype", "constants"), [("fp32", MIDPOINTS), ("fp16", INTERIOR | ONES), ("fp64", INTERIOR)]
 )
 def test_forward_kernel_compiles(compiles, dtype, constants):
-    types = SIZES | {"rows": f"*{dtype}", "pooled": f"*{dtype}"}
+    types = SIZES | {"rows": f"*{dtype}", "pooled": f"*{dtype}", "winners": "*u8"}
     types |= {"boxes": "*fp64"} if dtype == "fp64" else {}
+    constants = constants | {"KEEP": constants["IS_MAX"]}
     compiles("roi_align", "forward_kernel", types, constants)
 
 
 def test_backward_kernel_compiles(compiles):
-    types = SIZES | {"rows": "*fp32", "grad": "*fp32", "total": "*fp32"}
+    types = SIZES | {"winners": "*u8", "grad": "*fp32", "total": "*fp32"}
     compiles("roi_align", "backward_kernel", types, MIDPOINTS)
 
 

@@ -51,17 +51,19 @@ def adaptive_roi_align(
     window, stride = (3, 2) if pool else (1, 1)  # TorchScript knows no WINDOW of a module
     if torch.jit.is_scripting():  # what follows is Python's; the op checks its arguments again
         rows = regions.table(boxes)
+        keep = input.requires_grad and torch.is_grad_enabled()
         return torch.ops.trackerlib.adaptive_roi_align(
-            input, rows, grid, spatial_scale, window, stride
-        )
+            input, rows, grid, spatial_scale, window, stride, keep
+        )[0]
     if has_torch_function((input,)):  # torch.fx notes the call down
         settings = grid, spatial_scale, pool
         return handle_torch_function(adaptive_roi_align, (input,), input, boxes, *settings)
     boxes = regions.checked("adaptive_roi_align", input, boxes, spatial_scale)
     _check_grid(grid, window)
+    keep = input.requires_grad and torch.is_grad_enabled()
     return torch.ops.trackerlib.adaptive_roi_align(
-        input, boxes, grid, float(spatial_scale), window, stride
-    )
+        input, boxes, grid, float(spatial_scale), window, stride, keep
+    )[0]
 
 
 def _check_grid(grid: int, window: int) -> None:
@@ -81,26 +83,52 @@ def _adaptive_roi_align(
     spatial_scale: float,
     window: int,
     stride: int,
-) -> Tensor:
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the maxima and, to keep for the gradient, their winners (K, n, n, C).
+
+    A winner is the number of a point of the grid, row by row.
+    """
     regions.check_values("adaptive_roi_align", input, boxes, spatial_scale)
     _check_grid(grid, window)
     neighbours = _neighbours(input, boxes, grid, spatial_scale)
-    rows = regions.as_addends(input)
-    pooled = bilinear.max_weighted_sum(rows, neighbours, (window, window), (stride, stride))
-    return pooled.permute(0, 3, 1, 2).to(input.dtype)
+    winners = _winners(input, boxes, grid, window, stride, keep)
+    # Winners are found among sums of float32: their nearest bfloat16 may be equal.
+    rows = regions.as_addends(regions.widened(input) if keep else input)
+    pooled = bilinear.max_weighted_sum(
+        rows, neighbours, (window, window), (stride, stride), winners if keep else None
+    )
+    return pooled.permute(0, 3, 1, 2).to(input.dtype), winners
+
+
+def _winners(
+    input: Tensor, boxes: Tensor, grid: int, window: int, stride: int, keep: bool
+) -> Tensor:
+    """Return room for the winners of maxima (K, n, n, C), or none (0, n, n, C)."""
+    side = (grid - window) // stride + 1
+    shape = boxes.shape[0] if keep else 0, side, side, input.shape[1]
+    return input.new_empty(shape, dtype=bilinear.winner_type(grid * grid))
 
 
 @torch.library.register_fake("trackerlib::adaptive_roi_align")
 def _(
-    input: Tensor, boxes: Tensor, grid: int, spatial_scale: float, window: int, stride: int
-) -> Tensor:
+    input: Tensor,
+    boxes: Tensor,
+    grid: int,
+    spatial_scale: float,
+    window: int,
+    stride: int,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
     side = (grid - window) // stride + 1
-    return regions.empty_bins(input, boxes, (side, side))
+    pooled = regions.empty_bins(input, boxes, (side, side))
+    return pooled, _winners(input, boxes, grid, window, stride, keep)
 
 
 @operator("adaptive_roi_align_backward")
 def _adaptive_roi_align_backward(
     grad: Tensor,
+    winners: Tensor,
     input: Tensor,
     boxes: Tensor,
     grid: int,
@@ -109,14 +137,14 @@ def _adaptive_roi_align_backward(
     stride: int,
 ) -> Tensor:
     neighbours = _neighbours(input, boxes, grid, spatial_scale)
-    grad = grad.permute(0, 2, 3, 1).to(neighbours.weights.dtype)
-    rows = regions.as_rows(regions.widened(input))
-    total = bilinear.scatter_add_max(grad, rows, neighbours, (window, window), (stride, stride))
+    grad = grad.permute(0, 2, 3, 1).to(neighbours.weights.dtype).contiguous()
+    count, windows = input[:, 0].numel(), ((window, window), (stride, stride))
+    total = bilinear.scatter_add_max(grad, winners, neighbours, count, *windows)
     return regions.as_map(total, input)
 
 
 @torch.library.register_fake("trackerlib::adaptive_roi_align_backward")
-def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
+def _(grad: Tensor, winners: Tensor, input: Tensor, *settings: Any) -> Tensor:
     return regions.empty_map(input)
 
 
@@ -148,15 +176,16 @@ def _along(start: Tensor, end: Tensor, grid: int, length: int) -> bilinear.Axis:
     return bilinear.along(position, inside, step, length)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    input, boxes, *ctx.settings = inputs
-    ctx.save_for_backward(input, boxes)
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    input, boxes, *ctx.settings, _ = inputs
+    ctx.save_for_backward(output[1], input, boxes)
 
 
-def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    input, boxes = ctx.saved_tensors
-    of_input = torch.ops.trackerlib.adaptive_roi_align_backward(grad, input, boxes, *ctx.settings)
-    return of_input, *[None] * (1 + len(ctx.settings))
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    of_input = torch.ops.trackerlib.adaptive_roi_align_backward(
+        grad, *ctx.saved_tensors, *ctx.settings
+    )
+    return of_input, *[None] * (2 + len(ctx.settings))
 
 
 torch.library.register_autograd("trackerlib::adaptive_roi_align", _gradients, setup_context=_save)
@@ -165,16 +194,24 @@ if find_spec("triton"):  # imported with the first map on a GPU
 
     @torch.library.impl("trackerlib::adaptive_roi_align", "cuda")
     def _(
-        input: Tensor, boxes: Tensor, grid: int, spatial_scale: float, window: int, stride: int
-    ) -> Tensor:
+        input: Tensor,
+        boxes: Tensor,
+        grid: int,
+        spatial_scale: float,
+        window: int,
+        stride: int,
+        keep: bool,
+    ) -> tuple[Tensor, Tensor]:
         from trackerlib.ops.kernels import roi_align as kernels
 
         sampling = kernels.Sampling((grid, grid), 1, window, stride, "max", "adaptive")
-        return kernels.forward(input, boxes, spatial_scale, sampling)
+        winners = _winners(input, boxes, grid, window, stride, keep)
+        return kernels.forward(input, boxes, spatial_scale, sampling, winners), winners
 
     @torch.library.impl("trackerlib::adaptive_roi_align_backward", "cuda")
     def _(
         grad: Tensor,
+        winners: Tensor,
         input: Tensor,
         boxes: Tensor,
         grid: int,
@@ -184,9 +221,9 @@ if find_spec("triton"):  # imported with the first map on a GPU
     ) -> Tensor:
         if torch.are_deterministic_algorithms_enabled():
             return _adaptive_roi_align_backward(
-                grad, input, boxes, grid, spatial_scale, window, stride
+                grad, winners, input, boxes, grid, spatial_scale, window, stride
             )
         from trackerlib.ops.kernels import roi_align as kernels
 
         sampling = kernels.Sampling((grid, grid), 1, window, stride, "max", "adaptive")
-        return kernels.backward(grad, input, boxes, spatial_scale, sampling)
+        return kernels.backward(grad, winners, input, boxes, spatial_scale, sampling)

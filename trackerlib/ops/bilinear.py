@@ -7,7 +7,6 @@ and map cells exchanged.
 """
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -114,12 +113,17 @@ def scatter_add(grad: Tensor, neighbours: Neighbours, count: int) -> Tensor:
 
 
 def max_weighted_sum(
-    rows: Tensor, neighbours: Neighbours, window: tuple[int, int], stride: tuple[int, int]
+    rows: Tensor,
+    neighbours: Neighbours,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    winners: Tensor | None = None,
 ) -> Tensor:
     """Return the maximum of every window of neighbouring bins.
 
     rows            (cells, C)
     window, stride  bins along rows and columns
+    winners         filled with the first bin that has the maximum, counted through h x w bins
     returns         (K, H, W, C), dtype of rows; H = (h - window[0]) // stride[0] + 1
     """
     K, h, w, _ = neighbours.cells.shape
@@ -128,36 +132,44 @@ def max_weighted_sum(
         for bins, extent, step in zip((h, w), window, stride, strict=True)
     ]
     maxima = rows.new_empty(K, *sides, rows.shape[1])
-    for (part,), few in _few_boxes(rows, neighbours, maxima):
-        points = weighted_sum(rows, few)
-        # One axis after the other, by pairs: `amax` over both takes longer.
-        columns = reduce(torch.maximum, points.unfold(1, window[0], stride[0]).unbind(-1))
-        part.copy_(reduce(torch.maximum, columns.unfold(2, window[1], stride[1]).unbind(-1)))
+    kept = [] if winners is None else [winners]
+    for (part, *first), few in _few_boxes(rows, neighbours, maxima, *kept):
+        # Stored channels-last, where the pooling takes no longer than maxima of pairs.
+        points = weighted_sum(rows, few).permute(0, 3, 1, 2)
+        found = torch.ops.aten.max_pool2d_with_indices(points, list(window), list(stride))
+        for target, pooled in zip((part, *first), found, strict=False):
+            target.copy_(pooled.permute(0, 2, 3, 1))
     return maxima
 
 
 def scatter_add_max(
     grad: Tensor,
-    rows: Tensor,
+    winners: Tensor,
     neighbours: Neighbours,
+    count: int,
     window: tuple[int, int],
     stride: tuple[int, int],
 ) -> Tensor:
-    """Return the gradient of `max_weighted_sum`, like rows; the first of equals takes all.
+    """Return the gradient of `max_weighted_sum`, (count, C); the first of equals takes all.
 
-    grad  (K, H, W, C); the rest as in `max_weighted_sum`
+    grad, winners  (K, H, W, C); the rest as in `scatter_add` and `max_weighted_sum`
     """
     pooling = list(window), list(stride), [0, 0], [1, 1], False  # no padding, no dilation
-    of_points = rows.new_empty(*neighbours.cells.shape[:3], rows.shape[1])
-    # What the forward pass kept would be larger than the map: the points are computed again.
-    for (part, share), few in _few_boxes(rows, neighbours, of_points, grad):
-        points = weighted_sum(rows, few).permute(0, 3, 1, 2)
-        _, winners = torch.ops.aten.max_pool2d_with_indices(points, *pooling)
-        shares = torch.ops.aten.max_pool2d_with_indices_backward(
-            share.permute(0, 3, 1, 2), points, *pooling, winners
+    of_points = grad.new_empty(*neighbours.cells.shape[:3], grad.shape[-1])
+    few = max(1, MAX_BYTES // (of_points[:1].nbytes + 1))
+    for points, share, winner in zip(
+        *(t.split(few) for t in (of_points, grad, winners)), strict=True
+    ):
+        points, share, first = (t.permute(0, 3, 1, 2) for t in (points, share, winner))
+        torch.ops.aten.max_pool2d_with_indices_backward(
+            share, points, *pooling, first.long(), grad_input=points
         )
-        part.copy_(shares.permute(0, 2, 3, 1))
-    return scatter_add(of_points, neighbours, len(rows))
+    return scatter_add(of_points, neighbours, count)
+
+
+def winner_type(points: int) -> torch.dtype:
+    """Return the type that numbers a box's points: one byte of each maximum, if that is enough."""
+    return torch.uint8 if 0 < points <= 2**8 else torch.int32
 
 
 def _few_boxes(

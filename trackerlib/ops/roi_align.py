@@ -71,9 +71,10 @@ def roi_align(
     """
     if torch.jit.is_scripting():  # what follows is Python's; the op checks its arguments again
         rows, sides = regions.table(boxes), regions.sides(output_size)
+        keep = input.requires_grad and torch.is_grad_enabled()
         return torch.ops.trackerlib.roi_align(
-            input, rows, sides, spatial_scale, sampling_ratio, aligned, reduce, points
-        )
+            input, rows, sides, spatial_scale, sampling_ratio, aligned, reduce, points, keep
+        )[0]
     settings = spatial_scale, sampling_ratio, aligned, reduce, points
     if has_torch_function((input,)):  # torch.fx notes the call down
         return handle_torch_function(roi_align, (input,), input, boxes, output_size, *settings)
@@ -82,9 +83,10 @@ def roi_align(
     boxes = regions.checked("roi_align", input, boxes, spatial_scale)
     bins = regions.pair("roi_align", output_size)
     _check_settings(sampling_ratio, aligned, reduce, points)
+    keep = input.requires_grad and torch.is_grad_enabled()
     return torch.ops.trackerlib.roi_align(
-        input, boxes, bins, float(spatial_scale), sampling_ratio, aligned, reduce, points
-    )
+        input, boxes, bins, float(spatial_scale), sampling_ratio, aligned, reduce, points, keep
+    )[0]
 
 
 def _quantised(input: Tensor, boxes: regions.Boxes, *settings: Any) -> Tensor:
@@ -135,6 +137,14 @@ class Rule(NamedTuple):
     reduce: str  # one of REDUCE
     points: str  # one of POINTS
 
+    def winners(self, input: Tensor, boxes: Tensor, keep: bool) -> Tensor:
+        """Return room for the winners of maxima (K, h, w, C), or none (0, h, w, C)."""
+        count = boxes.shape[0] if keep and self.reduce == "max" else 0
+        dtype = bilinear.winner_type(
+            self.bins[0] * self.bins[1] * self.ratio**2 * (self.ratio > 0)
+        )
+        return input.new_empty((count, *self.bins, input.shape[1]), dtype=dtype)
+
 
 @operator("roi_align", has_gradient=True)
 def _roi_align(
@@ -146,19 +156,27 @@ def _roi_align(
     aligned: bool,
     reduce: str,
     points: str,
-) -> Tensor:
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the pooled bins and, to keep for the gradient of maxima, their winners (K, h, w, C).
+
+    A winner is the number of a point of the box's grid, row by row.
+    """
     rule = Rule(output_size, spatial_scale, sampling_ratio, aligned, reduce, points)
-    return _forward(input, boxes, rule)
+    return _forward(input, boxes, rule, keep)
 
 
 @torch.library.register_fake("trackerlib::roi_align")
-def _(input: Tensor, boxes: Tensor, output_size: Sequence[int], *settings: Any) -> Tensor:
-    return regions.empty_bins(input, boxes, output_size)
+def _(input: Tensor, boxes: Tensor, *settings: Any) -> tuple[Tensor, Tensor]:
+    *rest, keep = settings
+    rule = Rule(*rest)
+    return regions.empty_bins(input, boxes, rule.bins), rule.winners(input, boxes, keep)
 
 
 @operator("roi_align_backward")
 def _roi_align_backward(
     grad: Tensor,
+    winners: Tensor,
     input: Tensor,
     boxes: Tensor,
     output_size: Sequence[int],
@@ -169,62 +187,78 @@ def _roi_align_backward(
     points: str,
 ) -> Tensor:
     rule = Rule(output_size, spatial_scale, sampling_ratio, aligned, reduce, points)
-    return _backward(grad, input, boxes, rule)
+    return _backward(grad, winners, input, boxes, rule)
 
 
 @torch.library.register_fake("trackerlib::roi_align_backward")
-def _(grad: Tensor, input: Tensor, *settings: Any) -> Tensor:
+def _(grad: Tensor, winners: Tensor, input: Tensor, *settings: Any) -> Tensor:
     return regions.empty_map(input)
 
 
-def _forward(input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
-    """Return (K, C, h, w)."""
+def _forward(input: Tensor, boxes: Tensor, rule: Rule, keep: bool) -> tuple[Tensor, Tensor]:
+    """Return (K, C, h, w), and winners (K, h, w, C) if these are to be kept."""
     regions.check_values("roi_align", input, boxes, rule.scale)
     regions.pair("roi_align", rule.bins)
     _check_settings(rule.ratio, rule.aligned, rule.reduce, rule.points)
-    rows = regions.as_addends(input)
+    winners = rule.winners(input, boxes, keep)
+    kept = winners if len(winners) else None
+    # Winners are found among sums of float32: their nearest bfloat16 may be equal.
+    rows = regions.as_addends(input if kept is None else regions.widened(input))
     if rule.ratio > 0:
-        pooled = _pool(rows, input, boxes, rule, (rule.ratio, rule.ratio))
+        pooled = _pool(rows, input, boxes, rule, (rule.ratio, rule.ratio), kept)
     else:
         # A box without extent has no points, and stays 0.
         pooled = rows.new_zeros(len(boxes), *rule.bins, rows.shape[1])
         for alike, samples in _by_samples(input, boxes, rule):
-            pooled[alike] = _pool(rows, input, boxes[alike], rule, samples)
-    return pooled.permute(0, 3, 1, 2).to(input.dtype)
+            first = None if kept is None else kept[alike]
+            pooled[alike] = _pool(rows, input, boxes[alike], rule, samples, first)
+            if first is not None:
+                winners[alike] = first
+    return pooled.permute(0, 3, 1, 2).to(input.dtype), winners
 
 
-def _backward(grad: Tensor, input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
+def _backward(grad: Tensor, winners: Tensor, input: Tensor, boxes: Tensor, rule: Rule) -> Tensor:
     """Return the gradient of the input, (N, C, H, W), for that of what `_forward` returns."""
     grad = grad.to(regions.accumulator(input.dtype))
     grad = grad.permute(0, 2, 3, 1).contiguous()  # (K, h, w, C)
     if rule.ratio > 0:
-        total = _unpool(grad, input, boxes, rule, (rule.ratio, rule.ratio))
+        total = _unpool(grad, winners, input, boxes, rule, (rule.ratio, rule.ratio))
     else:
         total = grad.new_zeros(input[:, 0].numel(), input.shape[1])
         for alike, samples in _by_samples(input, boxes, rule):
-            total += _unpool(grad[alike], input, boxes[alike], rule, samples)
+            first = winners[alike] if len(winners) else winners
+            total += _unpool(grad[alike], first, input, boxes[alike], rule, samples)
     return regions.as_map(total, input)
 
 
 def _pool(
-    rows: Tensor, input: Tensor, boxes: Tensor, rule: Rule, samples: tuple[int, int]
+    rows: Tensor,
+    input: Tensor,
+    boxes: Tensor,
+    rule: Rule,
+    samples: tuple[int, int],
+    winners: Tensor | None,
 ) -> Tensor:
     """Return bins (K, h, w, C) of boxes that all have so many points per bin, rows x columns."""
     neighbours = _neighbours(input, boxes, rule, samples)
     if rule.reduce == "mean":
         return bilinear.weighted_sum(rows, neighbours)
-    return bilinear.max_weighted_sum(rows, neighbours, window=samples, stride=samples)
+    return bilinear.max_weighted_sum(rows, neighbours, samples, samples, winners)
 
 
 def _unpool(
-    grad: Tensor, input: Tensor, boxes: Tensor, rule: Rule, samples: tuple[int, int]
+    grad: Tensor,
+    winners: Tensor,
+    input: Tensor,
+    boxes: Tensor,
+    rule: Rule,
+    samples: tuple[int, int],
 ) -> Tensor:
     """Return the gradient of rows (N * H * W, C) for that of what `_pool` returns."""
-    neighbours = _neighbours(input, boxes, rule, samples)
+    neighbours, count = _neighbours(input, boxes, rule, samples), input[:, 0].numel()
     if rule.reduce == "mean":
-        return bilinear.scatter_add(grad, neighbours, input[:, 0].numel())
-    rows = regions.as_rows(regions.widened(input))
-    return bilinear.scatter_add_max(grad, rows, neighbours, window=samples, stride=samples)
+        return bilinear.scatter_add(grad, neighbours, count)
+    return bilinear.scatter_add_max(grad, winners, neighbours, count, samples, samples)
 
 
 def _by_samples(
@@ -309,15 +343,14 @@ def _size(start: Tensor, end: Tensor, rule: Rule) -> Tensor:
     return size if rule.aligned else size.clamp(min=1)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    input, boxes, *ctx.settings = inputs
-    ctx.save_for_backward(input, boxes)
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    input, boxes, *ctx.settings, _ = inputs
+    ctx.save_for_backward(output[1], input, boxes)
 
 
-def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    input, boxes = ctx.saved_tensors
-    of_input = torch.ops.trackerlib.roi_align_backward(grad, input, boxes, *ctx.settings)
-    return of_input, *[None] * (1 + len(ctx.settings))
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    of_input = torch.ops.trackerlib.roi_align_backward(grad, *ctx.saved_tensors, *ctx.settings)
+    return of_input, *[None] * (2 + len(ctx.settings))
 
 
 torch.library.register_autograd("trackerlib::roi_align", _gradients, setup_context=_save)
@@ -325,22 +358,24 @@ torch.library.register_autograd("trackerlib::roi_align", _gradients, setup_conte
 if find_spec("triton"):  # imported with the first map on a GPU
 
     @torch.library.impl("trackerlib::roi_align", "cuda")
-    def _(input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
-        rule = Rule(*settings)
+    def _(input: Tensor, boxes: Tensor, *settings: Any) -> tuple[Tensor, Tensor]:
+        *rest, keep = settings
+        rule = Rule(*rest)
         if rule.ratio <= 0:
-            return _forward(input, boxes, rule)
+            return _forward(input, boxes, rule, keep)
         from trackerlib.ops.kernels import roi_align as kernels
 
-        return kernels.forward(input, boxes, rule.scale, _sampling(rule))
+        winners = rule.winners(input, boxes, keep)
+        return kernels.forward(input, boxes, rule.scale, _sampling(rule), winners), winners
 
     @torch.library.impl("trackerlib::roi_align_backward", "cuda")
-    def _(grad: Tensor, input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
+    def _(grad: Tensor, winners: Tensor, input: Tensor, boxes: Tensor, *settings: Any) -> Tensor:
         rule = Rule(*settings)
         if rule.ratio <= 0 or torch.are_deterministic_algorithms_enabled():
-            return _backward(grad, input, boxes, rule)
+            return _backward(grad, winners, input, boxes, rule)
         from trackerlib.ops.kernels import roi_align as kernels
 
-        return kernels.backward(grad, input, boxes, rule.scale, _sampling(rule))
+        return kernels.backward(grad, winners, input, boxes, rule.scale, _sampling(rule))
 
     def _sampling(rule: Rule) -> Any:
         from trackerlib.ops.kernels import roi_align as kernels

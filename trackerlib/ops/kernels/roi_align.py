@@ -121,66 +121,62 @@ def weighted_sum(rows, cells, weights, C, channels, mask):
 
 @triton.jit
 def forward_kernel(
-    rows, boxes, pooled, scale, images, H, W, C,
+    rows, boxes, pooled, winners, scale, images, H, W, C,
     BINS_Y: tl.constexpr, BINS_X: tl.constexpr, SAMPLES: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WINDOW: tl.constexpr, STRIDE: tl.constexpr,
-    RULE: tl.constexpr, ALIGNED: tl.constexpr, IS_MAX: tl.constexpr, BLOCK: tl.constexpr,
+    RULE: tl.constexpr, ALIGNED: tl.constexpr, IS_MAX: tl.constexpr, KEEP: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Fill pooled (K, ROWS, COLUMNS, C) from rows (N * H * W, C) and boxes (K, 5)."""
+    """Fill pooled, winners (K, ROWS, COLUMNS, C) from rows (N * H * W, C) and boxes (K, 5)."""
     bin = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     mask = channels < C
     good, image, x1, y1, x2, y2 = region(boxes, bin // (ROWS * COLUMNS), scale, images)
     rows += image * H * W * C
     result = tl.full((BLOCK,), -float("inf") if IS_MAX else 0.0, boxes.dtype.element_ty)
+    winner = tl.zeros((BLOCK,), tl.int64)
     for point in tl.static_range(WINDOW * WINDOW):
         y = bin // COLUMNS % ROWS * STRIDE + point // WINDOW
         x = bin % COLUMNS * STRIDE + point % WINDOW
         cells, weights = around(x1, y1, x2, y2, y, x, H, W, BINS_Y, BINS_X, SAMPLES, RULE, ALIGNED)
         value = weighted_sum(rows, cells, weights, C, channels, mask)
         if IS_MAX:
+            if KEEP:
+                better = (value > result) | (point == 0)
+                winner = tl.where(better, y * (BINS_X * SAMPLES) + x, winner)
             result = tl.maximum(result, value, propagate_nan=tl.PropagateNan.ALL)
         else:
             result += value / (WINDOW * WINDOW)
     result = tl.where(good, result, float("nan"))
     tl.store(pooled + bin * C + channels, result.to(pooled.dtype.element_ty), mask)
+    if KEEP:
+        tl.store(winners + bin * C + channels, winner.to(winners.dtype.element_ty), mask)
 
 
 @triton.jit
 def backward_kernel(
-    grad, rows, boxes, total, scale, images, H, W, C,
+    grad, winners, boxes, total, scale, images, H, W, C,
     BINS_Y: tl.constexpr, BINS_X: tl.constexpr, SAMPLES: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WINDOW: tl.constexpr, STRIDE: tl.constexpr,
     RULE: tl.constexpr, ALIGNED: tl.constexpr, IS_MAX: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Add grad (K, ROWS, COLUMNS, C) to total (N * H * W, C); the first of equals takes it."""
+    """Add grad (K, ROWS, COLUMNS, C) to total (N * H * W, C); of maxima, to their winners."""
     bin = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     good, image, x1, y1, x2, y2 = region(boxes, bin // (ROWS * COLUMNS), scale, images)
     mask = channels < C
-    rows += image * H * W * C
     total += image * H * W * C
     share = tl.load(grad + bin * C + channels, mask, other=0.0).to(boxes.dtype.element_ty)
     share = tl.where(good, share, 0.0)
-    if IS_MAX:  # the winners were not kept: reading the points again costs less than storing them
-        best = tl.full((BLOCK,), -float("inf"), boxes.dtype.element_ty)
-        winner = tl.zeros((BLOCK,), tl.int32)
-        for point in tl.static_range(WINDOW * WINDOW):
-            y = bin // COLUMNS % ROWS * STRIDE + point // WINDOW
-            x = bin % COLUMNS * STRIDE + point % WINDOW
-            cells, weights = around(
-                x1, y1, x2, y2, y, x, H, W, BINS_Y, BINS_X, SAMPLES, RULE, ALIGNED
-            )
-            value = weighted_sum(rows, cells, weights, C, channels, mask)
-            winner = tl.where(value > best, point, winner)
-            best = tl.maximum(best, value)
+    if IS_MAX:
+        winner = tl.load(winners + bin * C + channels, mask, other=0)
     else:
         share /= WINDOW * WINDOW
     for point in tl.static_range(WINDOW * WINDOW):
         y = bin // COLUMNS % ROWS * STRIDE + point // WINDOW
         x = bin % COLUMNS * STRIDE + point % WINDOW
         cells, weights = around(x1, y1, x2, y2, y, x, H, W, BINS_Y, BINS_X, SAMPLES, RULE, ALIGNED)
-        takes = mask & (winner == point) if IS_MAX else mask
+        takes = mask & (winner == y * (BINS_X * SAMPLES) + x) if IS_MAX else mask
         for corner in tl.static_range(4):
             tl.atomic_add(total + cells[corner] * C + channels, share * weights[corner], takes)
 
@@ -197,8 +193,13 @@ class Sampling(NamedTuple):
     aligned: bool = False  # a cell's value stands at its centre, and no box is enlarged
 
 
-def forward(input: Tensor, boxes: Tensor, spatial_scale: float, sampling: Sampling) -> Tensor:
-    """Return h x w windows of each box, (K, C, h, w); input (N, C, H, W), boxes (K, 5)."""
+def forward(
+    input: Tensor, boxes: Tensor, spatial_scale: float, sampling: Sampling, winners: Tensor
+) -> Tensor:
+    """Return h x w windows of each box, (K, C, h, w); input (N, C, H, W), boxes (K, 5).
+
+    winners  of maxima, (K, h, w, C), filled with the numbers of points; or (0, ...)
+    """
     N, C, H, W = input.shape
     height, width = (
         (bins * sampling.samples - sampling.window) // sampling.stride + 1
@@ -206,28 +207,32 @@ def forward(input: Tensor, boxes: Tensor, spatial_scale: float, sampling: Sampli
     )
     pooled = regions.empty_bins(input, boxes, (height, width))
     boxes, scale = regions.for_kernel(input, boxes, spatial_scale)
-    constants = _constants(sampling, height, width, C)
+    constants = _constants(sampling, height, width, C) | {"KEEP": len(winners) > 0}
     programs = len(boxes) * height * width, triton.cdiv(C, constants["BLOCK"])
     with torch.cuda.device_of(input):
         forward_kernel[programs](
-            regions.as_rows(input), boxes, pooled, scale, N, H, W, C, **constants
+            regions.as_rows(input), boxes, pooled, winners, scale, N, H, W, C, **constants
         )
     return pooled
 
 
 def backward(
-    grad: Tensor, input: Tensor, boxes: Tensor, spatial_scale: float, sampling: Sampling
+    grad: Tensor,
+    winners: Tensor,
+    input: Tensor,
+    boxes: Tensor,
+    spatial_scale: float,
+    sampling: Sampling,
 ) -> Tensor:
     """Return the gradient of the input, (N, C, H, W), for grad (K, C, h, w)."""
     N, C, H, W = input.shape
     total = input.new_zeros((N * H * W, C), dtype=regions.accumulator(input.dtype))
-    rows = regions.as_rows(input) if sampling.reduce == "max" else total  # a mean reads no map
     grad = grad.permute(0, 2, 3, 1).contiguous()  # (K, h, w, C)
     boxes, scale = regions.for_kernel(input, boxes, spatial_scale)
     constants = _constants(sampling, grad.shape[1], grad.shape[2], C)
     programs = grad.shape[:3].numel(), triton.cdiv(C, constants["BLOCK"])
     with torch.cuda.device_of(input):
-        backward_kernel[programs](grad, rows, boxes, total, scale, N, H, W, C, **constants)
+        backward_kernel[programs](grad, winners, boxes, total, scale, N, H, W, C, **constants)
     return regions.as_map(total, input)
 
 
