@@ -69,7 +69,7 @@ def _roi_pool(
     """Return the pooled bins and, to keep for the gradient, their winners (K, h, w, C).
 
     A winner is stored as the number of map cells from it to the end of the batch, 0 if there is
-    none: the first of equal cells has the highest, so that one maximum finds it.
+    none.
     """
     regions.check_values("roi_pool", input, boxes, spatial_scale)
     regions.pair("roi_pool", output_size)
@@ -77,18 +77,20 @@ def _roi_pool(
     rows = regions.as_rows(regions.widened(input))
     count, C = rows.shape
     shape = len(boxes), *output_size, C
-    pooled = rows.new_empty(shape)
-    winners = rows.new_empty(shape if keep else (0, C))
+    pooled = rows.new_zeros(shape)  # what an empty bin stays
+    winners = rows.new_zeros(shape if keep else (0, C))
     for bins, cells in _bins(input, boxes, output_size, spatial_scale):
-        values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)  # (T, b, C)
-        maxima = values.amax(0) if len(cells) else values.new_zeros(len(bins), C)
-        pooled.view(-1, C)[bins] = maxima
-        if keep:
-            # Values 3, 5, 5 at cells 0, 1, 4 of 6: those that equal 5 are 0, 1, 1, times the
-            # distances 6, 5, 2 to the end gives 0, 5, 2. The maximum, 5, is cell 6 - 5 = 1.
-            to_end = (count - cells)[..., None].to(values.dtype)
-            won = values.eq_(maxima).mul_(to_end)
-            winners.view(-1, C)[bins] = won.amax(0) if len(cells) else maxima
+        values = rows.index_select(0, cells.flatten()).view(*cells.shape, C)  # (b, T, C)
+        if not keep:
+            pooled.view(-1, C).index_copy_(0, bins, values.amax(1))
+            continue
+        column = values[:, :, None].permute(0, 3, 1, 2)  # (b, C, T, 1), stored channels-last
+        maxima, order = torch.ops.aten.max_pool2d_with_indices(column, [cells.shape[1], 1])
+        pooled.view(-1, C).index_copy_(0, bins, maxima.flatten(1))
+        # Values 3, 5, 5 at cells 0, 1, 4 of 6, which are 6, 5, 2 cells from the end: the first
+        # maximum is number 1 of the three, which is 5 from the end.
+        to_end = (count - cells).to(values.dtype)
+        winners.view(-1, C).index_copy_(0, bins, to_end.gather(1, order.flatten(1)))
     return pooled.permute(0, 3, 1, 2).to(input.dtype), winners
 
 
@@ -105,7 +107,10 @@ def _check_count(input: Tensor, keep: bool) -> None:
 def _bins(
     input: Tensor, boxes: Tensor, output_size: Sequence[int], scale: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield bins of one size, few at a time: which of all K * h * w (b,), their cells (T, b)."""
+    """Yield bins of one size, few at a time: which of all K * h * w (b,), their cells (b, T).
+
+    Bins without a cell are left out.
+    """
     C, H, W = input.shape[1:]
     start, end = (
         regions.round_away(corner).clamp(-MAX_WHOLE, MAX_WHOLE).long()
@@ -120,10 +125,11 @@ def _bins(
     sizes = regions.boxes_first(height[:, None] * (W + 1) + width).flatten()
     grid = torch.arange(H * W, device=boxes.device).view(H, W)
     for size in sizes.unique().tolist():
-        cells = grid[: size // (W + 1), : size % (W + 1)].reshape(-1, 1)
+        cells = grid[: size // (W + 1), : size % (W + 1)].flatten()
         alike = (sizes == size).nonzero()[:, 0]
-        for bins in alike.split(MAX_ELEMENTS // (len(cells) * C + 1) + 1):
-            yield bins, cells + corner[bins]
+        if len(cells):
+            for bins in alike.split(MAX_ELEMENTS // (len(cells) * C) + 1):
+                yield bins, corner[bins, None] + cells
 
 
 def _extents(start: Tensor, end: Tensor, bins: int, length: int) -> tuple[Tensor, Tensor]:
@@ -162,9 +168,12 @@ def _roi_pool_backward(grad: Tensor, winners: Tensor, shape: Sequence[int]) -> T
     from_end = grad.new_zeros(1 + N * H * W, C, dtype=regions.accumulator(grad.dtype))
     few = max(1, MAX_ELEMENTS // grad.shape[1:].numel())  # boxes at a time
     shares = grad.permute(0, 2, 3, 1).split(few)
+    index = torch.int32 if from_end.numel() < 2**31 else torch.int64
+    channels = torch.arange(C, device=grad.device, dtype=index)
     for winner, share in zip(winners.split(few), shares, strict=True):
-        share = share.reshape(-1, C).to(from_end.dtype)
-        from_end.scatter_add_(0, winner.view(-1, C).long(), share)
+        # By one number for a cell's channel: `scatter_add_` by cells takes twice as long.
+        entries = winner.to(index).mul_(C).add_(channels)
+        from_end.view(-1).index_add_(0, entries.flatten(), share.flatten().to(from_end.dtype))
     return from_end[1:].flip(0).view(N, H, W, C).permute(0, 3, 1, 2).to(grad.dtype)
 
 
