@@ -29,11 +29,13 @@ class KnownOutputs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, outputs: Tensor) -> Tensor:
+        """Return the outputs (n, ..., outputs) that the layer has of the rows (n, ..., inputs)."""
         ctx.save_for_backward(rows)
         return outputs.clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Return the gradients of weight and bias, given that of the outputs."""
         (rows,) = ctx.saved_tensors
         gradient = gradient.flatten(0, -2)  # (n, outputs)
         return gradient.T @ rows.flatten(0, -2).to(gradient), gradient.sum(0), None, None
