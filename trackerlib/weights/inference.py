@@ -29,7 +29,7 @@ def best_mode(device: str | torch.device = "cpu") -> str:
     """Return the mode of MODES that "auto" stands for on a device.
 
     That is $TRACKERLIB_MODE where it is set. Otherwise it is bfloat16 on processors that
-    multiply matrices of it, which takes half of the time, and float32 elsewhere.
+    multiply matrices of it, in two thirds of the time or less, and float32 elsewhere.
 
     Raises ValueError for a $TRACKERLIB_MODE that is no mode.
     """
