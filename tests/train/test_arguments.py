@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trackerlib.train import adaptation, arguments, multidomain
+from trackerlib.train import adaptation, arguments, multidomain, options
 
 
 def refused(main, monkeypatch, capsys, *flags):
@@ -39,6 +39,31 @@ def test_a_batch_that_frames_cannot_share_is_refused(option, multiple, count, mo
 def test_a_former_flag_says_what_it_is_called_now(former, now, monkeypatch, capsys):
     error = refused(multidomain.main, monkeypatch, capsys, *former)
     assert f"{former[0].partition('=')[0]} is now called {now}" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--videos", "here:0"], "expected a weight above 0, got 'here:0'"),
+        (["--videos", "nowhere"], "nowhere: expected a folder"),
+        (["--scale", "0.5"], "scale of at least 1"),
+        (["--steps", "0"], "expected --steps of at least 1, got 0"),
+        (["--data", "here"], "--data is now called --videos FOLDER"),
+    ],
+)
+def test_videos_that_cannot_be_are_refused_before_training(flags, told, monkeypatch, capsys):
+    assert told in " ".join(refused(multidomain.main, monkeypatch, capsys, *flags).split())
+
+
+def test_training_takes_bfloat16_wherever_the_processor_multiplies_it(monkeypatch):
+    monkeypatch.delenv("TRACKERLIB_MODE")
+    monkeypatch.setattr(options, "best_mode", lambda: "compiled")
+    for supported, mode in ((True, "bfloat16"), (False, "compiled")):
+        monkeypatch.setattr(options.torch.cpu, "_is_avx512_bf16_supported", lambda s=supported: s)
+        assert options.fastest_mode() == mode
+    monkeypatch.setenv("TRACKERLIB_MODE", "compiled")
+    monkeypatch.setattr(options.torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert options.fastest_mode() == "compiled"
 
 
 def test_so_do_those_of_the_adaptation(monkeypatch, capsys):

@@ -17,13 +17,15 @@ from trackerlib import weights
 from trackerlib.nets import head
 from trackerlib.trackers import fdn
 from trackerlib.train import multidomain, samples, trainer
+from trackerlib.train.mixture import Mixture
 from trackerlib.train.multidomain import (
     Batch,
     MultiDomainTask,
-    Settings,
     train,
     trainer_config,
 )
+from trackerlib.train.samples import Samples
+from trackerlib.train.settings import Settings
 from trackerlib.train.trainer import Trainer
 
 
@@ -33,7 +35,7 @@ def settings(network="rtmdnet", fixed=True, **chosen):
 
 def make_task(chosen, held_out=()):
     torch.manual_seed(0)
-    return MultiDomainTask(chosen, list(held_out), mode="float32")
+    return MultiDomainTask(chosen, {"rendered": list(held_out)}, mode="float32")
 
 
 @pytest.fixture
@@ -199,8 +201,7 @@ def test_former_batches_come_again_where_the_backbone_is_fixed(monkeypatch):
     """After a new batch, so many of those that are kept, in an order that the seed decides."""
     monkeypatch.setattr(multidomain, "REPLAYS", 3)
     task = make_task(settings(sparse=True))
-    videos = [VIDEOS[0]]
-    drawn = task.batches(videos, seed=1)
+    drawn = task.batches(Samples([VIDEOS[0]], seed=1))
     found = [next(drawn) for _ in range(5)]
     assert all(batch is found[0] for batch in found[:4]) and found[4] is not found[0]
 
@@ -213,7 +214,9 @@ def test_a_run_stops_goes_on_and_is_loaded_as_a_head(tmp_path, monkeypatch):
 
     def go(seconds):
         torch.manual_seed(0)
-        return train(settings(sparse=True), VIDEOS, VIDEOS[:1], tmp_path, seconds / 60, "float32")
+        chosen = settings(sparse=True)
+        mixture = Mixture(VIDEOS, [(1.0, [0, 1])], held_out={"rendered": VIDEOS[:1]})
+        return train(chosen, mixture, tmp_path, trainer_config(chosen, seconds / 60), "float32")
 
     training = go(seconds=2)
     steps = training.step
@@ -240,10 +243,40 @@ def test_the_whole_network_is_written_if_it_learned(tmp_path):
     assert not any("fc6" in name for name in shared)
 
 
+def test_a_backbone_and_a_head_are_written_if_both_learned(tmp_path, monkeypatch):
+    """As the registry has them: the first loads as a backbone, the second beside it."""
+    monkeypatch.setenv("TRACKERLIB_WEIGHTS", str(tmp_path / "weights"))
+    task = make_task(settings(fixed=False))
+    task.metadata = {"licence": "research use", "uav123_seen": ["bike1"]}
+    with torch.no_grad():
+        task.backbone.conv1.weight.add_(1)
+    task.export(tmp_path)
+    for name, network in (("backbone", "vggm"), ("head", "head")):
+        path = tmp_path / f"{name}.safetensors"
+        entry = weights.add(path, f"my-{name}", format="safetensors", network=network)
+        assert entry.licence == "research use" and entry.uav123_seen == ["bike1"]
+        assert path.stat().st_size < 5_300_000
+    loaded = weights.load("my-backbone").conv1.weight
+    torch.testing.assert_close(loaded, task.backbone.conv1.weight.detach(), rtol=1e-3, atol=1e-3)
+    found = weights.read_head("my-head", head.Config())
+    assert set(found) == {"fc4.weight", "fc4.bias", "fc5.weight", "fc5.bias"}
+
+
+def test_features_of_fewer_batches_are_kept_where_they_take_more_memory():
+    """Two videos, 1024 boxes of 4608 numbers of 2 bytes: 18 MiB for one batch of each."""
+    counts = {"positives": 256, "negatives": 768}
+    kept = [make_task(settings(cache=gib, **counts)).kept for gib in (1.0, 0.04, 0.001)]
+    assert kept == [multidomain.KEPT, 2, 1]
+
+
 def test_the_share_misclassified_is_between_nothing_and_all_wrong():
     task = make_task(settings(), held_out=first_batches(2, scene=True))
-    (share,) = task.validate().values()
-    assert 0 <= share < 0.5
+    found = task.validate()
+    assert list(found) == ["misclassified held-out boxes", "loss"] and task.best == "loss"
+    assert 0 <= found["misclassified held-out boxes"] < 0.5
+    assert 0 < found["loss"] < math.log(2)
+    task.held_out = {"real": task.held_out["rendered"][:1], "rendered": []}
+    assert task.best == "loss/real"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is drawn from videos to train on: positives, negatives, the order of the videos."""
 
+import cv2
 import numpy as np
 import torch
 from made_videos import VIDEOS, first_batches
@@ -44,3 +45,31 @@ def test_rtmdnets_boxes_lie_in_the_scene_around_the_target():
             low, high = reachable_centres(drawing.target)
             found = centres(drawing.negatives)
             assert (found >= low - 1e-9).all() and (found <= high + 1e-9).all()
+
+
+def test_another_process_draws_after_opencv_has_had_threads_here():
+    image, before = np.zeros((600, 800, 3), np.uint8), cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(cv2.resize(image, (1200, 900)), (0, 0), 3)
+    try:
+        number, frames = next(Samples(VIDEOS, seed=1).drawn_ahead())
+    finally:
+        cv2.setNumThreads(before)
+    assert number in (0, 1) and len(frames) == samples.FRAMES
+
+
+def test_two_processes_draw_in_the_order_of_one():
+    one, two = (Samples(VIDEOS, seed=2).drawn_ahead(workers) for workers in (1, 2))
+    for _ in range(4):
+        (number, frames), (same, others) = next(one), next(two)
+        assert number == same
+        np.testing.assert_array_equal(frames[0].frame, others[0].frame)
+
+
+def test_a_batch_follows_from_its_number_alone():
+    whole, later = Samples(VIDEOS, seed=2), Samples(VIDEOS, seed=2)
+    later.first = 3
+    drawn = iter(whole)
+    number, frames = [next(drawn) for _ in range(4)][-1]
+    same, others = next(iter(later))
+    assert number == same and torch.equal(frames[7].negatives, others[7].negatives)

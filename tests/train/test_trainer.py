@@ -208,3 +208,54 @@ def test_the_curves_are_one_plot_per_quantity(tmp_path, monkeypatch):
     assert lines["a held-out"].get_xydata().tolist() == [[0, 3.0], [9, 2.5]]
     assert lines["a training"].get_linestyle() == ":"
     assert [line.get_label() for line in plots["missed"].get_lines()] == ["held-out"]
+
+
+def test_of_steps_the_schedule_follows_the_steps(make):
+    training = make(seconds=1.0, steps=8)
+    training.fit(repeat(BATCH))
+    assert training.step == 8 and training.elapsed == 4.0 and training.progress == 1
+    training.step = 4
+    assert training.lr_factor() == pytest.approx(0.5)
+
+
+def test_the_best_point_is_exported_not_the_last(make):
+    """The values of points 1 to 4; the untrained one, at step 0, is no choice."""
+    training = make(seconds=8.0, best="error/of the weight")
+    values = iter([0.1, 3.0, 1.0, 2.0, 1.0])
+    training.task.validate = lambda: {"error/of the weight": torch.tensor(next(values))}
+    exported = []
+    training.task.export = lambda folder: exported.append(training.step)
+    training.validate()
+    training.fit(repeat(BATCH))
+    assert exported == [0, 4, 8] and training.best == (8, 1.0)
+    resumed = make(seconds=8.0, best="error/of the weight")
+    assert resumed.resume() and resumed.best == (8, 1.0)
+
+
+def test_gradients_that_are_being_summed_survive(make):
+    """A checkpoint after two of three steps: the third moves the weights by all of them."""
+    whole = make(accumulate=3)
+    for _ in range(2):
+        whole.training_step(BATCH)
+    whole.validate()
+    resumed = make(accumulate=3)
+    assert resumed.resume()
+    for one in (whole, resumed):
+        one.training_step(BATCH)
+    assert torch.equal(weight(resumed), weight(whole)) and weight(whole) != weight(make())
+
+
+def test_a_point_says_how_fast_it_was_and_how_long_data_took(make):
+    training = make(seconds=4.0)
+    training.waited = lambda: {"wait_ms": 1.5}
+    training.fit(repeat(BATCH))
+    speeds = [point["speed"] for point in training.history]
+    assert speeds == [{"steps_per_second": 2.0, "wait_ms": 1.5}] * 2
+
+
+def test_metadata_are_in_the_file(tmp_path):
+    from safetensors import safe_open
+
+    export({"w": torch.ones(2)}, tmp_path / "a.safetensors", {"licence": "MIT"})
+    with safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["trackerlib"]) == {"licence": "MIT"}

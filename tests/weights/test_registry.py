@@ -1,9 +1,11 @@
 """trackerlib/weights/registry.py: the table that ships, the user's own, and bad lines in them."""
 
 import dataclasses
+import json
 
 import made_weights as made
 import pytest
+import torch
 
 from trackerlib.paths import hash_file
 from trackerlib.weights import registry
@@ -81,3 +83,21 @@ def test_the_folder_is_in_the_cache_unless_it_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("TRACKERLIB_CACHE", str(tmp_path))
     monkeypatch.delenv("TRACKERLIB_WEIGHTS", raising=False)
     assert registry.folder() == tmp_path / "weights"
+
+
+def test_a_file_states_what_it_was_trained_on(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "a.safetensors"
+    sets = [{"name": "UAV123", "terms": "research use", "clips": ["bike1"], "held_out": []}]
+    fields = {"licence": "research use", "data_sets": sets}
+    metadata = {"trackerlib": json.dumps({**fields, "steps": 9}), "format": "pt"}
+    save_file({"w": torch.ones(1)}, path, metadata)
+    assert registry.stated(path) == fields
+    for wrong in ('{"overlaps": "David"}', '{"licence": 3}', "David", "3"):
+        save_file({"w": torch.ones(1)}, path, {"trackerlib": wrong})
+        with pytest.raises(ValueError, match=r"lists for data_sets.*write the file again"):
+            registry.stated(path)
+    for content in (b"", b"numbers", b"\x05\0\0\0\0\0\0\0{no}!"):
+        path.write_bytes(content)
+        assert registry.stated(path) == {}

@@ -11,17 +11,23 @@ before the weights move; its authors' code averages the embedding over the posit
 --embedding-mean positives. --mine 4 is hard negative mining: negatives are those with the
 highest scores of four times as many, such as distractors.
 
-The videos are clips of the renderer's scenes by a held-out camera, which the embedded benchmark
-does not have; with --photos, objects that move over photographs of these folders, of which they
-are foreground crops; and with --data the sequences of a data set in OTB's format, of --split. Do
-not evaluate on training videos. With --fixed-backbone, only fc4, fc5 and fc6 are trained;
-features are then kept and used in several steps, which suits a CPU.
+The videos are whatever --videos lists, with weights (`mixture`): "rendered", clips of the
+renderer's scenes by a held-out camera, which the embedded benchmark does not have; "collages",
+objects that move over the photographs of --photos, of which they are foreground crops; and
+folders of data sets. Clips of --held-out are not trained on: they choose which weights are kept,
+those with the lowest loss on them. A clip that cannot be trained on, or that a test table has
+(OTB's by name, those of --test by frames), is refused. Frames are taken as they are, as
+published, unless --flip, --blur, --colour or --scale are given. With --fixed-backbone, only fc4,
+fc5 and fc6 are trained; features are then kept and used in several steps, which suits a CPU.
+Without it conv1 to conv3 are trained too, with a tenth of the learning rate, as published.
 
 The curves are in <out>/loss.png; a training that was stopped resumes from
-<out>/checkpoint.pt. The shared layers are written to <out>/multidomain.safetensors:
+<out>/checkpoint.pt, and one of --steps gives the same weights then, to the bit. The shared
+layers are written to <out>/multidomain.safetensors, and, if the backbone was not fixed, to
+backbone.safetensors and head.safetensors too. Their metadata name data sets and terms:
 
     python -m trackerlib weights add <out>/multidomain.safetensors --name my-mdnet \\
-        --format safetensors --network vggm          (--network head if the backbone was fixed)
+        --format safetensors --network head          (--network vggm for backbone.safetensors)
 
 [1] Nam, Han: Learning multi-domain convolutional neural networks for visual
     tracking. CVPR 2016, sections 3.2 and 4.2, and the authors' code.
@@ -30,15 +36,14 @@ The curves are in <out>/loss.png; a training that was stopped resumes from
 [3] Jung, Son, Baek, Han: Real-time MDNet. ECCV 2018, sections 3.3 and 4.3.
 """
 
-import argparse
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,14 +55,15 @@ from trackerlib.trackers.fdn import FrameFeatures
 from trackerlib.trackers.mdnet.features import BINS, CropFeatures
 from trackerlib.trackers.protocols import BoxFeatures
 from trackerlib.trackers.rtmdnet import SceneFeatures
-from trackerlib.train import arguments, trainer
-from trackerlib.train.samples import FRAMES, NEGATIVES, POSITIVES, BoxSamples, Samples
+from trackerlib.train import held_out, options, trainer
+from trackerlib.train.mixture import Mixture
+from trackerlib.train.replay import Replay
+from trackerlib.train.samples import NEGATIVES, POSITIVES, BoxSamples, Samples
+from trackerlib.train.settings import Settings
 from trackerlib.train.trainer import Losses, Trainer
-from trackerlib.train.videos import CLIPS, OBJECTS, Video, sources
+from trackerlib.train.videos import Video
 from trackerlib.weights import inference
 
-NETWORKS = ("mdnet", "fdn", "rtmdnet")
-MEANS = ("boxes", "positives")
 BACKBONE_MAX_LR, MAX_LR = 1e-4, 1e-3  # of the convolutions and of the others
 MOMENTUM, WEIGHT_DECAY, MAX_GRAD_NORM = 0.9, 5e-4, 10.0
 WARM_UP = 20  # steps
@@ -65,7 +71,6 @@ MAX_OTHERS = 100  # videos that a step sets its own apart from, [3]
 KEPT = 3  # batches of a video whose features are kept, if the backbone is fixed
 REPLAYS = 15  # steps on such ones for one on a new batch
 VALIDATE_EVERY = 100  # new batches
-RIDGE = 1.0  # of the linear classifier that validates
 
 
 class Batch(NamedTuple):
@@ -76,54 +81,28 @@ class Batch(NamedTuple):
     negatives: Tensor  # (Settings.negatives, D), or more, from which hard ones are mined
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is trained, on which features."""
-
-    network: str  # of NETWORKS
-    backbone: str  # a name in the registry of weights
-    videos: int
-    fixed: bool  # whether its convolutions are not trained
-    pooling: str | None = None  # of boxes from the map; None: the network's own
-    sparse: bool = False  # RT-MDNet's map at stride 16
-    embedding: float = 0.0  # weight of the instance embedding loss
-    accumulate: int = 1  # steps before the weights move
-    mined: int = 1  # negatives that are drawn for each that is trained on: the hardest of them
-    positives: int = POSITIVES  # per batch, of FRAMES frames together; 256 in [3]
-    negatives: int = NEGATIVES  # likewise, half of them around the target; 768 in [3]
-    embedding_mean: str = "boxes"  # that the loss is averaged over, [3]; "positives": its code
-
-    def __post_init__(self):
-        if self.embedding_mean not in MEANS:
-            raise ValueError(
-                f"multidomain.Settings: expected embedding_mean among {', '.join(MEANS)}, "
-                f"got {self.embedding_mean!r}"
-            )
-        for field, multiple in (("positives", FRAMES), ("negatives", 2 * FRAMES)):
-            value = getattr(self, field)
-            if value < multiple or value % multiple:
-                raise ValueError(
-                    f"multidomain.Settings: expected {field} in multiples of {multiple}, as many "
-                    f"in each of {FRAMES} frames, got {value}"
-                )
-
-
 class MultiDomainTask:
     """Trains the shared and the domain-specific layers: a `trainer.Task`.
 
-    held_out  batches of `Samples` to validate on
+    held_out  batches of `Samples` to validate on, of each kind of videos; by the first kind,
+              weights are chosen
     mode      of `weights.inference`, in which a fixed backbone runs
+    metadata  of the files of weights
     """
 
     def __init__(
         self,
         settings: Settings,
-        held_out: list[tuple[int, list[BoxSamples]]],
+        held_out: Mapping[str, list[tuple[int, list[BoxSamples]]]],
         mode: str = "auto",
+        metadata: Mapping[str, Any] | None = None,
     ):
         self.chosen = settings
         self.scene = settings.network == "rtmdnet"
         self.held_out = held_out
+        self.metadata = dict(metadata or {})
+        self.waits: list[float] = []  # seconds, for each new batch
+        self.held_out_features = cache(self._halves)  # of a fixed backbone they stay the same
         dense = self.scene and not settings.sparse
         self.backbone = cast(Backbone, weights.load(settings.backbone, dense=dense))
         self.head = DomainHead(
@@ -166,32 +145,67 @@ class MultiDomainTask:
         """Return the features of the boxes in all frames."""
         positives, negatives = [], []
         for frame, target, inside, outside in frames:
+            boxes = torch.cat((inside, outside))
             with self.precision():
-                self.features.set_frame(frame, target)
-                features = self.features(torch.cat((inside, outside)))
+                # FDN's map is made once, for all boxes; RT-MDNet's scene is around the target.
+                self.features.set_frame(frame, target if self.scene else enclosing(boxes))
+                features = self.features(boxes)
             positives.append(features[: len(inside)])
             negatives.append(features[len(inside) :])
         return Batch(
             video, torch.cat(positives).to(self.dtype), torch.cat(negatives).to(self.dtype)
         )
 
-    def batches(self, videos: list[Video], seed: int) -> Iterator[Batch]:
-        """Yield batches without end; with a fixed backbone, REPLAYS former ones after a new one.
+    def kept_batch(self, video: int, frames: list[BoxSamples]) -> Batch:
+        """Return the same in numbers of 16 bits, which take half of the memory."""
+        _, positives, negatives = self.batch(video, frames)
+        half = torch.float16 if self.dtype == torch.float32 else self.dtype
+        return Batch(video, positives.to(half), negatives.to(half))
 
-        The boxes are drawn by another process.
+    def batches(self, samples: Samples, step: int = 0, workers: int = 1) -> Iterator[Batch]:
+        """Yield the batches from a step on, without end.
+
+        With a fixed backbone, REPLAYS former ones follow a new one. The boxes of new ones are
+        drawn by other processes. The batch of a step follows from the samples' seed and the step
+        alone; those that were kept when a training was killed are made again as they come.
         """
+        period = 1 + REPLAYS * self.chosen.fixed
+        samples.first = -(-step // period)  # of steps 0 to 16, 0 and 16 are new
+        drawn = samples.drawn_ahead(workers)
+        replay = Replay(
+            samples.order(),
+            lambda number, video: self.kept_batch(video, samples.draw(number, video)),
+            self.kept,
+            samples.seed,
+        )
+        for _ in range(samples.first * self.chosen.fixed):
+            replay.add()
+        while True:
+            if step % period:
+                yield replay.choose(step)
+            else:
+                started = perf_counter()
+                video, frames = next(drawn)
+                self.waits.append(perf_counter() - started)
+                if self.chosen.fixed:
+                    replay.add(new := self.kept_batch(video, frames))
+                else:  # of a backbone that has moved, features are no longer right
+                    new = self.batch(video, frames)
+                yield new
+            step += 1
+
+    @property
+    def kept(self) -> int:
+        """Return how many batches of each video keep their features: KEPT, or what fits."""
         chosen = self.chosen
-        data = Samples(videos, seed, self.scene, chosen.mined, chosen.positives, chosen.negatives)
-        rng = np.random.default_rng(seed - 1)
-        kept: dict[int, deque[Batch]] = {}
-        for video, frames in data.drawn_ahead():
-            new = self.batch(video, frames)
-            yield new
-            if not self.chosen.fixed:
-                continue  # of a backbone that has moved, features are no longer right
-            kept.setdefault(video, deque(maxlen=KEPT)).append(new)
-            for other in rng.choice(list(kept), REPLAYS).tolist():
-                yield kept[other][rng.integers(len(kept[other]))]
+        boxes = chosen.positives + chosen.negatives * chosen.mined
+        size = 2 * boxes * self.head.config.inputs * chosen.videos  # bytes, of one for each video
+        return max(1, min(KEPT, int(chosen.cache * 2**30 / size)))
+
+    def waited(self) -> dict[str, float]:
+        """Return the mean wait for a new batch's data since it was last asked for, ms."""
+        waits, self.waits = self.waits, []
+        return {"wait_ms": round(1000 * sum(waits) / len(waits), 2)} if waits else {}
 
     def training_step(self, batch: Batch, step: int) -> tuple[Tensor, Losses]:
         """Return the loss of a batch: the binary one, and the embedding loss if it has a weight.
@@ -199,8 +213,8 @@ class MultiDomainTask:
         step  seed of the dropout and of the other videos
         """
         self.dropout.manual_seed(step)
-        video, positives, _ = batch
-        negatives = self.hard_negatives(batch)
+        video, positives = batch.video, batch.positives.to(self.dtype)
+        negatives = self.hard_negatives(batch).to(self.dtype)
         videos = torch.cat((torch.tensor([video]), self.other_videos(video)))
         with self.precision():
             features = torch.cat((positives, negatives))
@@ -219,7 +233,7 @@ class MultiDomainTask:
         if len(negatives) <= count:
             return negatives
         with self.precision():
-            scores = self.head(negatives, torch.tensor([batch.video]))[:, 0]
+            scores = self.head(negatives.to(self.dtype), torch.tensor([batch.video]))[:, 0]
         background, target = scores.float().unbind(1)
         return negatives[(target - background).topk(count).indices]
 
@@ -244,130 +258,133 @@ class MultiDomainTask:
 
     @torch.no_grad()
     def validate(self) -> Losses:
-        """Return the share of the boxes of held-out videos that are misclassified.
+        """Return the share of the boxes of held-out videos that are misclassified, and the loss.
 
-        The mean of the share of the positives and that of the negatives. Held-out videos have no
-        layers of their own: a linear classifier on the shared layers' output stands for them. It
-        is fitted on every second frame by ridge regression.
+        Of each kind of videos, see `held_out`: they have no layers of their own.
         """
-        wrong = []
-        for video, frames in self.held_out:
-            fitted, labels = self.rows(video, frames[::2])
-            mean = fitted.mean(0)
-            fitted = fitted - mean
-            gram = fitted.T @ fitted + RIDGE * torch.eye(fitted.shape[1])  # (WIDTH, WIDTH)
-            classifier = torch.linalg.solve(gram, fitted.T @ labels)
-            tested, labels = self.rows(video, frames[1::2])
-            missed = ((tested - mean) @ classifier * labels < 0).float()
-            wrong.append((missed[labels > 0].mean() + missed[labels < 0].mean()) / 2)
-        return {"misclassified held-out boxes": torch.stack(wrong).mean()}
+        found: dict[str, Losses] = {"misclassified held-out boxes": {}, "loss": {}}
+        for kind in self.held_out:
+            halves = self.held_out_features(kind) if self.chosen.fixed else self._halves(kind)
+            rows = [[self.rows(half) for half in pair] for pair in halves]
+            line = f"/{kind}" if len(self.held_out) > 1 else ""
+            for (quantity, losses), measure in zip(
+                found.items(), (held_out.misclassified, held_out.softmax_loss), strict=True
+            ):
+                losses[quantity + line] = torch.stack([measure(*pair) for pair in rows]).mean()
+        return found["misclassified held-out boxes"] | found["loss"]
 
-    def rows(self, video: int, frames: list[BoxSamples]) -> tuple[Tensor, Tensor]:
+    @property
+    def best(self) -> str:
+        """Return which of these chooses weights: the loss of the first kind of videos."""
+        kind = next(iter(self.held_out))
+        return f"loss/{kind}" if len(self.held_out) > 1 else "loss"
+
+    def _halves(self, kind: str) -> list[tuple[Batch, Batch]]:
+        """Features of every second frame of the held-out videos, and of the others."""
+        return [
+            (self.batch(video, frames[::2]), self.batch(video, frames[1::2]))
+            for video, frames in self.held_out[kind]
+        ]
+
+    def rows(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the shared layers' output (n, WIDTH) and labels (n,): positives 3, negatives -1.
 
         So both kinds weigh the same: a third of the boxes, three times the label.
         """
-        _, positives, negatives = self.batch(video, frames)
+        _, positives, negatives = batch
         balance = NEGATIVES / POSITIVES
         labels = torch.cat((torch.full((len(positives),), balance), -torch.ones(len(negatives))))
         return self.head.shared(torch.cat((positives, negatives)).float()), labels
 
     def export(self, folder: Path) -> None:
-        """Write what the videos share to multidomain.safetensors."""
-        shared = {name: t for name, t in self.head.state_dict().items() if "fc6" not in name}
+        """Write what the videos share to multidomain.safetensors.
+
+        If the backbone is trained too, also its layers to backbone.safetensors and the others
+        to head.safetensors.
+        """
+        head = {name: t for name, t in self.head.state_dict().items() if "fc6" not in name}
+        parts = {"multidomain": head}
         if not self.chosen.fixed:
-            shared |= self.backbone.state_dict()
-        trainer.export(shared, folder / "multidomain.safetensors")
+            convolutions = self.backbone.state_dict()
+            parts = {
+                "multidomain": head | convolutions,
+                "backbone": convolutions,
+                "head": head,
+            }
+        for name, tensors in parts.items():
+            trainer.export(tensors, folder / f"{name}.safetensors", self.metadata)
+
+
+def enclosing(boxes: Tensor) -> Tensor:
+    """Return the smallest box (4,) around boxes (K, 4)."""
+    first = boxes[:, :2].amin(0)
+    return torch.cat((first, (boxes[:, :2] + boxes[:, 2:]).amax(0) - first))
 
 
 def train(
     settings: Settings,
-    training: list[Video],
-    held_out: list[Video],
+    mixture: Mixture,
     out: Path,
-    minutes: float,
+    config: trainer.Config,
     mode: str = "auto",
+    workers: int = 1,
 ) -> Trainer:
-    """Train for so many minutes, all runs of this folder together.
+    """Train as `trainer_config` says, all runs of this folder together.
 
-    training, held_out  of `videos.sources`; settings.videos of the former
+    mixture  of as many videos as the settings say
+    workers  processes that draw boxes
     """
-    batches = Samples(held_out, 0, settings.network == "rtmdnet")
-    task = MultiDomainTask(settings, list(islice(batches, len(held_out))), mode)
-    run = Trainer(task, out, trainer_config(settings, minutes))
+    torch.manual_seed(settings.seed)  # of the first weights
+    scene = settings.network == "rtmdnet"
+    batches = {
+        kind: list(islice(Samples(videos, 0, scene), len(videos)))
+        for kind, videos in mixture.held_out.items()
+    }
+    task = MultiDomainTask(settings, batches, mode, mixture.metadata)
+    run = Trainer(task, out, replace(config, best=task.best))
+    run.waited = task.waited
     if not run.resume():
-        run.validate([task.untrained_loss(training)])
-    run.fit(task.batches(training, seed=1 + run.step))
+        run.validate([task.untrained_loss(mixture.videos)])
+    samples = Samples(
+        mixture.videos,
+        1 + settings.seed,
+        scene,
+        settings.mined,
+        settings.positives,
+        settings.negatives,
+    )
+    samples.shares, samples.augmentation = mixture.shares, settings.augmentation
+    run.fit(task.batches(samples, run.step, workers))
     return run
 
 
-def trainer_config(settings: Settings, minutes: float) -> trainer.Config:
-    """Return how long to train and how."""
+def trainer_config(
+    settings: Settings,
+    minutes: float,
+    steps: int | None = None,
+    validate_every: int | None = None,
+) -> trainer.Config:
+    """Return how long to train and how.
+
+    steps           in place of minutes, if given
+    validate_every  new batches; None: VALIDATE_EVERY
+    """
     return trainer.Config(
         seconds=60 * minutes,
         warm_up=WARM_UP,
-        validate_every=VALIDATE_EVERY * (1 + REPLAYS * settings.fixed),
+        validate_every=(validate_every or VALIDATE_EVERY) * (1 + REPLAYS * settings.fixed),
         accumulate=settings.accumulate,
         max_grad_norm=MAX_GRAD_NORM,
+        steps=steps,
     )
 
 
 def main() -> None:
     """Read the command line and train."""
-    parser = _parser()
-    given = parser.parse_args()
-    for name, lowest in (("mine", 1), ("clips", 0), ("objects", 0)):
-        count = getattr(given, name)
-        if count < lowest:
-            parser.error(f"expected --{name} of at least {lowest}, got {count}")
-    for name, multiple in (("positives", FRAMES), ("negatives", 2 * FRAMES)):
-        if (count := getattr(given, name)) < multiple or count % multiple:
-            parser.error(f"expected --{name} in multiples of {multiple}, got {count}")
-    training, held_out = sources(given.photos, given.data, given.split, given.clips, given.objects)
-    settings = Settings(
-        network=given.network,
-        backbone=given.backbone,
-        videos=len(training),
-        fixed=given.fixed_backbone,
-        pooling=given.pooling,
-        sparse=given.sparse,
-        embedding=given.embedding,
-        accumulate=given.accumulate,
-        mined=given.mine,
-        positives=given.positives,
-        negatives=given.negatives,
-        embedding_mean=given.embedding_mean,
-    )
-    train(settings, training, held_out, given.out, given.minutes)
-
-
-def _parser() -> argparse.ArgumentParser:
     assert __doc__ is not None
-    parser = arguments.parser("multidomain", __doc__.splitlines()[0], minutes=20)
-    add = parser.add_argument
-    add("--network", default="mdnet", choices=NETWORKS)
-    add("--pooling", help="of boxes from the map, if not the network's own")
-    add("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
-    add("--embedding", type=float, default=0.0, help="weight of its loss")
-    add("--embedding-mean", default="boxes", choices=MEANS, help="that its loss is averaged over")
-    add("--accumulate", type=int, default=1, metavar="STEPS", help="before the weights move")
-    add("--mine", type=int, default=1, metavar="TIMES", help="negatives drawn for one")
-    add("--positives", type=int, default=POSITIVES, help="per batch of 8 frames")
-    add("--negatives", type=int, default=NEGATIVES, help="per batch of 8 frames")
-    add("--clips", type=int, default=CLIPS, help="of every scene")
-    add("--objects", type=int, default=OBJECTS, help="that move over photographs")
-    add("--backbone", default="vggm", metavar="NAME", help="of the registry")
-    add("--fixed-backbone", action="store_true", help="do not train its convolutions")
-    add("--data", help="data set in OTB's folder format, to train on")
-    add("--split", default="all", help="of it, or names of sequences")
-    former = {
-        "--trunk": "--backbone",
-        "--fixed-trunk": "--fixed-backbone",
-        "--films": "--clips",
-        "--things": "--objects",
-    }
-    arguments.add_renamed(parser, former)
-    return parser
+    given, settings, mixture = options.read(__doc__.splitlines()[0])
+    config = trainer_config(settings, given.minutes, given.steps, given.validate_every)
+    train(settings, mixture, given.out, config, given.mode, given.workers)
 
 
 if __name__ == "__main__":

@@ -6,24 +6,33 @@
     tracking. ACML 2018, section 3.3.
 """
 
+import os
+import signal
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
+from threading import Thread
+from time import sleep
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from trackerlib.trackers.mdnet.samplers import over, with_iou
 from trackerlib.trackers.rtmdnet import reachable_centres
-from trackerlib.train.videos import MIN_BOX_SIDE, Video
+from trackerlib.train.augmentation import Augmentation
+from trackerlib.train.clips import MIN_BOX_SIDE
+from trackerlib.train.videos import Video
 
 FRAMES = 8  # of a video per batch, [1]
 POSITIVES, NEGATIVES = 32, 96  # boxes per batch, of all its frames together, [1]
 POSITIVE_IOU, NEGATIVE_IOU = 0.7, 0.5  # with the target: at least, at most; [2]
 POSITIVE_RANGE, NEGATIVE_RANGE = (0.1, 1.3), (2.0, 1.6)  # translation and scale; authors' code
 PREFETCHED = 4  # batches
+CHECKED = 0.5  # seconds between which a process sees whether the one that it draws for lives
 
 
 class BoxSamples(NamedTuple):
@@ -42,7 +51,11 @@ class Samples(IterableDataset):
     mined      negatives that are drawn for each that is trained on
     negatives  that are trained on, of FRAMES frames together, as positives
 
-    Each is the number of the video and the `BoxSamples` of FRAMES frames.
+    shares, augmentation, first  attributes: weight and video numbers of each group, all videos in
+    one unless others are given; what frames go through; number of the first batch that is yielded
+
+    Each is the number of the video and the `BoxSamples` of FRAMES frames. A batch follows from
+    the seed and its own number, whatever was drawn before it, and by how many processes.
     """
 
     def __init__(
@@ -59,34 +72,74 @@ class Samples(IterableDataset):
         self.scene = scene
         self.positives = positives
         self.negatives = negatives * mined
+        self.shares: list[tuple[float, list[int]]] = [(1.0, list(range(len(videos))))]
+        self.augmentation = Augmentation()
+        self.first = 0
 
-    def __iter__(self) -> Iterator[tuple[int, list[BoxSamples]]]:
+    def order(self) -> Iterator[int]:
+        """Yield the number of every batch's video, from batch 0 on.
+
+        The group is drawn by its weight; within it, as in the authors' code, every video comes
+        once before one comes again.
+        """
         rng = np.random.default_rng(self.seed)
-        generator = torch.Generator().manual_seed(self.seed)
+        weights = np.array([weight for weight, _ in self.shares])
+        rounds = [_in_rounds(numbers, rng) for _, numbers in self.shares]
+        while True:
+            yield next(rounds[rng.choice(len(rounds), p=weights / weights.sum())])
+
+    def draw(self, number: int, video: int) -> list[BoxSamples]:
+        """Return the frames and boxes of the batch of this number, which is of this video."""
+        rng = np.random.default_rng((self.seed, number))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        shown = self.augmentation.over(self.videos[video], rng)
         draw = partial(
             draw_boxes,
-            rng=rng,
-            generator=generator,
             scene=self.scene,
             positives=self.positives,
             negatives=self.negatives,
         )
-        while True:
-            # The authors' code too takes every video once before it takes one again.
-            for number in rng.permutation(len(self.videos)).tolist():
-                yield number, [draw(self.videos[number]) for _ in range(FRAMES)]
+        return [draw(shown, rng, generator) for _ in range(FRAMES)]
 
-    def drawn_ahead(self) -> Iterator[tuple[int, list[BoxSamples]]]:
-        """Return the same, drawn by another process while this one trains."""
+    def __iter__(self) -> Iterator[tuple[int, list[BoxSamples]]]:
+        worker = get_worker_info()
+        # Of two processes, one makes batches 0, 2, 4 and the other 1, 3, 5: they come in order.
+        start, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for number, video in islice(enumerate(self.order()), self.first + start, None, step):
+            yield video, self.draw(number, video)
+
+    def drawn_ahead(self, workers: int = 1) -> Iterator[tuple[int, list[BoxSamples]]]:
+        """Return the same, drawn by other processes while this one trains."""
         return iter(
             DataLoader(
                 self,
                 batch_size=None,
-                num_workers=1,
+                num_workers=workers,
                 prefetch_factor=PREFETCHED,
                 collate_fn=_unchanged,
+                worker_init_fn=_begin,
             )
         )
+
+
+def _in_rounds(numbers: list[int], rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from rng.permutation(numbers).tolist()
+
+
+def _begin(_: int) -> None:
+    """Prepare a process that draws boxes."""
+    # The learner has the other cores. Any number but 0 would wait for the end of OpenCV's threads,
+    # which a process does not have that was forked from one that had some.
+    cv2.setNumThreads(0)
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has been killed: waiting to hand on a batch, it cannot."""
+    while os.getppid() == parent:
+        sleep(CHECKED)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -9,7 +9,9 @@ training step, validation. The `Trainer` does the rest, in one folder:
     trainer.fit(task.batches(seed=trainer.step))
 
 The folder then holds checkpoint.pt, from which a stopped training resumes, the curves in
-loss.png, and what the task exports.
+loss.png, and what the task exports. A training of so many steps gives the same weights, to the
+bit, whether it was killed on the way or not, if its batches are the same from any step on; one
+of so many seconds does not, as its learning rate follows the clock.
 
 [1] Goyal et al.: Accurate, large minibatch SGD: training ImageNet in 1 hour. 2017,
     section 2.2: the learning rate begins low and rises linearly.
@@ -20,7 +22,7 @@ loss.png, and what the task exports.
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -32,12 +34,16 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from trackerlib.paths import draft_of, remove_drafts
+from trackerlib.weights.registry import STATED
 
 __all__ = ["Config", "Losses", "Task", "Trainer", "export", "plot_history"]
 
-VERSION = 2  # of the checkpoint's layout
+VERSION = 3  # of the checkpoint's layout
 PARTS = {"training": ":", "held_out": "-"}  # of a point of the history -> line style
-BAR = "{percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s, {remaining} left{postfix}"
+BAR = (  # of tqdm, once the unit is in it
+    "{{percentage:3.0f}}%|{{bar}}| {{n:.0f}} of {{total:.0f}} {unit}, {{remaining}} left"
+    "{{postfix}}"
+)
 
 Losses = dict[str, Tensor]  # "loss", or "quantity/line" where a plot has several lines
 
@@ -78,6 +84,8 @@ class Config:
     validate_every: int  # steps
     accumulate: int = 1  # steps whose gradients are summed before the weights move
     max_grad_norm: float | None = None  # of all gradients together
+    steps: int | None = None  # in all runs together, in place of `seconds`
+    best: str | None = None  # held-out quantity whose lowest point is exported; None: the last
 
 
 class Trainer:
@@ -85,7 +93,9 @@ class Trainer:
 
     step     training steps so far
     elapsed  seconds that they took; validation and checkpoints do not count
-    history  points of the curves: step, minutes, and name -> value of either of PARTS
+    history  points of the curves: step, minutes, name -> value of either of PARTS, and speed
+    best     step and value of the exported point, where one is chosen by its value
+    waited   attribute, a function: what is to be said of the wait for data since it was called
     """
 
     def __init__(self, task: Task, folder: Path, config: Config):
@@ -95,6 +105,16 @@ class Trainer:
         self.step = 0
         self.elapsed = 0.0
         self.history: list[dict[str, Any]] = []
+        self.best: tuple[int, float] | None = None
+        self.since = 0, 0.0  # step and elapsed of the point before
+        self.waited: Callable[[], dict[str, float]] = dict
+
+    @property
+    def progress(self) -> float:
+        """Return which share of the training is done, 0 to 1."""
+        if self.config.steps is not None:
+            return min(self.step / self.config.steps, 1)
+        return min(self.elapsed / self.config.seconds, 1) if self.config.seconds > 0 else 1
 
     @property
     def checkpoint(self) -> Path:
@@ -102,20 +122,22 @@ class Trainer:
         return self.folder / "checkpoint.pt"
 
     def fit(self, batches: Iterator[Any]) -> None:
-        """Train on endless batches until the time is spent; validate and save now and then."""
+        """Train on endless batches until time or steps are spent; validate and save on the way."""
         from tqdm import tqdm
 
-        left = max(self.config.seconds - self.elapsed, 0)
+        whole = self.config.steps or self.config.seconds
+        unit = "steps" if self.config.steps else "s"
+        left = max(whole * (1 - self.progress), 0)
         recent: list[Losses] = []
-        with tqdm(total=left, bar_format=BAR, file=sys.stderr) as bar:
-            while self.elapsed < self.config.seconds:
+        with tqdm(total=left, bar_format=BAR.format(unit=unit), file=sys.stderr) as bar:
+            while self.progress < 1:
                 # Waiting for data counts: a budget is what passes on the clock.
                 started = monotonic()
                 recent.append(self.training_step(next(batches)))
                 seconds = monotonic() - started
                 self.elapsed += seconds
                 bar.set_postfix_str(f"step {self.step}", refresh=False)
-                bar.update(min(seconds, left - bar.n))
+                bar.update(min(1 if self.config.steps else seconds, left - bar.n))
                 if len(recent) == self.config.validate_every:
                     self.validate(recent)
                     recent = []
@@ -145,43 +167,74 @@ class Trainer:
     def lr_factor(self) -> float:
         """Return the learning rate as a share of its maximum: a linear warm-up, half a cosine.
 
-        It falls with the time that is spent, not with steps: how many there will be depends on
-        the machine. At step 50 of a warm-up of 100, after half of the time, it is 0.5 * 0.5.
+        It falls with the time that is spent, unless the steps are given: how many there will be
+        depends on the machine. At step 50 of a warm-up of 100, after half of the time, it is
+        0.5 * 0.5.
         """
-        progress = min(self.elapsed / self.config.seconds, 1)
-        return min(1, self.step / self.config.warm_up) * (1 + math.cos(math.pi * progress)) / 2
+        cosine = (1 + math.cos(math.pi * self.progress)) / 2
+        return min(1, self.step / self.config.warm_up) * cosine
 
     def validate(self, recent: list[Losses] | None = None) -> None:
         """Validate, print a point of the history and save.
 
         recent  of the training steps since the point before, which are averaged
         """
+        held_out = _mean([self.task.validate()])
         point = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
             "training": _mean(recent or []),
-            "held_out": _mean([self.task.validate()]),
+            "held_out": held_out,
+            "speed": self._speed(),
         }
         self.history.append(point)
         _print_beside_bar(json.dumps(point))
-        self.save()
+        self.save(self._is_best(held_out))
 
-    def save(self) -> None:
-        """Write the checkpoint, the curves and the task's weights, each whole or not at all."""
+    def _speed(self) -> dict[str, float]:
+        """Return steps per second since the point before, and what is said of the wait."""
+        steps, seconds = self.step - self.since[0], self.elapsed - self.since[1]
+        self.since = self.step, self.elapsed
+        if not steps or seconds <= 0:
+            return {}
+        return {"steps_per_second": round(steps / seconds, 2)} | self.waited()
+
+    def _is_best(self, held_out: Mapping[str, float]) -> bool:
+        """Whether no point had a lower value of what chooses; weights at step 0 are no choice."""
+        if self.config.best is None or self.step == 0:
+            return True
+        value = held_out[self.config.best]
+        if self.best is not None and value >= self.best[1]:
+            return False
+        self.best = self.step, value
+        return True
+
+    def save(self, exported: bool = True) -> None:
+        """Write the checkpoint, the curves and the task's weights, each whole or not at all.
+
+        exported  whether the weights are written too
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if exported:  # before the checkpoint, which then does not know better weights than these
+            self.task.export(self.folder)
         state = {
             "version": VERSION,
             "settings": self.task.settings,
             "step": self.step,
             "elapsed": self.elapsed,
             "history": self.history,
+            "best": self.best,
+            "gradients": self._gradients(),
             "optimizer": self.task.optimizer.state_dict(),
             "modules": {name: part.state_dict() for name, part in self.task.modules.items()},
         }
         with draft_of(self.checkpoint) as draft:
             torch.save(state, draft)
-        self.task.export(self.folder)
         plot_history(self.history, self.folder / "loss.png")
+
+    def _gradients(self) -> list[Tensor | None]:
+        """Return what is summed so far of gradients that have not moved the weights yet."""
+        return [group["params"][0].grad for group in self.task.optimizer.param_groups]
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint -> whether there is one.
@@ -199,6 +252,12 @@ class Trainer:
         self.step = state["step"]
         self.elapsed = state["elapsed"]
         self.history = state["history"]
+        self.best = state["best"]
+        self.since = self.step, self.elapsed
+        for group, gradient in zip(
+            self.task.optimizer.param_groups, state["gradients"], strict=True
+        ):
+            group["params"][0].grad = gradient
         return True
 
     def _read(self) -> dict[str, Any]:
@@ -234,13 +293,19 @@ def _print_beside_bar(line: str) -> None:
     sys.stdout.flush()
 
 
-def export(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors in half precision as safetensors, whole or not at all."""
+def export(
+    state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors in half precision as safetensors, whole or not at all.
+
+    metadata  fields of the registry's entry, of which the file is to tell, as JSON
+    """
     from safetensors.torch import save_file
 
-    half = {name: tensor.half().cpu().contiguous() for name, tensor in state.items()}
+    half = {name: tensor.detach().half().cpu().contiguous() for name, tensor in state.items()}
     with draft_of(path) as draft:
-        save_file(half, draft)
+        # Of several metadata the order varies, and with it the file's hash; so there is one.
+        save_file(half, draft, {STATED: json.dumps(dict(metadata))} if metadata else None)
 
 
 def plot_history(history: list[dict[str, Any]], path: Path) -> None:

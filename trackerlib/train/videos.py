@@ -1,4 +1,4 @@
-"""Videos to train on: clips of the renderer's scenes, moving objects, sequences of a data set.
+"""Videos to train on that the project makes: clips of the renderer's scenes, moving objects.
 
 Some of them are held out, for validation: no scene and no object is in both sets, and no piece
 of a photograph that is a moving object's background.
@@ -7,13 +7,9 @@ of a photograph that is a moving object's background.
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
-from trackerlib.data import open_dataset
-from trackerlib.data.sequence import Sequence
-from trackerlib.data.synthetic.dataset import SCENES
 from trackerlib.train import images
 from trackerlib.train.images import LabelledFrame
 
@@ -23,32 +19,8 @@ CLIPS = 3  # of every scene
 CLIP_FRAMES = 24
 OBJECTS = 100  # videos of moving objects to train on
 HELD_OUT_OBJECTS = 10  # videos of moving objects to validate on
-MIN_BOX_SIDE = 8.0  # pixels
 
 Video = Callable[[np.random.Generator], LabelledFrame]  # -> a random frame of it
-
-
-def sources(
-    folders: list[Path], data: str | None, split: str, clips: int = CLIPS, objects: int = OBJECTS
-) -> tuple[list[Video], list[Video]]:
-    """Return the videos of the training set and those of the held-out set.
-
-    folders  of photographs and foreground crops
-    data     a data set in OTB's folder format, or None; split  of it, or names of sequences
-    clips    of every scene of the training set
-    objects  that move over photographs in the training set
-    """
-    scenes = [name for name in sorted(SCENES) if name not in HELD_OUT]
-    training, held_out = scene_clips(scenes, clips), scene_clips(HELD_OUT, CLIPS)
-    photos, crops = images.photographs(folders), images.foreground_crops(folders)
-    if crops:
-        known, others = hold_out(crops)
-        training += moving_objects(objects, 0, photos, known)
-        held_out += moving_objects(HELD_OUT_OBJECTS, 1, photos, others)
-    if data:
-        found = open_dataset(data, split).sequences
-        training += [partial(frame_of_sequence, sequence) for sequence in found]
-    return training, held_out
 
 
 def hold_out(items: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -79,10 +51,3 @@ def moving_objects(
 def frame_of_clip(frames: list[LabelledFrame], rng: np.random.Generator) -> LabelledFrame:
     """Return one of a clip's frames with its box."""
     return frames[rng.integers(len(frames))]
-
-
-def frame_of_sequence(sequence: Sequence, rng: np.random.Generator) -> LabelledFrame:
-    """Return one of a sequence's frames whose target is known and no speck, with its box."""
-    known = np.flatnonzero((sequence.boxes[:, 2:] >= MIN_BOX_SIDE).all(1))
-    index = int(rng.choice(known))
-    return sequence.frames[index], sequence.boxes[index]

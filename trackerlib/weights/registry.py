@@ -9,16 +9,20 @@ import dataclasses
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trackerlib.paths import cache_dir, draft_of, expanded, hash_file, shipped
 
-__all__ = ["Entry", "folder", "locate", "record", "registry"]
+__all__ = ["Entry", "folder", "locate", "record", "registry", "stated"]
 
 HASHES = {"sha256": r"[0-9a-f]{8,64}", "git_blob": r"[0-9a-f]{40}"}
 FILE = r"[\w-][\w.-]*"  # stays inside its folder
+TEXTS = "licence", "trained_on", "benchmark_seen"  # fields that a file of weights may state
+LISTS = "data_sets", "uav123_seen", "overlaps"  # likewise
+STATED = "trackerlib"  # what they stand under in its metadata, as JSON
+MAX_HEADER = 10**8  # bytes, as the format of safetensors says
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Entry:
     git_blob        its id in the authors' git repository, where that is what is known
     size            bytes, if known
     bundled         ships in the project's data/ folder
+    data_sets       those trained on: name, terms, clips, and clips held out to choose weights by
+    uav123_seen     sequences of UAV123 among these, which are no test of such weights
+    overlaps        sequences that a test table has too, where that was allowed
     """
 
     name: str
@@ -55,6 +62,9 @@ class Entry:
     git_blob: str | None = None
     size: int | None = None
     bundled: bool = False
+    data_sets: list[dict[str, Any]] = field(default_factory=list)
+    uav123_seen: list[str] = field(default_factory=list)
+    overlaps: list[str] = field(default_factory=list)
 
     def __post_init__(self):
         hashes = {kind: getattr(self, kind) for kind in HASHES if getattr(self, kind) is not None}
@@ -79,6 +89,40 @@ class Entry:
             if expected and not hash_file(path, kind).startswith(expected):
                 return f"expected {kind} {expected}, got {hash_file(path, kind)}"
         return None
+
+
+def stated(path: Path) -> dict[str, Any]:
+    """Return the fields of an entry that a file of safetensors states in its metadata.
+
+    Those are TEXTS and LISTS, in JSON under the name STATED; any other file gives none.
+    Raises ValueError for fields of another kind.
+    """
+    text = _metadata(path).get(STATED, "{}")
+    try:
+        found = json.loads(text)
+        fields = {name: found[name] for name in (*TEXTS, *LISTS) if name in found}
+    except (ValueError, TypeError):
+        fields = {STATED: None}
+    if not all(type(value) is (list if name in LISTS else str) for name, value in fields.items()):
+        raise ValueError(
+            f"registry: expected texts for {', '.join(TEXTS)} and lists for {', '.join(LISTS)} in "
+            f"the metadata of {path}, got {text!r:.60}; write the file again"
+        )
+    return fields
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a file of safetensors; nothing for a file of another format."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(size) if 0 < size <= MAX_HEADER else b""
+    # The header is JSON; its length comes first, in eight bytes.
+    if not header.startswith(b"{"):
+        return {}
+    try:
+        return json.loads(header).get("__metadata__") or {}
+    except ValueError:
+        return {}
 
 
 def folder() -> Path:

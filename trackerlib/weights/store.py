@@ -20,7 +20,7 @@ from trackerlib.nets import adaptation, googlenet, head, squeezenet, vgg19, vggm
 from trackerlib.nets.backbone import Backbone
 from trackerlib.paths import draft_of, expanded, hash_file
 from trackerlib.weights import formats
-from trackerlib.weights.registry import Entry, locate, record, registry
+from trackerlib.weights.registry import Entry, locate, record, registry, stated
 
 __all__ = [
     "NETWORKS",
@@ -287,6 +287,7 @@ def _described(
         sha256=hash_file(path),
         size=path.stat().st_size,
     )
+    entry = dataclasses.replace(entry, **stated(path))  # what its metadata say
     for known in registry().values():
         if name == known.name or entry.file == known.file:
             raise ValueError(f"add: {name!r} is taken; choose another name")
