@@ -256,7 +256,7 @@ def pool(scores: Sequence[Score]) -> Score:
         for one in fields(Score)
         if one.name not in ("frames", *by_frame)
     }
-    return Score(**means, **by_frame, frames=sum(frames))
+    return Score(**(means | by_frame), frames=sum(frames))
 
 
 def _median(values: np.ndarray) -> float:
