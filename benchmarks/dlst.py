@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import local_response_norm
+from torch.nn.functional import local_response_norm, max_pool2d
 
 from benchmarks.msdat import keep
 from trackerlib import weights
@@ -45,14 +45,22 @@ class Alone:
     @torch.no_grad()
     def __call__(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
         """Return the maps of images (N, 3, H, W), one image after the other."""
-        with mock.patch.object(vggm, "response_norm", own_norm):
+        own = {"response_norm": own_norm, "pooled_response_norm": own_pooled_norm}
+        with mock.patch.multiple(vggm, **own):
             each = [self.backbone(image[None].contiguous(), *layers) for image in images]
         return tuple(torch.cat(maps) for maps in zip(*each, strict=True))
 
 
 def own_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
-    """Return what `vggm.response_norm` does, as PyTorch computes it."""
+    """Return what `response_norm` does, as PyTorch computes it."""
     return local_response_norm(x, size, alpha * size, 0.75, k)
+
+
+def own_pooled_norm(
+    x: Tensor, size: int, alpha: float, k: float, kernel: int, stride: int
+) -> Tensor:
+    """Return what `pooled_response_norm` does, likewise."""
+    return max_pool2d(own_norm(x, size, alpha, k), kernel, stride)
 
 
 class Direct(dlst.Tracker):

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import conv2d
 
 from trackerlib.nets import googlenet, squeezenet, vggm
+from trackerlib.ops.response_norm import response_norm
 from trackerlib.train import distill, trainer
 from trackerlib.train.distill import (
     IMAGE_SIDE,
@@ -46,9 +47,7 @@ def untrained_teachers():
 @pytest.fixture(autouse=True)
 def eager_norm(monkeypatch):
     """Compiling the norm takes longer than all the rest; one test says that it changes nothing."""
-    monkeypatch.setattr(
-        distill, "norm", lambda x: vggm.response_norm(x, *vggm.NORMS["matconvnet"])
-    )
+    monkeypatch.setattr(distill, "norm", lambda x: response_norm(x, *vggm.NORMS["matconvnet"]))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import max_pool2d, relu
+from torch.nn.functional import max_pool2d
 
 from trackerlib.nets.backbone import Backbone, Window, convolution, ended
 
@@ -59,7 +59,7 @@ class VGG19(Backbone):
         """Return a convolution's map after its ReLU; a block begins with a pooling."""
         if _begins_block(name):
             x = max_pool2d(x, POOL.kernel, POOL.stride)
-        return relu(getattr(self, name)(x))
+        return getattr(self, name)(x).relu_()
 
 
 def _begins_block(name: str) -> bool:

@@ -34,6 +34,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from trackerlib import weights
 from trackerlib.nets import vggm
 from trackerlib.nets.backbone import Backbone
+from trackerlib.ops.response_norm import response_norm
 from trackerlib.train import arguments, images, trainer
 from trackerlib.train.trainer import Losses, Trainer
 
@@ -161,7 +162,7 @@ def forms(student: vggm.VGGM, layer: str, images: Tensor) -> list[Form]:
 @torch.compile(dynamic=False)
 def norm(x: Tensor) -> Tensor:
     """Return the student's response normalisation; not compiled, it takes half of the time."""
-    return vggm.response_norm(x, *vggm.NORMS["matconvnet"])
+    return response_norm(x, *vggm.NORMS["matconvnet"])
 
 
 def conv2_inputs(student: vggm.VGGM, images: Tensor) -> Tensor:
