@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "boxes": set(),
     "checks": set(),
     "paths": set(),
+    "startup": set(),
     "arguments": {"paths"},
     "ops": {"checks"},
     "nets": {"ops", "checks"},
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "plots": {"eval", "analysis", "data", "boxes"},
     "doctor": {"paths", "weights", "trackers"},
     "__main__": {
-        *("arguments", "boxes", "checks", "paths", "ops", "nets", "weights", "data"),
+        *("arguments", "startup", "boxes", "checks", "paths", "ops", "nets", "weights", "data"),
         *("trackers", "train", "eval", "plots", "doctor"),
     },
 }

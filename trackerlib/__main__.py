@@ -22,6 +22,7 @@ from trackerlib.arguments import (
 )
 from trackerlib.eval.interrupts import Interrupts
 from trackerlib.paths import cache_dir
+from trackerlib.startup import load
 
 if TYPE_CHECKING:
     from trackerlib.data import Dataset
@@ -72,6 +73,7 @@ def _code(interrupt: BaseException) -> int:
 
 def track(arguments: Namespace) -> int:
     """Follow one target through a video; write its boxes and the annotated video."""
+    load("torch")
     from trackerlib.data.annotated_video import AnnotatedVideo, frames_per_second
     from trackerlib.data.video import read_video
     from trackerlib.eval.runner import resolve_device
@@ -323,13 +325,11 @@ def _noticed(dataset: "Dataset") -> tuple[str, ...]:
 
 def _warn(lines: Iterable[str], but: Collection[str] = ()) -> None:
     """Print warnings, except those that were printed already."""
-    new = [line for line in lines if line not in but]
-    if not new:
-        return
-    from trackerlib.eval.notices import condensed
+    if new := [line for line in lines if line not in but]:
+        from trackerlib.eval.notices import condensed
 
-    for line in condensed(new):
-        print(f"warning: {line}", file=sys.stderr)
+        for line in condensed(new):
+            print(f"warning: {line}", file=sys.stderr)
 
 
 def _parser() -> ArgumentParser:
