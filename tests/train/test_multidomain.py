@@ -212,6 +212,14 @@ def test_a_run_stops_goes_on_and_is_loaded_as_a_head(tmp_path, monkeypatch):
     now = iter(range(10**6))  # every reading is a second later: a step takes one
     monkeypatch.setattr(trainer, "monotonic", lambda: next(now))
 
+    # The weights of the lowest held-out loss are written: here those of the last point.
+    validate, falling = MultiDomainTask.validate, iter(range(10**6, 0, -1))
+    monkeypatch.setattr(
+        MultiDomainTask,
+        "validate",
+        lambda task: validate(task) | {"loss": torch.tensor(float(next(falling)))},
+    )
+
     def go(seconds):
         torch.manual_seed(0)
         chosen = settings(sparse=True)
@@ -260,6 +268,14 @@ def test_a_backbone_and_a_head_are_written_if_both_learned(tmp_path, monkeypatch
     torch.testing.assert_close(loaded, task.backbone.conv1.weight.detach(), rtol=1e-3, atol=1e-3)
     found = weights.read_head("my-head", head.Config())
     assert set(found) == {"fc4.weight", "fc4.bias", "fc5.weight", "fc5.bias"}
+
+
+def test_features_that_16_bits_cannot_hold_are_told(monkeypatch):
+    task = make_task(settings())
+    large = Batch(0, torch.full((2, 4), 1e5), torch.zeros(2, 4))
+    monkeypatch.setattr(task, "batch", lambda video, frames: large)
+    with pytest.raises(ValueError, match=r"at most 65504, those of vggm exceed it; .*bfloat16"):
+        task.kept_batch(0, [])
 
 
 def test_features_of_fewer_batches_are_kept_where_they_take_more_memory():

@@ -157,10 +157,19 @@ class MultiDomainTask:
         )
 
     def kept_batch(self, video: int, frames: list[BoxSamples]) -> Batch:
-        """Return the same in numbers of 16 bits, which take half of the memory."""
+        """Return the same in numbers of 16 bits, which take half of the memory.
+
+        Raises ValueError where features are beyond them.
+        """
         _, positives, negatives = self.batch(video, frames)
         half = torch.float16 if self.dtype == torch.float32 else self.dtype
-        return Batch(video, positives.to(half), negatives.to(half))
+        kept = Batch(video, positives.to(half), negatives.to(half))
+        if not (kept.positives.isfinite().all() and kept.negatives.isfinite().all()):
+            raise ValueError(
+                f"multidomain: expected features of at most {torch.finfo(half).max:g}, those of "
+                f"{self.chosen.backbone} exceed it; train with --mode bfloat16"
+            )
+        return kept
 
     def batches(self, samples: Samples, step: int = 0, workers: int = 1) -> Iterator[Batch]:
         """Yield the batches from a step on, without end.
