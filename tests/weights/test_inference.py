@@ -7,7 +7,7 @@ from trackerlib import weights
 from trackerlib.weights import inference
 from trackerlib.weights.inference import Inference
 
-TOLERANCE = {"float32": 1e-5, "compiled": 1e-4, "bfloat16": 2e-2}  # of the norm of a map
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # of the norm of a map
 
 
 def images(count=1):
@@ -22,7 +22,7 @@ def test_the_features_stay_what_they_are(mode):
     run = Inference(weights.load("vggm", dense=True), mode=mode)
     for found, true in zip(run(images(), "conv1", "conv3"), expected, strict=True):
         assert found.dtype == torch.float32
-        assert (found - true).norm() <= TOLERANCE[mode] * true.norm()
+        assert (found - true).norm() <= TOLERANCE[run.dtype] * true.norm()
 
 
 def test_a_large_batch_is_its_parts():
@@ -51,6 +51,9 @@ def test_the_processor_decides_the_precision(monkeypatch, unset, amx, avx512, mo
         monkeypatch.setattr(torch.cpu, name, lambda there=there: there, raising=False)
     assert inference.best_mode() == mode
     assert inference.best_mode("cuda") == "float32"
+    assert inference.number_type("compiled") == inference.number_type(mode)
+    assert inference.number_type("compiled", "cuda") == torch.float32
+    assert inference.number_type("bfloat16") == torch.bfloat16
 
 
 def test_a_pytorch_that_does_not_know_the_processor_takes_float32(monkeypatch, unset):
@@ -69,8 +72,7 @@ def test_only_what_is_to_be_compiled_is(monkeypatch, mode):
 def test_the_environment_decides_what_auto_is(monkeypatch, mode):
     monkeypatch.setenv("TRACKERLIB_MODE", mode)
     assert inference.best_mode() == inference.best_mode("cuda") == mode
-    expected = torch.bfloat16 if mode == "bfloat16" else torch.float32
-    assert inference.number_type("auto") == expected
+    assert inference.number_type("auto") == inference.number_type(mode)
     assert inference.number_type("float32") == torch.float32  # a mode that is named is kept
 
 
