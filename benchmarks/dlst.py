@@ -46,7 +46,7 @@ class Alone:
     def __call__(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
         """Return the maps of images (N, 3, H, W), one image after the other."""
         own = {"response_norm": own_norm, "pooled_response_norm": own_pooled_norm}
-        with mock.patch.multiple(vggm, **own):
+        with mock.patch.dict(vars(vggm), own):
             each = [self.backbone(image[None].contiguous(), *layers) for image in images]
         return tuple(torch.cat(maps) for maps in zip(*each, strict=True))
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,6 +43,7 @@ PEERS = {  # of this checkout alone
     "opencv:algorithm=csrt": 80,
 }
 NEW, OLD = "new", "old"
+KEY = "tracker", "sequence", "of", "round"
 
 
 def one(text: str, data: str, name: str, frames: int) -> dict[str, Any]:
@@ -140,19 +142,25 @@ def main() -> None:
     checkouts = {NEW: ROOT} | ({OLD: given.old.resolve()} if given.old else {})
     runs = json.loads(given.json.read_text()) if given.json.exists() else []
     done = {(run["tracker"], run["sequence"], run["of"], run["round"]) for run in runs}
-    for turn in range(given.rounds):
-        for text in given.trackers:
-            of = [NEW] if text in PEERS else list(checkouts)[:: 1 if turn % 2 else -1]
-            frames = str((TRACKERS | PEERS).get(text, 40))
-            for key in [(text, name, which, turn) for name in names for which in of]:
-                if key in done:
-                    continue
-                took = measure(checkouts[key[2]], given.threads, text, given.data, key[1], frames)
-                runs.append(dict(zip(("tracker", "sequence", "of", "round"), key, strict=True)))
-                runs[-1] |= took
-                given.json.parent.mkdir(parents=True, exist_ok=True)
-                given.json.write_text(json.dumps(runs, indent=1) + "\n")
+    for key in turns(given.rounds, given.trackers, names, list(checkouts)):
+        if key not in done:
+            frames = str((TRACKERS | PEERS).get(key[0], 40))
+            words = (key[0], given.data, key[1], frames)
+            took = measure(checkouts[key[2]], given.threads, *words)
+            runs.append(dict(zip(KEY, key, strict=True)) | took)
+            given.json.parent.mkdir(parents=True, exist_ok=True)
+            given.json.write_text(json.dumps(runs, indent=1) + "\n")
     show(runs)
+
+
+def turns(
+    rounds: int, trackers: list[str], sequences: Iterable[str], checkouts: list[str]
+) -> Iterator[tuple[str, str, str, int]]:
+    """Yield tracker, sequence, checkout and round of every run; who is first, changes."""
+    for turn in range(rounds):
+        for text in trackers:
+            of = [NEW] if text in PEERS else checkouts[:: 1 if turn % 2 else -1]
+            yield from ((text, name, which, turn) for name in sequences for which in of)
 
 
 def show(runs: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trackerlib.train import adaptation, arguments, multidomain, options
+from trackerlib.train import adaptation, arguments, multidomain
 
 
 def refused(main, monkeypatch, capsys, *flags):
@@ -53,17 +53,6 @@ def test_a_former_flag_says_what_it_is_called_now(former, now, monkeypatch, caps
 )
 def test_videos_that_cannot_be_are_refused_before_training(flags, told, monkeypatch, capsys):
     assert told in " ".join(refused(multidomain.main, monkeypatch, capsys, *flags).split())
-
-
-def test_training_takes_bfloat16_wherever_the_processor_multiplies_it(monkeypatch):
-    monkeypatch.delenv("TRACKERLIB_MODE")
-    monkeypatch.setattr(options, "best_mode", lambda: "compiled")
-    for supported, mode in ((True, "bfloat16"), (False, "compiled")):
-        monkeypatch.setattr(options.torch.cpu, "_is_avx512_bf16_supported", lambda s=supported: s)
-        assert options.fastest_mode() == mode
-    monkeypatch.setenv("TRACKERLIB_MODE", "compiled")
-    monkeypatch.setattr(options.torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    assert options.fastest_mode() == "compiled"
 
 
 def test_so_do_those_of_the_adaptation(monkeypatch, capsys):

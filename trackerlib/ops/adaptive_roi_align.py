@@ -182,8 +182,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 
 def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    winners, input, boxes = ctx.saved_tensors
     of_input = torch.ops.trackerlib.adaptive_roi_align_backward(
-        grad, *ctx.saved_tensors, *ctx.settings
+        grad, winners, input, boxes, *ctx.settings
     )
     return of_input, *[None] * (2 + len(ctx.settings))
 

@@ -1,9 +1,6 @@
 """The command line of multi-domain learning."""
 
 import argparse
-import os
-
-import torch
 
 from trackerlib.paths import expanded
 from trackerlib.train import arguments
@@ -14,7 +11,7 @@ from trackerlib.train.settings import CACHE, MEANS, NETWORKS, Settings
 from trackerlib.train.videos import CLIPS, OBJECTS
 from trackerlib.weights.inference import MODES, best_mode
 
-__all__ = ["fastest_mode", "read"]
+__all__ = ["read"]
 
 MINUTES = 20
 
@@ -43,20 +40,8 @@ def read(description: str) -> tuple[argparse.Namespace, Settings, Mixture]:
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     if given.mode == "auto":
-        given.mode = fastest_mode()
+        given.mode = best_mode()
     return given, _settings(given, videos, augmentation), videos
-
-
-def fastest_mode() -> str:
-    """Return the mode that "auto" stands for in training, of `weights.inference.MODES`.
-
-    That is the one that trackers take, but bfloat16 wherever the processor multiplies it: with
-    AVX512_BF16, without AMX, products take half of float32's time, and trackers stay exact.
-    """
-    mode = best_mode()
-    if os.environ.get("TRACKERLIB_MODE") or mode != "compiled":
-        return mode
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else mode
 
 
 def _request(given: argparse.Namespace) -> Request:
