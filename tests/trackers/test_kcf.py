@@ -232,3 +232,20 @@ def test_a_dark_target_is_no_flat_window():
 )
 def test_contrast_is_the_deviation_of_means_over_cells(image, expected):
     assert contrast(image) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("features", ["hog", "gray"])
+def test_the_number_of_threads_changes_no_box_and_is_restored(moving, features):
+    frames, truth = moving(40, 32)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        tracker = Tracker(Config(features=features, subcell=True))
+        tracker.init(frames[0], truth[0])
+        found.append([tracker.update(frame) for frame in frames[1:]])
+        with pytest.raises(ValueError):
+            tracker.update(frames[0][:-1])
+        after = torch.get_num_threads()
+        torch.set_num_threads(before)
+        assert after == threads
+    np.testing.assert_array_equal(*found)

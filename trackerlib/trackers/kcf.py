@@ -18,6 +18,7 @@ from trackerlib.checks import among, first_frame, in_range, next_frame
 from trackerlib.data.crops import crop, grey
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.ops import hog
+from trackerlib.ops.one_thread import one_thread
 
 PUBLISHED: dict[
     str, dict[str, Any]
@@ -87,6 +88,7 @@ class Tracker:
         self.device = device
 
     @torch.inference_mode()
+    @one_thread()
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
         """Learn the target.
 
@@ -114,6 +116,7 @@ class Tracker:
         self.alphaf = self._train(self.xf)
 
     @torch.inference_mode()
+    @one_thread()
     def update(self, frame: np.ndarray) -> np.ndarray:
         """Find the target in the next frame (H, W, 3), update the model -> box (4,) float64.
 
