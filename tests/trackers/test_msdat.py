@@ -8,6 +8,7 @@ import torch
 
 from trackerlib import boxes as B
 from trackerlib import weights
+from trackerlib.ops import correlation_filter as cf
 from trackerlib.trackers import hcf, parse
 from trackerlib.trackers.msdat import Config, Tracker
 
@@ -114,3 +115,23 @@ def test_an_impossible_window_is_refused(larger):
 def test_its_weights_are_part_of_its_code():
     codes = {parse(text).code() for text in ("msdat", "msdat:adaptation=random", "msdat:larger=0")}
     assert len(codes) == 2
+
+
+def test_filters_run_on_one_thread_and_change_no_box(moving, monkeypatch):
+    frames, truth = moving(40, 32)
+    before, found, seen = torch.get_num_threads(), [], set()
+
+    def peak(response):
+        seen.add(torch.get_num_threads())
+        return original(response)
+
+    original = cf.peak
+    monkeypatch.setattr(cf, "peak", peak)
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found.append(followed(start(frames, truth), frames[:6]))
+        after = torch.get_num_threads()
+        torch.set_num_threads(before)
+        assert after == threads
+    assert seen == {1}
+    np.testing.assert_array_equal(*found)

@@ -8,6 +8,8 @@
 A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +96,8 @@ class Tracker:
               that the box and the model stay what they were
     """
 
+    filtering: Callable[[], AbstractContextManager] = nullcontext  # filters run in it
+
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config = config or Config()
         self.device = device
@@ -145,16 +149,18 @@ class Tracker:
         if self.warnings:
             return self.box.copy()
         maps = self.maps(frame)
-        shift = cf.peak(self.respond(self.spectra(maps)))
+        with self.filtering():
+            shift = cf.peak(self.respond(self.spectra(maps)))
         self.box[:2] += np.array(shift[::-1]) * self.config.cell
         self.warnings = flat_window(self._window(frame))
         if self.warnings:
             return self.box.copy()
         maps, shift = self._maps_after(frame, maps, shift)
-        spectra = self.spectra(maps, shift)
-        trained = [self._train(xf) for xf in spectra]
-        self.xf = self._updated(self.xf, spectra)
-        self.alphaf = self._updated(self.alphaf, trained)
+        with self.filtering():
+            spectra = self.spectra(maps, shift)
+            trained = [self._train(xf) for xf in spectra]
+            self.xf = self._updated(self.xf, spectra)
+            self.alphaf = self._updated(self.alphaf, trained)
         return self.box.copy()
 
     def _updated(self, old: list[Tensor], new: list[Tensor]) -> list[Tensor]:

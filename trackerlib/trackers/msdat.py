@@ -15,6 +15,7 @@ from torch import Tensor
 from trackerlib import weights
 from trackerlib.checks import in_range
 from trackerlib.nets.adaptation import Adaptation
+from trackerlib.ops.one_thread import one_thread
 from trackerlib.trackers import hcf
 from trackerlib.trackers.presets import Departure
 
@@ -64,6 +65,7 @@ class Tracker(hcf.Tracker):
     """MSDAT on any backbone and device. The size of the box stays what it was."""
 
     config: Config
+    filtering = staticmethod(one_thread)  # an eighth of HCF's work is too little to share
 
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         super().__init__(config or Config(), device, seed)
