@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from trackerlib.eval.interrupts import SIGNALS, Interrupted, Interrupts
+from trackerlib.eval.interrupts import SIGNALS, Interrupted, Interrupts, check
 
 unix = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs signals of Unix")
 
@@ -99,3 +99,18 @@ def test_in_another_thread_nothing_changes():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+@unix
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_ignored_is_raised_by_the_next_check():
+    class Deleted:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with Interrupts():
+        check()  # none came
+        with pytest.raises(Interrupted, match="SIGINT"):
+            Deleted()  # Python prints "Exception ignored", and goes on
+            check()
+    check()  # none of ours is in place

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Interrupted", "Interrupts"]
+__all__ = ["Interrupted", "Interrupts", "check"]
 
 # Ctrl-C; kill and systems that shut down; a terminal that is closed (Windows has none)
 SIGNALS = [
@@ -78,6 +78,17 @@ class Interrupts:
         self.received = number
         if not self._holding:
             raise Interrupted(number)
+
+
+def check() -> None:
+    """Raise Interrupted if a signal came whose exception was lost.
+
+    So it is where Python ignores exceptions: in a `__del__` that ran just then, for example.
+    """
+    for number in SIGNALS:
+        ours = getattr(signal.getsignal(number), "__self__", None)
+        if isinstance(ours, Interrupts):
+            ours.check()
 
 
 def _is_free(number: int) -> bool:

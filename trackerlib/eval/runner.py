@@ -27,7 +27,7 @@ from trackerlib import __version__
 from trackerlib.data import Dataset
 from trackerlib.data import sequence as decoding
 from trackerlib.data.sequence import Sequence
-from trackerlib.eval import recorded, tracking
+from trackerlib.eval import interrupts, recorded, tracking
 from trackerlib.eval.cluster import GONE, connected, finished
 from trackerlib.eval.contents import contents_of
 from trackerlib.eval.notices import noticed
@@ -235,6 +235,7 @@ def _run_due(jobs: list[Job], store: Store, workers: int, scheduler: str | None)
         for job, future in tqdm(_stream(client, first, width), total=len(first), unit="unit"):
             units = [alike.unit for alike in groups[_unlabelled(job.unit)]]
             failed += _keep(future, units, store, width)
+            interrupts.check()
     return failed
 
 
