@@ -53,7 +53,7 @@ class Config:
     averaged: int = 5  # of the highest scores, whose mean is the box; [1]: 1
     saturated: bool = True  # no score counts beyond its label; not in [1]
     dense: bool = True  # one convolution for all particles; false: each is cut out, as in [1]
-    scanned: int = 1  # convolutions of the scene if `dense`; 2: [2], 3 to 6 times as fast
+    scanned: int = 2  # convolutions that are computed on the scene if `dense`: 1 or both
     mode: str = "auto"  # of weights.inference.MODES: bfloat16, or not; nothing is compiled
     min_scale: float = 0.2  # smallest size, in those of the first box; not in [1]
 
@@ -85,7 +85,7 @@ class Config:
     )
     first_lr: float = 2e-3  # of Adam; not in [1], as all that follow
     first_steps: int = 500
-    first_tolerance: float = 0.0  # loss that ends them; above 0, the first box comes sooner
+    first_tolerance: float = 1e-3  # loss that ends them, so that the first box comes sooner
     steps: int = 10  # at most, per frame
     batch_positives: int = 8
     batch_negatives: int = 24

@@ -62,6 +62,12 @@ DEPARTURES = (
         paper=False,
     ),
     Departure(
+        "scanned",
+        "[1] section II-B: every patch is cut out",
+        "a fifth of the time to score particles; without effect where dense is false",
+        paper=1,
+    ),
+    Departure(
         "mode",
         "[1] section IV-A: Matlab and CUDA, whose numbers are single",
         "the machine's fastest number type, where it has one",
@@ -100,6 +106,12 @@ DEPARTURES = (
     Departure("hard_negative_scale", _SAMPLED, "half is hard to tell from the target"),
     Departure("first_lr", _LEARNED, "of Adam, in the first frame"),
     Departure("first_steps", _LEARNED, "what is known well by then need not be learned later"),
+    Departure(
+        "first_tolerance",
+        _LEARNED,
+        "what is known so well is not worth the wait for the first box",
+        paper=0.0,
+    ),
     Departure("steps", _LEARNED, "what a frame may cost; the text has no limit"),
     Departure("batch_positives", _LEARNED, "a third of the negatives, as in MDNet"),
     Departure("batch_negatives", _LEARNED, "what a step may cost on a CPU"),
