@@ -68,6 +68,14 @@ def test_only_what_is_to_be_compiled_is(monkeypatch, mode):
     assert Inference(weights.load("vggm"), mode=mode)(images(), "conv3")
 
 
+def test_without_a_compiler_nothing_is_compiled_which_is_told(monkeypatch):
+    monkeypatch.setattr(inference.shutil, "which", lambda name: None)
+    monkeypatch.setattr(torch, "compile", None)  # a call would raise
+    with pytest.warns(UserWarning, match="needs a C\\+\\+ compiler .* none was found"):
+        run = Inference(weights.load("vggm"), mode="compiled")
+    assert run(images(), "conv3")
+
+
 @pytest.mark.parametrize("mode", inference.MODES)
 def test_the_environment_decides_what_auto_is(monkeypatch, mode):
     monkeypatch.setenv("TRACKERLIB_MODE", mode)

@@ -8,6 +8,8 @@ compiled  the faster type of the two through torch.compile, for long videos: the
 """
 
 import os
+import shutil
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +24,7 @@ from trackerlib.weights.registry import registry
 __all__ = ["MAX_IMAGES", "MODES", "Inference", "best_mode", "load", "number_type"]
 
 MODES = ("float32", "compiled", "bfloat16")
+COMPILERS = ("c++", "g++", "clang++", "cl")
 MAX_IMAGES = 16  # at a time on a CPU; what a larger batch needs does not fit its caches
 
 
@@ -70,7 +73,8 @@ class Inference:
     device    where its images will be
     mode      of MODES, or "auto" for `best_mode`
 
-    In mode compiled, a size of image that is new is compiled when it first comes, in seconds.
+    In mode compiled, a size of image that is new is compiled when it first comes, in seconds;
+    where a CPU's machine has no compiler, nothing is, and a warning says so.
     Raises ValueError for an unknown mode.
     """
 
@@ -82,7 +86,8 @@ class Inference:
         # Of `memory_format`, PyTorch's type hints know nothing.
         self.backbone.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.max_images = MAX_IMAGES if torch.device(device).type == "cpu" else None
-        self.run = torch.compile(self.backbone) if self.mode == "compiled" else self.backbone
+        is_compiled = self.mode == "compiled" and _can_compile(device)
+        self.run = torch.compile(self.backbone) if is_compiled else self.backbone
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
@@ -91,6 +96,18 @@ class Inference:
         parts = images.split(self.max_images or len(images))
         maps_of_parts = [self.run(part, *layers) for part in parts]
         return tuple(torch.cat(maps).float() for maps in zip(*maps_of_parts, strict=True))
+
+
+def _can_compile(device: str | torch.device) -> bool:
+    """Whether a compiler is there, which only CPUs need; warn if not."""
+    if torch.device(device).type != "cpu" or any(map(shutil.which, COMPILERS)):
+        return True
+    warnings.warn(
+        f"inference: mode compiled needs a C++ compiler ({', '.join(COMPILERS)}), and none was "
+        "found: networks run as they are, slower; install one, or leave the mode out",
+        stacklevel=3,
+    )
+    return False
 
 
 def load(
