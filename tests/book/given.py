@@ -76,6 +76,7 @@ GIVEN: dict[str, dict[str, tuple[float | None, str]]] = {
     },
     "09_deeptrack": {
         "32 pixels": (PATCH_SIDE, "of a patch"),
+        "0.001": (_DEEPTRACK.first_tolerance, "loss that ends the first training"),
         "0.005": (_DEEPTRACK.tolerance, "epsilon"),
         "1,500": (_DEEPTRACK.particles, "boxes drawn per frame"),
     },

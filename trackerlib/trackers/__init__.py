@@ -29,7 +29,6 @@ __all__ = [
     "Spec",
     "TrackerLike",
     "departures",
-    "differences",
     "names",
     "parse",
 ]
@@ -141,25 +140,6 @@ def departures(name: str) -> tuple[presets.Departure, ...]:
     name  of TRACKERS
     """
     return getattr(importlib.import_module(TRACKERS[name]), "DEPARTURES", ())
-
-
-def differences(name: str) -> list[dict[str, Any]]:
-    """Return `departures` as rows of a table, with the default: field, paper, authors, here, ...
-
-    name  of TRACKERS
-    """
-    defaults = importlib.import_module(TRACKERS[name]).Config()
-    return [
-        {
-            "field": departure.field,
-            "paper": departure.paper,
-            "authors": departure.authors,
-            "here": getattr(defaults, departure.field),
-            "source": departure.source,
-            "why": departure.why,
-        }
-        for departure in departures(name)
-    ]
 
 
 def _typed(value: str, kind: type, text: str) -> Any:

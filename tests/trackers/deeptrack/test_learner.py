@@ -46,7 +46,7 @@ def test_it_learns_until_the_loss_is_below_epsilon(task):
 
 
 def test_the_first_frame_takes_all_steps(task):
-    config = replace(PLAIN, first_steps=150, max_grad_norm=0.3)
+    config = replace(PLAIN, first_steps=150, first_tolerance=0.0, max_grad_norm=0.3)
     learner, positives, negatives = task(replace(config, fusion=False))
     losses = learner.initialise(positives, negatives)
     assert not learner.network.fused
@@ -56,7 +56,7 @@ def test_the_first_frame_takes_all_steps(task):
 def test_the_first_frame_can_end_at_a_loss(task):
     """The steps are the same until then."""
     config = replace(PLAIN, first_steps=150, max_grad_norm=0.3, fusion=False)
-    whole, *pools = task(config)
+    whole, *pools = task(replace(config, first_tolerance=0.0))
     losses = whole.initialise(*pools)
     learner, *pools = task(replace(config, first_tolerance=0.02))
     found = learner.initialise(*pools)
