@@ -44,13 +44,14 @@ def pooled_response_norm(
     N, C, H, W = x.shape
     height, width = ((side - kernel) // stride + 1 for side in (H, W))
     pooled = torch.empty((N, C, height, width), dtype=x.dtype, memory_format=torch.channels_last)
-    band = max(1, BAND // (stride * C * W))
-    for image, out in zip(x.split(1), pooled.split(1), strict=True):
+    few = max(1, BAND // (C * H * W))  # images, if they are small
+    band = max(1, BAND // (few * stride * C * W))
+    for images, out in zip(x.split(few), pooled.split(few), strict=True):
         for top in range(0, height, band):
             rows = out[:, :, top : top + band]
             first = stride * top
             last = first + stride * (rows.shape[2] - 1) + kernel
-            normalised = response_norm(image[:, :, first:last], size, alpha, k)
+            normalised = response_norm(images[:, :, first:last], size, alpha, k)
             rows.copy_(max_pool2d(normalised, kernel, stride))
     return pooled
 
