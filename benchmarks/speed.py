@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+ABOUT = "benchmarks/speed.py; milliseconds of frames, seconds of first boxes, MB of peaks"
 ROOT = Path(__file__).resolve().parents[1]
 SEQUENCES = ("DragonBaby", "MotorRolling", "Skiing")
 EMBEDDED = ("Ball", "Columns", "Twins")
@@ -140,7 +141,7 @@ def main() -> None:
     if given.data == "embedded" and not given.split:
         names = EMBEDDED
     checkouts = {NEW: ROOT} | ({OLD: given.old.resolve()} if given.old else {})
-    runs = json.loads(given.json.read_text()) if given.json.exists() else []
+    runs = json.loads(given.json.read_text())["runs"] if given.json.exists() else []
     done = {(run["tracker"], run["sequence"], run["of"], run["round"]) for run in runs}
     for key in turns(given.rounds, given.trackers, names, list(checkouts)):
         if key not in done:
@@ -149,7 +150,7 @@ def main() -> None:
             took = measure(checkouts[key[2]], given.threads, *words)
             runs.append(dict(zip(KEY, key, strict=True)) | took)
             given.json.parent.mkdir(parents=True, exist_ok=True)
-            given.json.write_text(json.dumps(runs, indent=1) + "\n")
+            given.json.write_text(json.dumps({"about": ABOUT, "runs": runs}, indent=1) + "\n")
     show(runs)
 
 
