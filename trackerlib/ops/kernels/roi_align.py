@@ -194,12 +194,17 @@ class Sampling(NamedTuple):
 
 
 def forward(
-    input: Tensor, boxes: Tensor, spatial_scale: float, sampling: Sampling, winners: Tensor
+    input: Tensor,
+    boxes: Tensor,
+    spatial_scale: float,
+    sampling: Sampling,
+    winners: Tensor | None = None,
 ) -> Tensor:
     """Return h x w windows of each box, (K, C, h, w); input (N, C, H, W), boxes (K, 5).
 
-    winners  of maxima, (K, h, w, C), filled with the numbers of points; or (0, ...)
+    winners  of maxima, (K, h, w, C), filled with the numbers of points; None or (0, ...) for none
     """
+    winners = boxes.new_empty(0) if winners is None else winners
     N, C, H, W = input.shape
     height, width = (
         (bins * sampling.samples - sampling.window) // sampling.stride + 1
