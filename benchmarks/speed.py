@@ -7,7 +7,8 @@ sequence: the first box (seconds from nothing but PyTorch's import, and again in
 process), the median and the mean frame with updates, every stage, the peak of memory; and what
 the machine does at that moment: a copy (GB/s), a product of matrices in both types (GFLOP/s).
 Checkouts take turns, round after round; medians over the rounds and their ratios are the result,
-which a busy machine disturbs least. A run that is in the file is not made again.
+which a busy machine disturbs least. A run that is in the file, of the mode that this machine's
+networks run in, is not made again.
 """
 
 import argparse
@@ -44,7 +45,7 @@ PEERS = {  # of this checkout alone
     "opencv:algorithm=csrt": 80,
 }
 NEW, OLD = "new", "old"
-KEY = "tracker", "sequence", "of", "round"
+KEY = "mode", "tracker", "sequence", "of", "round"
 
 
 def one(text: str, data: str, name: str, frames: int) -> dict[str, Any]:
@@ -137,21 +138,22 @@ def main() -> None:
         text, data, name, frames = given.one
         print(json.dumps(rounded(one(text, data, name, int(frames)))))
         return
+    from trackerlib.weights.inference import best_mode  # not above: a first box imports it, too
+
     names = given.split.split(",") if given.split else SEQUENCES
     if given.data == "embedded" and not given.split:
         names = EMBEDDED
     checkouts = {NEW: ROOT} | ({OLD: given.old.resolve()} if given.old else {})
     runs = json.loads(given.json.read_text())["runs"] if given.json.exists() else []
-    done = {(run["tracker"], run["sequence"], run["of"], run["round"]) for run in runs}
-    for key in turns(given.rounds, given.trackers, names, list(checkouts)):
-        if key not in done:
-            frames = str((TRACKERS | PEERS).get(key[0], 40))
-            words = (key[0], given.data, key[1], frames)
-            took = measure(checkouts[key[2]], given.threads, *words)
+    done, mode = {tuple(run[k] for k in KEY) for run in runs}, best_mode()
+    for text, name, which, turn in turns(given.rounds, given.trackers, names, list(checkouts)):
+        if (key := (mode, text, name, which, turn)) not in done:
+            frames = str((TRACKERS | PEERS).get(text, 40))
+            took = measure(checkouts[which], given.threads, text, given.data, name, frames)
             runs.append(dict(zip(KEY, key, strict=True)) | took)
             given.json.parent.mkdir(parents=True, exist_ok=True)
             given.json.write_text(json.dumps({"about": ABOUT, "runs": runs}, indent=1) + "\n")
-    show(runs)
+    show([run for run in runs if run["mode"] == mode])
 
 
 def turns(

@@ -14,6 +14,7 @@ def test_checkouts_take_turns_and_nothing_is_measured_twice(tmp_path, monkeypatc
         return took if checkout == speed.ROOT else took | {"mean": 50.0 + 10 * len(asked)}
 
     monkeypatch.setattr(speed, "measure", measured)
+    monkeypatch.setenv("TRACKERLIB_MODE", "float32")
     path = tmp_path / "speed.json"
     words = ["speed", "--old", str(tmp_path), "--split", "Ball", "--trackers", "kcf", "hcf"]
     monkeypatch.setattr("sys.argv", [*words, "--rounds", "2", "--json", str(path)])
@@ -34,6 +35,11 @@ def test_checkouts_take_turns_and_nothing_is_measured_twice(tmp_path, monkeypatc
     speed.main()
     assert len(asked) == 6
     assert len(json.loads(path.read_text())["runs"]) == 6
+    monkeypatch.setenv("TRACKERLIB_MODE", "int8")  # another machine's
+    speed.main()
+    assert len(asked) == 12
+    modes = [run["mode"] for run in json.loads(path.read_text())["runs"]]
+    assert modes == ["float32"] * 6 + ["int8"] * 6
 
 
 def test_a_run_in_its_own_process():

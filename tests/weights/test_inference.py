@@ -8,6 +8,7 @@ from trackerlib.weights import inference
 from trackerlib.weights.inference import Inference
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # of the norm of a map
+INT8_TOLERANCE = 6e-2
 
 
 def images(count=1):
@@ -22,7 +23,8 @@ def test_the_features_stay_what_they_are(mode):
     run = Inference(weights.load("vggm", dense=True), mode=mode)
     for found, true in zip(run(images(), "conv1", "conv3"), expected, strict=True):
         assert found.dtype == torch.float32
-        assert (found - true).norm() <= TOLERANCE[run.dtype] * true.norm()
+        tolerance = INT8_TOLERANCE if mode == "int8" else TOLERANCE[run.dtype]
+        assert (found - true).norm() <= tolerance * true.norm()
 
 
 def test_a_large_batch_is_its_parts():
@@ -39,15 +41,20 @@ def unset(monkeypatch):
     monkeypatch.delenv("TRACKERLIB_MODE", raising=False)
 
 
-HARDWARE = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+HARDWARE = ("_is_amx_tile_supported", "_is_avx512_bf16_supported", "_is_avx2_supported")
 
 
 @pytest.mark.parametrize(
-    ("amx", "avx512", "mode"),
-    [(True, True, "bfloat16"), (False, True, "bfloat16"), (False, False, "float32")],
+    ("has", "mode"),
+    [
+        ((True, True, True), "bfloat16"),
+        ((False, True, True), "bfloat16"),
+        ((False, False, True), "int8"),
+        ((False, False, False), "float32"),
+    ],
 )
-def test_the_processor_decides_the_precision(monkeypatch, unset, amx, avx512, mode):
-    for name, there in zip(HARDWARE, (amx, avx512), strict=True):
+def test_the_processor_decides_the_precision(monkeypatch, unset, has, mode):
+    for name, there in zip(HARDWARE, has, strict=True):
         monkeypatch.setattr(torch.cpu, name, lambda there=there: there, raising=False)
     assert inference.best_mode() == mode
     assert inference.best_mode("cuda") == "float32"
@@ -102,6 +109,11 @@ def test_an_unknown_mode_of_the_environment_is_told(monkeypatch, mode):
 def test_an_empty_mode_of_the_environment_is_none(monkeypatch):
     monkeypatch.setenv("TRACKERLIB_MODE", "")
     assert inference.best_mode() in inference.MODES
+
+
+def test_integers_are_of_cpus():
+    with pytest.raises(ValueError, match="int8 is of CPUs, got device cuda"):
+        Inference(weights.load("vggm"), "cuda", "int8")
 
 
 def test_an_unknown_mode_is_refused():

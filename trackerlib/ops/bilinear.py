@@ -15,7 +15,7 @@ from torch.nn.functional import embedding_bag
 
 from trackerlib.ops.rois import boxes_first
 
-MAX_BYTES = 2**22  # of points held at once: more leave the cache, fewer take more calls
+MAX_BYTES = 2**21  # of points held at once: more leave the cache, fewer take more calls
 
 
 class Axis(NamedTuple):

@@ -69,7 +69,7 @@ class Plain(torch.nn.Module):
 
 @pytest.fixture
 def in_the_order_of_the_pool(monkeypatch):
-    """Take the hardest in the pool's order: two that score the same to rounding swap no dropout."""
+    """Take the hardest in the pool's order: two that score the same swap no dropouts."""
     hardest = Classifier._hardest
     monkeypatch.setattr(Classifier, "_hardest", lambda *args: hardest(*args).sort().values)
 

@@ -100,7 +100,8 @@ class Classifier:
                 break
             optimizer.zero_grad()
             norm = back_propagate()
-            clip_grads_with_norm_(network.parameters(), config.max_grad_norm, norm)
+            if norm > config.max_grad_norm:
+                clip_grads_with_norm_(network.parameters(), config.max_grad_norm, norm)
             optimizer.step()
             if is_last:
                 break
