@@ -8,7 +8,7 @@ from trackerlib.weights import inference
 from trackerlib.weights.inference import Inference
 
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # of the norm of a map
-INT8_TOLERANCE = 6e-2
+INT8_TOLERANCE = 5e-2
 
 
 def images(count=1):
