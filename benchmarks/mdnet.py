@@ -58,6 +58,8 @@ ROWS = {
     "FDN, 2 layers, not trained": "fdn:fc_layers=2,head=random",
     "FDN, no threshold": "fdn:loss_threshold=0",
     "RT-MDNet": "rtmdnet",
+    "RT-MDNet, float32": "rtmdnet:mode=float32",
+    "RT-MDNet, int8": "rtmdnet:mode=int8",
     "RT-MDNet, no regression": "rtmdnet:regression=false",
     "RT-MDNet, no embedding": "rtmdnet:head=vggm-rtmdnet-binary",
     "RT-MDNet, neither": "rtmdnet:regression=false,head=vggm-rtmdnet-binary",

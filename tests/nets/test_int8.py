@@ -83,7 +83,7 @@ def test_a_channel_of_large_weights_costs_the_others_little():
     conv.weight[:, 0] *= 100
     x[:, 0] /= 100
     true = conv(x) - conv.bias[:, None, None]
-    assert (Int8Convolution(conv)(x) - conv(x)).norm() < 0.06 * true.norm()  # 0.4 without balance
+    assert (Int8Convolution(conv)(x) - conv(x)).norm() < 0.06 * true.norm()  # 0.33 without balance
 
 
 def test_all_layers_but_the_first_are_rounded():
