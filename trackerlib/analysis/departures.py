@@ -17,7 +17,7 @@ NOT_MEASURED = ""
 
 
 def table(name: str) -> list[dict[str, Any]]:
-    """Return the rows of a tracker's table: field, paper, authors, here, source, why, measured.
+    """Return the rows of a tracker's table: field, paper, authors, here, measured, source, why.
 
     name  of trackers.TRACKERS
 
@@ -32,9 +32,9 @@ def table(name: str) -> list[dict[str, Any]]:
             "paper": departure.paper,
             "authors": departure.authors,
             "here": getattr(module.config, departure.field),
+            "measured": effects.get(departure.field, NOT_MEASURED),
             "source": departure.source,
             "why": departure.why,
-            "measured": effects.get(departure.field, NOT_MEASURED),
         }
         for departure in trackers.departures(name)
     ]
