@@ -352,5 +352,5 @@ def test_code_is_parsed_by_one_thread_at_a_time(monkeypatch):
 
     with monkeypatch.context() as patched, ThreadPoolExecutor(3) as pool:
         patched.setattr(ast, "parse", slow)
-        codes = list(pool.map(runner._code, [Fake()] * 3))
+        codes = list(pool.map(runner.code_of, [Fake()] * 3))
     assert len(set(codes)) == 1 and not overlaps

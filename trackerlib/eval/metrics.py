@@ -42,16 +42,19 @@ __all__ = [
     "VERSIONS",
     "VOT",
     "Conventions",
+    "Measures",
     "NothingToScoreError",
     "Score",
     "centre_errors",
     "ious",
+    "measure",
     "normalised_errors",
     "pool",
     "precision_curve",
     "repair",
     "scales",
     "score",
+    "score_of",
     "success_curve",
     "usable",
     "valid",
@@ -101,6 +104,22 @@ class Score:
     def late_scale(self) -> float:
         """Return the median of `scales` over the last quarter; below `scale`, boxes shrink."""
         return _median(self.scales[self.is_late])
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """What each frame (T,) of a run is worth: all that its Score needs of boxes and ground truth.
+
+    ious      -1: a miss; NaN: the frame is not counted, and its two errors are NaN as well
+    errors    pixels between centres; -1: a hit, inf: a miss, whatever the threshold
+    relative  the same in units of the target's size
+    scales    root of the area ratio, predicted to true; NaN: left out
+    """
+
+    ious: np.ndarray
+    errors: np.ndarray
+    relative: np.ndarray
+    scales: np.ndarray
 
 
 class NothingToScoreError(ValueError):
@@ -204,22 +223,43 @@ def score(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = O
     Raises ValueError if the sizes differ, and NothingToScoreError if the conventions leave no
     frame, or if of several frames the first alone, whose box the tracker was given, is valid.
     """
+    return score_of(measure(predicted, truth, conventions), conventions)
+
+
+def measure(predicted: np.ndarray, truth: np.ndarray, conventions: Conventions = OTB) -> Measures:
+    """Measure each of a run's boxes (T, 4) against the ground truth (T, 4).
+
+    Raises what `score` raises.
+    """
     predicted, truth = _paired("score", predicted, truth)
     ratios = scales(predicted, truth, conventions)
-    ratios = ratios[~np.isnan(ratios)]
     predicted, truth = _prepared(predicted, truth, conventions)
     sized, centred = _valid(truth, conventions)
     counted = _counted(truth, conventions)
 
-    def kept(measure: np.ndarray, known: np.ndarray, otherwise: float) -> np.ndarray:
-        return np.where(known, measure, otherwise)[counted]
+    def kept(values: np.ndarray, known: np.ndarray, otherwise: float) -> np.ndarray:
+        return np.where(counted, np.where(known, values, otherwise), np.nan)
 
     error = centre_errors(predicted, truth, conventions.centre)
-    iou = kept(ious(predicted, truth), sized, -1.0)
-    error = kept(error, centred, np.inf if conventions.invalid == "miss" else -1.0)
-    relative = kept(normalised_errors(predicted, truth), centred, -1.0)
-    success, precision = success_curve(iou, conventions), precision_curve(error)
-    normalised = precision_curve(relative, NORMALISED_THRESHOLDS)
+    return Measures(
+        ious=kept(ious(predicted, truth), sized, -1.0),
+        errors=kept(error, centred, np.inf if conventions.invalid == "miss" else -1.0),
+        relative=kept(normalised_errors(predicted, truth), centred, -1.0),
+        scales=ratios,
+    )
+
+
+def score_of(measures: Measures, conventions: Conventions = OTB) -> Score:
+    """Return the score of what `measure` gave under the same conventions.
+
+    Raises NothingToScoreError if no frame is counted.
+    """
+    counted = ~np.isnan(measures.ious)
+    if not counted.any():
+        raise NothingToScoreError("score_of: expected a frame that is counted, got none")
+    iou, ratios = measures.ious[counted], measures.scales[~np.isnan(measures.scales)]
+    success, precision = success_curve(iou, conventions), precision_curve(measures.errors[counted])
+    normalised = precision_curve(measures.relative[counted], NORMALISED_THRESHOLDS)
     beyond_half = iou > 0.5 if conventions.strict else iou >= 0.5
     return Score(
         success=success,

@@ -40,6 +40,7 @@ __all__ = [
     "Job",
     "Step",
     "Summary",
+    "code_of",
     "distinct",
     "follow",
     "plan",
@@ -153,7 +154,7 @@ def plan(
         for contents in [contents_of(sequence)]  # once a sequence
         for segment, start_error in _segments(sequence, protocol)
     ]
-    codes = [(spec, _code(spec)) for spec in specs]
+    codes = [(spec, code_of(spec)) for spec in specs]
     jobs = []
     for (spec, code), seed, part in product(codes, seeds, parts):
         sequence, contents, segment, start_error = part
@@ -278,7 +279,7 @@ def _compute(job: Job) -> tuple[Track, dict]:
     sys.setswitchinterval(PATIENCE)
     if job.start_error:
         raise job.start_error
-    if _code(job.spec) != job.unit.code:
+    if code_of(job.spec) != job.unit.code:
         raise RuntimeError(
             f"run: {platform.node()} has another version of {job.unit.label} than the caller; "
             "install the same trackerlib, torch and OpenCV there and restart its workers"
@@ -294,8 +295,11 @@ def _segments(sequence: Sequence, protocol: str) -> list[tuple[Segment, StartErr
         return [(Segment(protocol, 0, sequence.boxes[0]), error)]
 
 
-def _code(spec: Spec) -> str:
-    """Return a hash of what makes the boxes besides settings and data; comments do not count."""
+def code_of(spec: Spec) -> str:
+    """Return a hash of what makes the boxes besides settings and data; comments do not count.
+
+    A unit's `code` is this, of the version and with the weights that it was run with.
+    """
     parts = decoding, tracking, _seed
     with PARSING:
         ours = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]

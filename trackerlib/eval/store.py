@@ -23,17 +23,16 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from trackerlib.boxes import otb_to_xywh, xywh_to_otb
+from trackerlib.eval.records import SEAL, as_json, is_whole, read_record, sealed
 from trackerlib.paths import disk_cure, draft_of, expanded, hash_bytes, remove_drafts
 
 __all__ = ["Failure", "Result", "Store", "StoreError", "Track", "Unit", "rows_text"]
 
-SEAL = "record_sha256"  # of all the other keys
 FORMER = {"unit", "boxes_sha256", "environment", "warnings", "seconds"}  # of records without it
 
 
@@ -58,6 +57,28 @@ class Unit:
     frames: int  # number of frames, the first included
     contents: str  # hash that tells the frames: another rendering, another unit
     first_box: tuple[float, ...]  # x, y, w, h
+
+    @classmethod
+    def is_current(cls, values: dict) -> bool:
+        """Return whether a record's unit has the fields that this version's have."""
+        return values.keys() == {field.name for field in fields(cls)}
+
+    @classmethod
+    def of(cls, values: dict) -> "Unit":
+        """Return the unit whose fields a record holds."""
+        return cls(**{**values, "first_box": tuple(values["first_box"])})
+
+    @property
+    def where(self) -> str:
+        """Return the unit in words, for messages: `OTB, kcf, Couple, ope, seed 0`."""
+        parts = self.dataset, self.label, self.sequence, self.segment, f"seed {self.seed}"
+        return ", ".join(parts)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return what may have one result in a table: the rest is how that came about."""
+        where = self.dataset, self.label, self.sequence, self.protocol, self.segment
+        return *where, str(self.seed)
 
     @property
     def fingerprint(self) -> str:
@@ -150,7 +171,7 @@ class Store:
                 self.root.mkdir(parents=True, exist_ok=True)
                 lock.acquire(timeout=0)
         except Timeout as error:
-            held = _read_json(holder)
+            held = read_record(holder)
             raise StoreError(
                 f"Store: {self.root} is being written by process {held.get('pid', '(unknown)')} "
                 f"on {held.get('host', 'this host')} since {held.get('since', 'just now')}; "
@@ -158,7 +179,7 @@ class Store:
             ) from error
         try:
             since = datetime.now().isoformat(" ", "seconds")
-            self._replace(holder, _json(pid=os.getpid(), host=platform.node(), since=since))
+            self._replace(holder, as_json(pid=os.getpid(), host=platform.node(), since=since))
             yield
         finally:
             lock.release()
@@ -213,7 +234,7 @@ class Store:
     def write(self, unit: Unit, track: Track, environment: dict) -> None:
         """Keep a result: the JSON, which knows the boxes' hash, then the boxes."""
         boxes = _boxes_text(track.boxes)
-        record = _sealed(
+        record = sealed(
             unit=asdict(unit),
             boxes_sha256=hash_bytes(boxes.encode()),
             environment=environment,
@@ -227,7 +248,7 @@ class Store:
 
     def write_failure(self, unit: Unit, traceback: str) -> None:
         """Keep a crash, in place of an earlier one."""
-        self._replace(self._error(unit), _sealed(unit=asdict(unit), traceback=traceback))
+        self._replace(self._error(unit), sealed(unit=asdict(unit), traceback=traceback))
 
     def discard(self, unit: Unit) -> None:
         """Remove what earlier code, earlier data or a killed run left under the unit's name."""
@@ -271,7 +292,7 @@ class Store:
             return None, f"{boxes}: damaged: expected the boxes whose hash is in {path.name}"
         values = np.array([line.split(",") for line in content.decode().split()], dtype=np.float64)
         track = Track(otb_to_xywh(values), np.array(record["seconds"]), tuple(record["warnings"]))
-        return Result(_unit(record), track, record["environment"]), ""
+        return Result(Unit.of(record["unit"]), track, record["environment"]), ""
 
     def _replace(self, path: Path, text: str) -> None:
         with self._writing():
@@ -305,49 +326,21 @@ def _boxes_text(boxes: np.ndarray) -> str:
     return rows_text(xywh_to_otb(np.asarray(boxes, dtype=np.float64)))
 
 
-def _json(**record: Any) -> str:
-    return json.dumps(record, indent=1) + "\n"
-
-
-def _sealed(**record: Any) -> str:
-    return _json(**{SEAL: _seal(record)} | record)
-
-
-def _seal(record: dict) -> str:
-    rest = {key: value for key, value in record.items() if key != SEAL}
-    return hash_bytes(json.dumps(rest, sort_keys=True).encode())
-
-
-def _read_json(path: Path) -> dict:
-    """Return a file's record; empty where there is no whole one."""
-    try:
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):  # no JSON, no text, or [[[[...
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
 def _record(path: Path) -> tuple[dict, str]:
     """Return a unit's record, empty where it is not of this version, and what is damaged in it."""
-    record = _read_json(path)
+    record = read_record(path)
     if SEAL not in record and (record.keys() == FORMER or record.keys() == {"unit", "traceback"}):
         return {}, ""
-    if record.get(SEAL) != _seal(record):
+    if not is_whole(record):
         wrong = "content that has the hash that stands in it" if record else "a record in JSON"
         return {}, f"{path}: damaged: expected {wrong}"
-    known = {field.name for field in fields(Unit)}
-    return (record, "") if record["unit"].keys() == known else ({}, "")
-
-
-def _unit(record: dict) -> Unit:
-    unit = record["unit"]
-    return Unit(**{**unit, "first_box": tuple(unit["first_box"])})
+    return (record, "") if Unit.is_current(record["unit"]) else ({}, "")
 
 
 def _failed(path: Path) -> tuple[Failure | None, str]:
     """Return the crash that a file records, and what is damaged in it."""
     record, damage = _record(path) if path.is_file() else ({}, _no_file(path))
-    return Failure(_unit(record), record["traceback"]) if record else None, damage
+    return Failure(Unit.of(record["unit"]), record["traceback"]) if record else None, damage
 
 
 def _no_file(path: Path) -> str:
