@@ -12,7 +12,7 @@ import numpy as np
 from trackerlib import boxes
 from trackerlib.data.sequence import FrameError, Sequence
 
-__all__ = ["Segment", "StartError", "segments"]
+__all__ = ["Segment", "StartError", "segment_order", "segments"]
 
 STARTS = 20  # segments of temporal robustness
 FRAMES_LEFT = 20  # that its last segment must have
@@ -65,6 +65,12 @@ def segments(sequence: Sequence, protocol: str = "ope") -> list[Segment]:
         known = ", ".join(protocols)
         raise ValueError(f"segments: expected a protocol among {known}, got {protocol!r}")
     return protocols[protocol](sequence)
+
+
+def segment_order(name: str) -> tuple[int, str]:
+    """Return what sorts segments by their names as `segments` has them."""
+    spatial = [f"sre-{end}" for end in (*SIDES, *CORNERS, *(f"scale-{ratio}" for ratio in SCALES))]
+    return spatial.index(name) if name in spatial else 0, name
 
 
 def _one_pass(sequence: Sequence) -> list[Segment]:

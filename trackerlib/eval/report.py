@@ -20,6 +20,7 @@ from trackerlib.eval.store import Result, Store, Unit
 
 __all__ = [
     "MEASURES",
+    "MISSING",
     "SCALES",
     "Report",
     "attributes",
@@ -35,8 +36,11 @@ __all__ = [
 
 NOT_RUN = "not run yet"
 OUTDATED = "computed by an earlier version, or from other data; run it again"
+NOT_IMPORTED = "no file of it was imported"
+OTHER_FRAMES = "imported for other frames or another first box; import it again"
 UNSCORED = "no frame after the first has ground truth that can be scored"
 
+MISSING = ["tracker", "sequence", "segment", "seed", "reason"]  # columns of `Report.missing`
 MEASURES = {
     "auc": "AUC",
     "precision20": "P(20 px)",
@@ -125,7 +129,8 @@ def collect(
             damages += filter(None, [store.damaged(unit)])
             unfinished.add((unit.label, unit.sequence))
             continue
-        truth, key = job.sequence.boxes[job.segment.start :], (*where[:2], unit.seed)
+        truth = job.sequence.boxes[unit.start : unit.start + unit.frames]
+        key = *where[:2], unit.seed
         lengths[key] += len(truth)
         results.append(result)
         try:
@@ -136,7 +141,7 @@ def collect(
     return Report(
         {key: pool(parts[key]) for key in finished if parts[key]},
         tuple(results),
-        pd.DataFrame(missing, columns=["tracker", "sequence", "segment", "seed", "reason"]),
+        pd.DataFrame(missing, columns=MISSING),
         (
             *_warnings(dataset, results),
             *damages,
@@ -204,7 +209,10 @@ def _why(store: Store, unit: Unit) -> str:
         return f"{damage}; run it again"
     if failure := store.failure(unit):
         return failure.reason
-    return OUTDATED if store.outdated(unit) else NOT_RUN
+    outdated, absent = OUTDATED, NOT_RUN
+    if "imported" in unit.settings:
+        outdated, absent = OTHER_FRAMES, NOT_IMPORTED
+    return outdated if store.outdated(unit) else absent
 
 
 def rounded(found: pd.DataFrame) -> pd.DataFrame:
