@@ -41,8 +41,20 @@ MAY_IMPORT = {
     },
     "plots": {"eval", "analysis", "data", "boxes"},
     "doctor": {"paths", "weights", "trackers"},
+    "results": {"arguments", "data", "eval", "trackers", "weights"},
     "__main__": {
-        *("arguments", "startup", "boxes", "checks", "paths", "ops", "nets", "weights", "data"),
+        *(
+            "arguments",
+            "results",
+            "startup",
+            "boxes",
+            "checks",
+            "paths",
+            "ops",
+            "nets",
+            "weights",
+            "data",
+        ),
         *("trackers", "train", "eval", "plots", "doctor"),
     },
 }

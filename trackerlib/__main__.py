@@ -8,7 +8,7 @@ import argparse
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trackerlib.arguments import (
@@ -17,11 +17,12 @@ from trackerlib.arguments import (
     different,
     evaluation_options,
     place,
-    setting,
     track_options,
+    weights_options,
 )
 from trackerlib.eval.interrupts import Interrupts
 from trackerlib.paths import cache_dir
+from trackerlib.results import results_commands, warn
 from trackerlib.startup import load
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ def track(arguments: Namespace) -> int:
         rate, assumed = frames_per_second(arguments.source)
         video = AnnotatedVideo(arguments.out, rate)
         early += filter(None, [assumed])
-    _warn(early)
+    warn(early)
     followed = follow_video(tracker, sequence, arguments.boxes, video)
-    _warn(followed.track.warnings, but=early)
+    warn(followed.track.warnings, but=early)
     for line in followed.errors:
         print(f"error: {line}", file=sys.stderr)
     print(followed.summary(spec.label, sequence.name))
@@ -117,7 +118,7 @@ def run(arguments: Namespace) -> int:
             "the same command goes on from there"
         )
         raise
-    _warn(summary.warnings)
+    warn(summary.warnings)
     for job in jobs if summary.failed else ():
         if failure := store.failure(job.unit):
             print(f"failed: {failure.unit.stem}: {failure.reason}", file=sys.stderr)
@@ -129,20 +130,28 @@ def run(arguments: Namespace) -> int:
 
 
 def report(arguments: Namespace) -> int:
-    """Print the table of what a store holds for trackers and a data set."""
-    from trackerlib.eval.comparisons import differences
+    """Print the table of what a store, or a compact file of results, holds."""
+    from trackerlib.eval.imports import imported_jobs
+    from trackerlib.eval.layouts import IMPORTED
     from trackerlib.eval.metrics import CONVENTIONS
-    from trackerlib.eval.report import NOT_RUN, OUTDATED, collect, rounded, scales, speed, table
+    from trackerlib.eval.report import OUTDATED, collect
+    from trackerlib.results import print_report, report_file
     from trackerlib.trackers import parse
 
     if arguments.conventions not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
         raise ValueError(f"report: expected conventions {known}, got {arguments.conventions!r}")
-    against = parse(arguments.against) if arguments.against else None
+    if arguments.store and arguments.store.is_file():
+        return report_file(arguments.store, arguments.conventions, arguments.against)
+    against, settings = arguments.against, None
+    if against and not against.endswith(IMPORTED):
+        settings = parse(against).settings()
     jobs, dataset = _evaluation(arguments)
     store = _store(arguments)
+    against = next((job.unit.label for job in jobs if job.unit.settings == settings), against)
+    jobs += imported_jobs(store, dataset, arguments.protocol)
     found = collect(jobs, dataset, store, CONVENTIONS[arguments.conventions])
-    _warn(found.warnings, but=dataset.problems)
+    warn(found.warnings, but=dataset.problems)
     cure = "compute them with the command run and the same options"
     if not found.results:
         outdated = (found.missing["reason"] == OUTDATED).sum()
@@ -151,26 +160,7 @@ def report(arguments: Namespace) -> int:
             f"report: expected results for {', '.join(arguments.trackers)} in "
             f"{store.root}, found none{former if outdated else ''}; {cure}"
         )
-    print(f"conventions: {arguments.conventions}")
-    if not found.trackers:
-        print("no tracker has finished a sequence with all its segments and seeds: see missing")
-    if len(scores := table(found)):
-        print(rounded(scores).to_string())
-    if found.scores:
-        print("\nscale, the root of the area ratio, predicted to true:")
-        print(rounded(scales(found)).to_string())
-    if against:
-        same = (job.unit.label for job in jobs if job.unit.settings == against.settings())
-        baseline = next(same, against.label)
-        print(f"\nAUC above that of {baseline}, over the sequences that both finished:")
-        print(rounded(differences(found, baseline)).to_string())
-    speeds = speed(found)
-    print("\nspeed, from runs with one worker alone:")
-    print("none of these had one" if speeds.empty else speeds.round(1).to_string())
-    if len(found.missing):
-        can_be_run = found.missing["reason"].isin([NOT_RUN, OUTDATED]).any()
-        print(f"\nmissing{f'; {cure}' if can_be_run else ''}:")
-        print(found.missing.to_string(index=False))
+    print_report(found, arguments.conventions, against, cure)
     return 0
 
 
@@ -181,7 +171,7 @@ def list_data(arguments: Namespace) -> int:
     dataset = open_dataset(arguments.data, arguments.split)
     for sequence in dataset.sequences:
         print(f"{sequence.name:<20} {len(sequence):>5}  {' '.join(sequence.attributes)}")
-    _warn([*dataset.problems, *_noticed(dataset)])
+    warn([*dataset.problems, *_noticed(dataset)])
     return 0
 
 
@@ -192,7 +182,7 @@ def check_data(arguments: Namespace) -> int:
     dataset = open_dataset(arguments.data, arguments.split)
     for problem in dataset.problems:
         print(problem)
-    _warn(_noticed(dataset), but=dataset.problems)
+    warn(_noticed(dataset), but=dataset.problems)
     print(f"{len(dataset.sequences)} sequences, {len(dataset.problems)} problems")
     return 1 if dataset.problems else 0
 
@@ -307,7 +297,7 @@ def _evaluation(arguments: Namespace) -> "tuple[list[Job], Dataset]":
     seeds = list(dict.fromkeys(arguments.seeds))
     if len(seeds) < len(arguments.seeds):
         twice.append("a seed that is given twice counts once")
-    _warn([*twice, *dataset.problems])
+    warn([*twice, *dataset.problems])
     return plan(specs, dataset, arguments.protocol, seeds, arguments.device), dataset
 
 
@@ -321,15 +311,6 @@ def _noticed(dataset: "Dataset") -> tuple[str, ...]:
     from trackerlib.eval.notices import noticed
 
     return noticed(dataset.sequences, ())
-
-
-def _warn(lines: Iterable[str], but: Collection[str] = ()) -> None:
-    """Print warnings, except those that were printed already."""
-    if new := [line for line in lines if line not in but]:
-        from trackerlib.eval.notices import condensed
-
-        for line in condensed(new):
-            print(f"warning: {line}", file=sys.stderr)
 
 
 def _parser() -> ArgumentParser:
@@ -355,6 +336,8 @@ def _parser() -> ArgumentParser:
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))
     weights = commands.add_parser("weights", help="list, fetch, add or verify weights")
     _weights_commands(weights.add_subparsers(required=True, metavar="COMMAND"))
+    results = commands.add_parser("results", help="export, import, merge or verify results")
+    results_commands(results.add_subparsers(required=True, metavar="COMMAND"), _command)
     return parser
 
 
@@ -380,19 +363,7 @@ def _data_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> No
 def _weights_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> None:
     _command(commands, "list", list_weights)
     _command(commands, "fetch", fetch_weights).add_argument("name", metavar="NAME")
-    add = _command(commands, "add", add_weights)
-    add.add_argument("file", type=place, metavar="FILE")
-    add.add_argument("--name", help="of a file of your own, for loading")
-    add.add_argument("--format", help="safetensors, pytorch, matconvnet, py-mdnet, rt-mdnet, ...")
-    add.add_argument("--network", help="vggm, vgg19, ..., if the format does not say")
-    add.add_argument(
-        "--config",
-        nargs="+",
-        type=setting,
-        default=[],
-        metavar="FIELD=VALUE",
-        help="of the network: depth=conv3_4",
-    )
+    weights_options(_command(commands, "add", add_weights))
     _command(commands, "verify", verify_weights)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "place",
     "setting",
     "track_options",
+    "weights_options",
 ]
 
 
@@ -134,4 +135,22 @@ def data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="embedded", help="a folder of OTB sequences")
     parser.add_argument(
         "--split", default="all", help="otb2013, otb50, otb100, all or names: Couple,David"
+    )
+
+
+def weights_options(parser: argparse.ArgumentParser) -> None:
+    """Add which file of weights is added, and what it is."""
+    parser.add_argument("file", type=place, metavar="FILE")
+    parser.add_argument("--name", help="of a file of your own, for loading")
+    parser.add_argument(
+        "--format", help="safetensors, pytorch, matconvnet, py-mdnet, rt-mdnet, ..."
+    )
+    parser.add_argument("--network", help="vggm, vgg19, ..., if the format does not say")
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        type=setting,
+        default=[],
+        metavar="FIELD=VALUE",
+        help="of the network: depth=conv3_4",
     )
