@@ -274,6 +274,8 @@ class Sequence:
     boxes          (T, 4) float64 x, y, w, h, 0-based; NaN where nothing is known
                    (a user's own video knows its first box alone)
     frame_numbers  (T,) int, number of each frame in its video (OTB's David starts at 300)
+    polygons       (T, 8) corners x1, y1, ..., x4, y4, where the ground truth is a rotated box,
+                   around which `boxes` are; NaN where nothing is known
     visibility     (T,) visible fraction of the target, 0 to 1, where it is known
     attributes     the benchmark's codes, e.g. ("OCC", "FM")
     initial_omits  (first, last) frame numbers, inclusive, from which temporal
@@ -292,6 +294,7 @@ class Sequence:
     initial_omits: tuple[tuple[int, int], ...] = ()
     warnings: tuple[str, ...] = ()
     benchmark: str | None = None
+    polygons: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

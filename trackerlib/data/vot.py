@@ -5,10 +5,13 @@
     <folder>/groundtruth.txt            one row per frame: a rectangle x, y, w, h
                                         or a polygon x1, y1, ..., x4, y4; NaN: not visible
 
-A polygon becomes the box around its corners. The challenge's toolkit (vot-toolkit,
-vot/dataset/common.py) hands the coordinates to trackers as they stand in the file, and
-trackers count from 0; so they are taken as they are, 0-based with continuous edges,
-unlike OTB's. Masks, the ground truth from 2020 on, are no boxes and are refused.
+Ground truth is upright in 2013, rotated since 2014; in 2016 it was fitted anew to masks. A
+tracker of boxes is initialised with the box around the corners, as the toolkit converts a
+polygon; `Sequence.polygons` keeps the corners, with which VOT measures overlaps.
+The challenge's toolkit (vot-toolkit, vot/dataset/common.py) hands the coordinates to
+trackers as they stand in the file, and trackers count from 0; so they are taken as they
+are, 0-based with continuous edges, unlike OTB's. Masks, the ground truth from 2020 on, are
+no boxes and are refused.
 Depth and infrared images beside `color` are not read.
 """
 
@@ -41,7 +44,8 @@ def read_vot(folder: str | Path) -> Sequence:
     files, notes = match_rows(path, rows, there, fill_gaps(there))
     frames, changed = open_images(list(files.values()))
     numbers = np.array(list(files))
-    boxes = polygon_to_xywh(rows) if rows.shape[1] == 8 else rows
+    polygons = rows if rows.shape[1] == 8 else None
+    boxes = rows if polygons is None else polygon_to_xywh(polygons)
     notes += truth_notes(path, boxes, numbers) + order_notes(images, files) + changed
     return Sequence(
         name=folder.name,
@@ -49,6 +53,7 @@ def read_vot(folder: str | Path) -> Sequence:
         boxes=boxes,
         frame_numbers=numbers,
         warnings=tuple(f"{folder.name}: {note}" for note in notes),
+        polygons=polygons,
     )
 
 
