@@ -186,7 +186,7 @@ def test_home_is_expanded_in_what_a_shell_leaves(otb, options, running, monkeypa
         (["--split", "Left,Nobody"], "Nobody"),
         (["--trackers", "identity nobody"], "expected a tracker among"),
         (["--trackers", "detection:trunk=vggm"], "trunk is now called backbone"),
-        (["--protocol", "once"], "expected a protocol among ope, tre, sre, got 'once'"),
+        (["--protocol", "once"], "expected a protocol among ope, tre, sre, vot, got 'once'"),
         (["--workers", "0"], "at least one worker, got 0"),
         (["--store", "/dev/null"], "/dev/null"),
     ],
@@ -205,3 +205,13 @@ def test_what_cannot_be_scored_is_not_to_be_run_again(options, running, tmp_path
     assert main(["report", *options]) == 0
     printed = capsys.readouterr().out
     assert "\nmissing:\n" in printed and "compute them" not in printed
+
+
+def test_run_and_report_with_resets(options, running, capsys):
+    resets = ["--protocol", "vot", "--seeds", "0", "1"]
+    assert main(["run", *options, *resets, *running]) == 0
+    assert main(["report", *options, *resets, "--eao-interval", "2-4"]) == 0
+    printed = capsys.readouterr().out
+    assert "EAO is the mean over lengths 2 to 4" in printed and "repetitions" in printed
+    assert main(["report", *options, *resets, "--conventions", "exact"]) == 0
+    assert "conventions: exact" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from trackerlib.arguments import (
     different,
     evaluation_options,
     place,
+    report_options,
     track_options,
     weights_options,
 )
@@ -131,36 +132,32 @@ def run(arguments: Namespace) -> int:
 
 def report(arguments: Namespace) -> int:
     """Print the table of what a store, or a compact file of results, holds."""
+    from trackerlib.eval import printed
     from trackerlib.eval.imports import imported_jobs
     from trackerlib.eval.layouts import IMPORTED
-    from trackerlib.eval.metrics import CONVENTIONS
-    from trackerlib.eval.report import OUTDATED, collect
-    from trackerlib.results import print_report, report_file
+    from trackerlib.results import report_file
     from trackerlib.trackers import parse
 
-    if arguments.conventions not in CONVENTIONS:
-        known = ", ".join(CONVENTIONS)
-        raise ValueError(f"report: expected conventions {known}, got {arguments.conventions!r}")
+    protocol, against = arguments.protocol, arguments.against
     if arguments.store and arguments.store.is_file():
-        return report_file(arguments.store, arguments.conventions, arguments.against)
-    against, settings = arguments.against, None
+        return report_file(arguments.store, arguments.conventions, against)
+    collect = printed.collector(protocol, arguments.conventions, arguments.eao_interval, against)
+    settings = None
     if against and not against.endswith(IMPORTED):
         settings = parse(against).settings()
     jobs, dataset = _evaluation(arguments)
     store = _store(arguments)
     against = next((job.unit.label for job in jobs if job.unit.settings == settings), against)
-    jobs += imported_jobs(store, dataset, arguments.protocol)
-    found = collect(jobs, dataset, store, CONVENTIONS[arguments.conventions])
+    found = collect([*jobs, *imported_jobs(store, dataset, protocol)], dataset, store)
     warn(found.warnings, but=dataset.problems)
-    cure = "compute them with the command run and the same options"
     if not found.results:
-        outdated = (found.missing["reason"] == OUTDATED).sum()
-        former = f" ({outdated} of earlier versions or other data do not count)"
+        former = printed.former(found)
         raise FileNotFoundError(
             f"report: expected results for {', '.join(arguments.trackers)} in "
-            f"{store.root}, found none{former if outdated else ''}; {cure}"
+            f"{store.root}, found none{former}; {printed.CURE}"
         )
-    print_report(found, arguments.conventions, against, cure)
+    for line in printed.lines(found, against or ""):
+        print(line)
     return 0
 
 
@@ -324,13 +321,7 @@ def _parser() -> ArgumentParser:
     run_parser.add_argument("--scheduler", help="a running dask scheduler: tcp://host:port")
     report_parser = _command(commands, "report", report)
     evaluation_options(report_parser)
-    report_parser.add_argument(
-        "--conventions",
-        default="otb",
-        metavar="NAME",
-        help="whose scores: otb, got10k, pysot, pytracking or vot",
-    )
-    report_parser.add_argument("--against", metavar="TRACKER", help="print differences to it")
+    report_options(report_parser)
     _command(commands, "doctor", doctor)
     data = commands.add_parser("data", help="list, check, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))

@@ -18,6 +18,7 @@ __all__ = [
     "evaluation_options",
     "output",
     "place",
+    "report_options",
     "setting",
     "track_options",
     "weights_options",
@@ -122,11 +123,28 @@ def evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="TRACKER",
         help="such as identity kcf:kernel=linear opencv:algorithm=csrt",
     )
-    parser.add_argument("--protocol", default="ope", help="ope, tre or sre")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
+    parser.add_argument("--protocol", default="ope", help="ope, tre, sre or vot")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one per repetition"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument(
         "--store", type=place, metavar="FOLDER", help="of results; else one in the library's cache"
+    )
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Add how results are scored and compared."""
+    parser.add_argument(
+        "--conventions",
+        metavar="NAME",
+        help="whose scores: otb, got10k, pysot, pytracking or vot; of --protocol vot: vot, exact",
+    )
+    parser.add_argument("--against", metavar="TRACKER", help="print differences to it")
+    parser.add_argument(
+        "--eao-interval",
+        metavar="LOW-HIGH",
+        help="lengths over which VOT's EAO is averaged, or vot2016 and such; else estimated",
     )
 
 

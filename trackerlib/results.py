@@ -16,10 +16,9 @@ from trackerlib.arguments import data_options, place
 
 if TYPE_CHECKING:
     from trackerlib.eval.archive import Archive
-    from trackerlib.eval.report import Report
     from trackerlib.eval.store import Unit
 
-__all__ = ["print_report", "report_file", "results_commands", "warn"]
+__all__ = ["report_file", "results_commands", "warn"]
 
 COMPACT = "compact"
 LAYOUTS = ("otb", "otb-mat", "got10k", "pysot", "pytracking", "vot", COMPACT)
@@ -122,48 +121,21 @@ def verify_results(arguments: Namespace) -> int:
     return 1 if damages else 0
 
 
-def report_file(path: Path, conventions: str, against: str | None) -> int:
+def report_file(path: Path, conventions: str | None, against: str | None) -> int:
     """Print the tables of a compact file, one for each data set and protocol."""
     from trackerlib.eval.archived import collect_archive, parts
     from trackerlib.eval.conventions import CONVENTIONS
     from trackerlib.eval.places import read_whole
+    from trackerlib.eval.printed import lines
 
     archive = read_whole(path)
     for dataset, protocol in parts(archive):
         print(f"{dataset}, protocol {protocol}")
-        found = collect_archive(archive, dataset, protocol, CONVENTIONS[conventions])
+        found = collect_archive(archive, dataset, protocol, CONVENTIONS[conventions or "otb"])
         warn(found.warnings)
-        print_report(found, conventions, against, "")
+        for line in lines(found, against or ""):
+            print(line)
     return 0
-
-
-def print_report(found: "Report", conventions: str, against: str | None, cure: str) -> None:
-    """Print a report's tables.
-
-    against  label of a tracker to which differences are printed
-    cure     what to do where results are missing that can be computed
-    """
-    from trackerlib.eval.comparisons import differences
-    from trackerlib.eval.report import NOT_RUN, OUTDATED, rounded, scales, speed, table
-
-    print(f"conventions: {conventions}")
-    if not found.trackers:
-        print("no tracker has finished a sequence with all its segments and seeds: see missing")
-    if len(scores := table(found)):
-        print(rounded(scores).to_string())
-    if found.scores:
-        print("\nscale, the root of the area ratio, predicted to true:")
-        print(rounded(scales(found)).to_string())
-    if against:
-        print(f"\nAUC above that of {against}, over the sequences that both finished:")
-        print(rounded(differences(found, against)).to_string())
-    speeds = speed(found)
-    print("\nspeed, from runs with one worker alone:")
-    print("none of these had one" if speeds.empty else speeds.round(1).to_string())
-    if len(found.missing):
-        can_be_run = found.missing["reason"].isin([NOT_RUN, OUTDATED]).any()
-        print(f"\nmissing{f'; {cure}' if can_be_run else ''}:")
-        print(found.missing.to_string(index=False))
 
 
 def warn(lines: Iterable[str], but: Collection[str] = ()) -> None:

@@ -152,7 +152,7 @@ def test_halves_are_rounded_away_from_zero():
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int64", "float32"])
-@pytest.mark.parametrize("protocol", ["ope", "tre", "sre"])
+@pytest.mark.parametrize("protocol", ["ope", "tre", "sre", "vot"])
 def test_boxes_of_any_type_give_the_same_segments(protocol, dtype):
     real = sequence(60, box=(100, 90, 120, 110))
     real.boxes[:] = real.boxes[0]
@@ -169,8 +169,8 @@ def test_a_segments_box_is_its_own():
 
 
 def test_an_unknown_protocol():
-    with pytest.raises(ValueError, match="among ope, tre, sre, got 'vot'"):
-        segments(sequence(), "vot")
+    with pytest.raises(ValueError, match="among ope, tre, sre, vot, got 'eao'"):
+        segments(sequence(), "eao")
 
 
 def test_real_starts(shared):

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
-import pandas as pd
 
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import ImageFiles, Sequence
 from trackerlib.eval.archive import Archive, Facts, Row, check_rows
 from trackerlib.eval.conventions import OTB, Conventions
+from trackerlib.eval.found import missing_table
 from trackerlib.eval.metrics import NothingToScoreError, Score, pool, score_of
 from trackerlib.eval.notices import noticed
-from trackerlib.eval.report import MISSING, UNSCORED, Report
+from trackerlib.eval.report import UNSCORED, Report
 from trackerlib.eval.store import Failure
 
 __all__ = ["collect_archive", "parts"]
@@ -66,7 +66,7 @@ def collect_archive(
     return Report(
         scores={key: pool(scores[key]) for key in finished if scores[key]},
         results=tuple(results),
-        missing=pd.DataFrame(missing, columns=MISSING),
+        missing=missing_table(missing),
         warnings=noticed(known.sequences, results),
         dataset=known,
         frames={key: (sum(s.frames for s in scores[key]), lengths[key]) for key in finished},

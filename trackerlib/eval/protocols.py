@@ -1,4 +1,4 @@
-"""Where a tracker starts: one pass, 20 starts in time, 12 first boxes in space.
+"""Where a tracker starts: one pass, 20 starts in time, 12 first boxes in space, or after failures.
 
 1. Wu, Lim, Yang, Online object tracking: a benchmark, CVPR 2013: OPE, TRE, SRE.
 2. Its MATLAB toolkit, whose arithmetic is followed to the pixel: splitSeqTRE.m,
@@ -32,7 +32,7 @@ class StartError(ValueError):
 class Segment:
     """One run on a sequence: from frame `start` to the end, initialised with `box`.
 
-    name   `ope`, `tre01` ... `tre20`, `sre-left` ... `sre-scale-1.2`
+    name   `ope`, `tre01` ... `tre20`, `sre-left` ... `sre-scale-1.2`, `vot`
     start  index into the sequence
     box    (4,) float64 x, y, w, h, 0-based
     """
@@ -53,14 +53,15 @@ def segments(sequence: Sequence, protocol: str = "ope") -> list[Segment]:
     sre  from the first frame with 12 boxes: 4 shifted by 10 % of the target's size,
          4 stretched by as much at one corner, 4 scaled by 0.8, 0.9, 1.1 and 1.2,
          rounded and clipped as the toolkit does. Decodes the first frame for its size.
+    vot  from the first frame, and again after every failure: `resets.track_with_resets`
 
-    The toolkit begins OPE and SRE, too, at TRE's first start. That is the first frame
+    OTB's toolkit begins OPE and SRE, too, at TRE's first start. That is the first frame
     except in Tiger1, where it is the sixth; here they begin at the first frame always.
 
     Raises ValueError for an unknown protocol, and StartError where no frame allows a
     start, or where SRE's cannot be decoded.
     """
-    protocols = {"ope": _one_pass, "tre": _temporal, "sre": _spatial}
+    protocols = {"ope": _one_pass, "tre": _temporal, "sre": _spatial, "vot": _with_resets}
     if protocol not in protocols:
         known = ", ".join(protocols)
         raise ValueError(f"segments: expected a protocol among {known}, got {protocol!r}")
@@ -75,6 +76,10 @@ def segment_order(name: str) -> tuple[int, str]:
 
 def _one_pass(sequence: Sequence) -> list[Segment]:
     return [Segment("ope", 0, _first(sequence))]
+
+
+def _with_resets(sequence: Sequence) -> list[Segment]:
+    return [Segment("vot", 0, _first(sequence))]
 
 
 def _first(sequence: Sequence, start: int = 0) -> np.ndarray:

@@ -10,17 +10,18 @@ import pandas as pd
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import Sequence
 from trackerlib.eval import metrics
+from trackerlib.eval.found import NOT_RUN, OUTDATED, find, missing_table, speed
 from trackerlib.eval.metrics import OTB, Conventions, NothingToScoreError, Score, pool, score
-from trackerlib.eval.notices import noticed
 from trackerlib.eval.protocols import STARTS
 from trackerlib.eval.published import PaperScore, paper_scores, published_scores
 from trackerlib.eval.runner import Job
 from trackerlib.eval.statistics import by_attribute, seed_spread, summarise
-from trackerlib.eval.store import Result, Store, Unit
+from trackerlib.eval.store import Result, Store
 
 __all__ = [
     "MEASURES",
-    "MISSING",
+    "NOT_RUN",
+    "OUTDATED",
     "SCALES",
     "Report",
     "attributes",
@@ -34,13 +35,8 @@ __all__ = [
     "table",
 ]
 
-NOT_RUN = "not run yet"
-OUTDATED = "computed by an earlier version, or from other data; run it again"
-NOT_IMPORTED = "no file of it was imported"
-OTHER_FRAMES = "imported for other frames or another first box; import it again"
 UNSCORED = "no frame after the first has ground truth that can be scored"
 
-MISSING = ["tracker", "sequence", "segment", "seed", "reason"]  # columns of `Report.missing`
 MEASURES = {
     "auc": "AUC",
     "precision20": "P(20 px)",
@@ -110,55 +106,37 @@ class Report:
 def collect(
     jobs: Iterable[Job], dataset: Dataset, store: Store, conventions: Conventions = OTB
 ) -> Report:
-    """Score what the store holds for the jobs of `runner.plan`; the rest is `missing`.
+    """Score what the store holds for the jobs of `runner.plan`; the rest is `missing`, see `find`.
 
-    A result of other settings, code or data than the job's does not count, and is named as such.
+    Jobs of the protocol vot have scores of another kind: `vot_report.collect_resets`.
     """
     parts: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
-    lengths, results, unfinished = Counter[tuple[str, str, int]](), [], set()
-    damages: list[str] = []
-    missing: list[tuple[str, str, str, int | str, str]] = [
-        ("all", name, "all", "all", reason) for name, reason in dataset.missing.items()
-    ]
-    jobs = list({job.unit.fingerprint: job for job in jobs}.values())  # each once
-    for job in jobs:
-        unit, result = job.unit, store.read(job.unit)
-        where = unit.label, unit.sequence, unit.segment, unit.seed
-        if result is None:
-            missing.append((*where, _why(store, unit)))
-            damages += filter(None, [store.damaged(unit)])
-            unfinished.add((unit.label, unit.sequence))
-            continue
+    lengths, jobs = Counter[tuple[str, str, int]](), list(jobs)
+    found = find(jobs, dataset, store)
+    for job, result in found.pairs:
+        unit = job.unit
         truth = job.sequence.boxes[unit.start : unit.start + unit.frames]
-        key = *where[:2], unit.seed
+        key = unit.label, unit.sequence, unit.seed
         lengths[key] += len(truth)
-        results.append(result)
         try:
             parts[key].append(score(result.track.boxes, truth, conventions))
         except NothingToScoreError:
-            missing.append((*where, UNSCORED))
-    finished = [key for key in lengths if key[:2] not in unfinished]
+            found.missing.append((*key[:2], unit.segment, unit.seed, UNSCORED))
+    finished = [key for key in lengths if key[:2] not in found.unfinished]
+    scoring = _scoring(jobs, dataset, found.results, conventions)
     return Report(
         {key: pool(parts[key]) for key in finished if parts[key]},
-        tuple(results),
-        pd.DataFrame(missing, columns=MISSING),
-        (
-            *_warnings(dataset, results),
-            *damages,
-            *_scoring(jobs, dataset, results, conventions),
-        ),
+        found.results,
+        missing_table(found.missing),
+        (*found.warnings, *scoring),
         dataset,
         conventions,
         {key: (sum(one.frames for one in parts[key]), lengths[key]) for key in finished},
     )
 
 
-def _warnings(dataset: Dataset, results: list[Result]) -> tuple[str, ...]:
-    return (*dataset.problems, *noticed(dataset.sequences, results))
-
-
 def _scoring(
-    jobs: list[Job], dataset: Dataset, results: list[Result], conventions: Conventions
+    jobs: list[Job], dataset: Dataset, results: tuple[Result, ...], conventions: Conventions
 ) -> list[str]:
     """Return what the scores leave out, replace, or count in a way that one may not expect."""
     starts = {(job.unit.sequence, job.unit.segment) for job in jobs}
@@ -202,17 +180,6 @@ def _counted(conventions: Conventions) -> str:
             "where the centre is not, as in pysot"
         )
     return COUNTED[conventions.invalid]
-
-
-def _why(store: Store, unit: Unit) -> str:
-    if damage := store.damaged(unit):
-        return f"{damage}; run it again"
-    if failure := store.failure(unit):
-        return failure.reason
-    outdated, absent = OUTDATED, NOT_RUN
-    if "imported" in unit.settings:
-        outdated, absent = OTHER_FRAMES, NOT_IMPORTED
-    return outdated if store.outdated(unit) else absent
 
 
 def rounded(found: pd.DataFrame) -> pd.DataFrame:
@@ -353,17 +320,3 @@ def sequences(report: Report, measure: str = "auc") -> pd.DataFrame:
     """
     columns = {tracker: report.by_sequence(tracker, measure) for tracker in report.trackers}
     return pd.DataFrame(columns, index=[sequence.name for sequence in report.dataset.sequences])
-
-
-def speed(report: Report) -> pd.DataFrame:
-    """Return frames per second by tracker and machine, the harmonic mean over units.
-
-    Only runs with one worker count, since several disturb each other.
-    """
-    rows = [
-        (r.unit.label, r.environment["device_name"], r.environment["threads"], 1 / r.track.fps)
-        for r in report.results
-        if r.environment["workers"] == 1
-    ]
-    found = pd.DataFrame(rows, columns=["tracker", "device", "threads", "fps"])
-    return 1 / found.groupby(["tracker", "device", "threads"], sort=False).mean()

@@ -27,7 +27,7 @@ from trackerlib import __version__
 from trackerlib.data import Dataset
 from trackerlib.data import sequence as decoding
 from trackerlib.data.sequence import Sequence
-from trackerlib.eval import interrupts, recorded, tracking
+from trackerlib.eval import interrupts, overlaps, recorded, resets, tracking
 from trackerlib.eval.cluster import GONE, connected, finished
 from trackerlib.eval.contents import contents_of
 from trackerlib.eval.notices import noticed
@@ -151,10 +151,10 @@ def plan(
     parts = [
         (sequence, contents, segment, start_error)
         for sequence in dataset.sequences
-        for contents in [contents_of(sequence)]  # once a sequence
+        for contents in [_contents(sequence, protocol)]  # once a sequence
         for segment, start_error in _segments(sequence, protocol)
     ]
-    codes = [(spec, code_of(spec)) for spec in specs]
+    codes = [(spec, code_of(spec, protocol)) for spec in specs]
     jobs = []
     for (spec, code), seed, part in product(codes, seeds, parts):
         sequence, contents, segment, start_error = part
@@ -279,13 +279,14 @@ def _compute(job: Job) -> tuple[Track, dict]:
     sys.setswitchinterval(PATIENCE)
     if job.start_error:
         raise job.start_error
-    if code_of(job.spec) != job.unit.code:
+    if code_of(job.spec, job.unit.protocol) != job.unit.code:
         raise RuntimeError(
             f"run: {platform.node()} has another version of {job.unit.label} than the caller; "
             "install the same trackerlib, torch and OpenCV there and restart its workers"
         )
     tracker = job.spec.build(device=job.device, seed=_seed(job.unit))
-    return track(tracker, job.sequence, job.segment), _environment(job.device)
+    run_segment = resets.track_with_resets if job.unit.protocol == "vot" else track
+    return run_segment(tracker, job.sequence, job.segment), _environment(job.device)
 
 
 def _segments(sequence: Sequence, protocol: str) -> list[tuple[Segment, StartError | None]]:
@@ -295,12 +296,20 @@ def _segments(sequence: Sequence, protocol: str) -> list[tuple[Segment, StartErr
         return [(Segment(protocol, 0, sequence.boxes[0]), error)]
 
 
-def code_of(spec: Spec) -> str:
+def _contents(sequence: Sequence, protocol: str) -> str:
+    """Return a hash of a sequence's frames; and of its ground truth, where that directs a run."""
+    contents = contents_of(sequence)
+    truth = resets.regions(sequence)
+    return f"{contents}-{_hash(truth.tolist())}" if protocol == "vot" else contents
+
+
+def code_of(spec: Spec, protocol: str = "ope") -> str:
     """Return a hash of what makes the boxes besides settings and data; comments do not count.
 
     A unit's `code` is this, of the version and with the weights that it was run with.
     """
-    parts = decoding, tracking, _seed
+    more = (resets, overlaps) if protocol == "vot" else ()
+    parts = decoding, tracking, _seed, *more
     with PARSING:
         ours = [ast.unparse(ast.parse(inspect.getsource(part))) for part in parts]
         return _hash([spec.code(), *ours, torch.__version__, cv2.__version__])

@@ -1,7 +1,7 @@
 """One tracker on one segment: a box and a time for every frame."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -38,7 +38,7 @@ class Step:
     warning: str | None = None
 
 
-def follow(tracker: Tracker, sequence: Sequence, segment: Segment) -> Iterator[Step]:
+def follow(tracker: Tracker, sequence: Sequence, segment: Segment) -> Generator[Step, None, None]:
     """Initialise on the segment's first frame, update on the others, one Step per frame.
 
     A frame that cannot be used is not given to the tracker, and the last box stays. What a
