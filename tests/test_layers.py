@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "paths": set(),
     "startup": set(),
     "arguments": {"paths"},
+    "adapters": {"boxes", "data.sequence"},
     "ops": {"checks"},
     "nets": {"ops", "checks"},
     "weights": {"nets", "paths", "checks", "data.fetch"},  # downloads
@@ -46,6 +47,7 @@ MAY_IMPORT = {
         *(
             "arguments",
             "results",
+            "adapters",
             "startup",
             "boxes",
             "checks",

@@ -4,14 +4,11 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from trackerlib import __main__ as command_line
-from trackerlib import boxes, trackers
+from trackerlib import trackers
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -70,36 +67,3 @@ def test_a_file_that_is_named_exists(path):
 @pytest.mark.parametrize("path", LINKS)
 def test_a_link_leads_to_a_file(path):
     assert (ROOT / path).is_file()
-
-
-def test_got10ks_experiments_count_from_one_and_the_tracker_from_zero(monkeypatch):
-    """README's wrapper in a stub of got10k's interface, with a tracker that drifts by (2, 3)."""
-
-    class Tracker:
-        def __init__(self, name, is_deterministic=False):
-            self.name = name
-
-    class Drifting:
-        def init(self, frame, box):
-            assert isinstance(frame, np.ndarray) and frame.shape == (8, 9, 3)
-            self.box = np.array(box)
-
-        def update(self, frame):
-            self.box = np.add(self.box, (2, 3, 0, 0))
-            return self.box
-
-    drifting = Drifting()
-    spec = SimpleNamespace(build=lambda device, seed: drifting)
-    monkeypatch.setattr(trackers, "parse", {"kcf": spec}.get)
-    (source,) = re.findall(r"```python\n(class FromOne.*?)```", README, re.S)
-    names = {
-        "trackers": trackers,
-        "np": np,
-        "got10k": SimpleNamespace(trackers=SimpleNamespace(Tracker=Tracker)),
-    }
-    names |= {name: getattr(boxes, name) for name in ("otb_to_xywh", "xywh_to_otb")}
-    exec(source, names)
-    tracker, image = names["FromOne"]("kcf"), Image.new("RGB", (9, 8))
-    tracker.init(image, np.array([1.0, 1, 5, 4]))  # the image's first pixel, in OTB's numbers
-    assert drifting.box.tolist() == [0, 0, 5, 4]
-    assert tracker.update(image).tolist() == [3, 4, 5, 4]

@@ -161,6 +161,17 @@ def report(arguments: Namespace) -> int:
     return 0
 
 
+def trax(arguments: Namespace) -> int:
+    """Serve a tracker over the TraX protocol: the command of a tracker in vot-toolkit."""
+    from trackerlib.adapters import serve_trax
+    from trackerlib.eval.runner import resolve_device
+    from trackerlib.trackers import parse
+
+    device = resolve_device(arguments.device)
+    serve_trax(parse(arguments.tracker), device, arguments.seed)
+    return 0
+
+
 def list_data(arguments: Namespace) -> int:
     """Print the sequences of a data set: name, frames, attributes."""
     from trackerlib.data import open_dataset
@@ -322,6 +333,10 @@ def _parser() -> ArgumentParser:
     report_parser = _command(commands, "report", report)
     evaluation_options(report_parser)
     report_options(report_parser)
+    trax_parser = _command(commands, "trax", trax)
+    trax_parser.add_argument("tracker", metavar="TRACKER", help="such as kcf")
+    trax_parser.add_argument("--seed", type=int, default=0)
+    trax_parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     _command(commands, "doctor", doctor)
     data = commands.add_parser("data", help="list, check, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))

@@ -83,8 +83,8 @@ PYTRACKING = Conventions(invalid="miss")
 
 # vot-toolkit, stack/otb100.yaml: the accuracy of one pass, a mean IoU of rectangles in whole
 # pixels, here the AUC. The toolkit also cuts both at the image's border, which changes a mean
-# over OTB by up to 0.002. The challenges' restarts, robustness and EAO are other protocols,
-# and not here.
+# over OTB by up to 0.002. The challenges' resets, robustness and EAO are the protocol vot:
+# `resets`, `vot`.
 VOT = Conventions(
     thresholds=tuple(k / 99 for k in range(100)),
     area="exact",
