@@ -32,6 +32,7 @@ PACKAGES = {  # what asks for them -> distribution: the module that it brings
         "tqdm": "tqdm",
         "requests": "requests",
     },
+    "annotated videos": {"av": "av"},
     "the embedded benchmark": {"scikit-image": "skimage", "scikit-learn": "sklearn"},
     "the book": {
         "matplotlib": "matplotlib",
