@@ -1,177 +1,177 @@
-"""A video with a box drawn in, to write.
-
-What OpenCV refuses, it refuses without a word: a rate that MPEG-4 has no number for, a full disk,
-a container it does not know. The cause is found out afterwards, and a file counts as written when
-all its frames can be read from it.
-"""
+"""A video with boxes drawn in, encoded in a thread of its own beside the tracker."""
 
 import math
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Sequence as Ordered
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from trackerlib.boxes import xywh_to_xyxy
 from trackerlib.data.sequence import FrameError
-from trackerlib.paths import disk_cure, draft_of
+from trackerlib.data.video_writer import VideoWriter, as_fraction, load_encoders
 
-__all__ = ["AnnotatedVideo", "frames_per_second", "writable_rate"]
+__all__ = ["COLOURS", "AnnotatedVideo", "Marked", "drawn"]
 
-DEFAULT_FPS = 25.0  # of the video made from a folder of images, which has no rate
-CONTAINERS = (".mp4", ".avi", ".mkv", ".mov", ".m4v", ".wmv")
-MAX_TICKS = 65535  # MPEG-4 counts time in at most so many ticks a second
-MAX_FPS = {".avi": 1000, ".wmv": 1000}  # above, frames that the container counts twice are lost
-GUESSED = {".wmv"}  # containers without a rate: OpenCV guesses one from the frames' times
-MIN_FPS = 0.002  # below, OpenCV takes a rate for 0
-CLOSE = 2e-6  # of a rate: 7 ms in an hour, and 29.97 stands for 30000/1001
-GREEN = (0, 158, 115)
-BLOCK = bytes(1 << 20)  # what is written to a disk to see whether it takes it
-
-
-def frames_per_second(source: Path) -> tuple[float, str]:
-    """Return the rate that a video plays at, and a warning where it does not say, or "".
-
-    A folder of images has no rate, and gets 25 frames per second.
-    """
-    if source.is_dir():
-        return DEFAULT_FPS, ""
-    told = cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS)
-    if told > 0 and math.isfinite(told):
-        return told, ""
-    return DEFAULT_FPS, (
-        f"{source}: expected a frame rate above 0, its header says {told:g}; "
-        f"{DEFAULT_FPS:g} frames per second are assumed"
-    )
+COLOURS = (  # of the targets, in turn: told apart by colour-blind people too (Okabe and Ito)
+    (0, 158, 115),
+    (230, 159, 0),
+    (86, 180, 233),
+    (213, 94, 0),
+    (204, 121, 167),
+    (240, 228, 66),
+    (0, 114, 178),
+)
+WAITING = 8  # frames that may wait for the encoder, before the tracker waits for it
 
 
-def writable_rate(fps: float, suffix: str = ".mp4") -> float:
-    """Return the rate next to `fps` that OpenCV writes into MPEG-4, in frames per second.
+class Marked(Protocol):
+    """One target in one frame."""
 
-    suffix  of the file: `.avi` and `.wmv` hold all frames up to 1000 frames per second
+    @property
+    def box(self) -> np.ndarray:
+        """Return x, y, w, h (4,)."""
 
-    OpenCV makes a fraction with 1, 10, 100 or 1000 below, and MPEG-4 takes it where at most
-    65535 is above: 239.762 becomes 239.76. Raises ValueError unless fps is above 0 and finite.
-    """
-    if not (fps > 0 and math.isfinite(fps)):
-        raise ValueError(f"writable_rate: expected frames per second above 0, got {fps}")
-    fps = min(max(fps, MIN_FPS), float(MAX_FPS.get(suffix.lower(), MAX_TICKS)))
-    fractions = [Fraction(round(fps * base), base) for base in (1, 10, 100, 1000)]
-    allowed = [float(one) for one in fractions if 0 < one.numerator <= MAX_TICKS]
-    return min(allowed, key=lambda rate: abs(rate - fps))
+    @property
+    def score(self) -> float | None:
+        """Return a probability, 0 to 1, or None."""
+
+    @property
+    def lost(self) -> bool | None:
+        """Return whether the tracker has lost it; None where it does not say."""
+
+    @property
+    def target(self) -> int:
+        """Return its number, from 1."""
 
 
 class AnnotatedVideo:
-    """A video with a box drawn in, opened when its first frame comes, there when it is closed.
+    """A video with boxes drawn in, there when it is closed.
 
-    path      ends in .mp4, .avi or another of CONTAINERS; an existing file is replaced by `close`
-    fps       frames per second; what the container cannot hold is replaced by the next rate
-    warnings  how the video differs from the frames and the rate that were given; after `close`
-    frames    number of frames written so far
+    path      its end chooses the format, see `video_writer.FORMATS`; an existing file is replaced
+    fps       frames per second, where they are not timed
+    clock     ticks per second that hold the times of the frames; else made of `fps`
+    frames    number of frames in the file, once it is closed
+    warnings  how the video differs from the frames that were given
+
+    Frames are drawn on and encoded in a thread, WAITING at most at a time: they must not be
+    changed once they are given.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
-        self.path, self.fps = path, writable_rate(fps, path.suffix)
-        self.warnings: list[str] = []
-        self._wanted = fps
-        self._stack = ExitStack()
-        self._draft = path
-        self._writer: cv2.VideoWriter | None = None
-        self._image: np.ndarray | None = None  # the last usable frame
+    def __init__(self, path: Path, fps: float, clock: Fraction | None = None) -> None:
+        if not (fps > 0 and math.isfinite(fps)):
+            raise ValueError(f"AnnotatedVideo: expected frames per second above 0, got {fps}")
+        self.path, self.fps = path, fps
+        self.clock = clock or as_fraction(fps)
         self.frames = 0
+        self.warnings: list[str] = []
+        self._writer: VideoWriter | None = None
+        self._image: np.ndarray | None = None  # the last usable frame
+        self._start = 0.0
+        self._given, self._failed = 0, False
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        # Meanwhile the tracker learns its first frame.
+        self._tasks: deque[Future] = deque([self._thread.submit(load_encoders)])
 
-    def write(self, frame: np.ndarray | FrameError, box: np.ndarray) -> None:
-        """Add a frame with its box (4,); in place of an unusable one the last is shown again.
+    def write(
+        self,
+        frame: np.ndarray | FrameError,
+        targets: Ordered[Marked],
+        time: float | None = None,
+    ) -> None:
+        """Add a frame with its targets; in place of an unusable one the last is shown again.
 
-        Raises ValueError if OpenCV cannot write such a file, or the first frame is unusable,
-        and OSError if the disk refuses it.
+        time  seconds, of which the first frame's may be any
+
+        The first frame is written before this returns, so that what cannot be written is told at
+        once; later errors come with a later frame or `close`. Raises ValueError for a format that
+        cannot be written, or a first frame that is unusable, ImportError without PyAV, and
+        OSError if the disk refuses.
         """
         if not isinstance(frame, FrameError):
             self._image = frame
         if self._image is None:
             raise ValueError(f"AnnotatedVideo: expected a usable first frame, got: {frame}")
-        image = self._image.copy()
-        height, width = image.shape[:2]
-        if np.isfinite(box).all():
-            # Beyond the frame a border cannot be seen, and OpenCV draws no 1e12.
-            ends = np.rint(xywh_to_xyxy(box)).clip(-10, max(height, width) + 10)
-            left, top, right, bottom = map(int, ends)
-            cv2.rectangle(image, (left, top), (right, bottom), GREEN, 2, cv2.LINE_AA)
-        if self._writer is None:
-            self._writer = self._open((width, height))
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        self.frames += 1
+        time = self._given / self.fps if time is None else time
+        self._start = self._start if self._given else time
+        self._given += 1
+        image, since = self._image, time - self._start
+        self._tasks.append(self._thread.submit(self._write, image, tuple(targets), since))
+        self._wait_for(0 if self._given == 1 else WAITING)
 
     def close(self) -> None:
-        """Finish the file and put it in its place. Raises OSError if it is not whole."""
-        if self._writer is None:
+        """Finish the file and put it in its place. Raises what `write` does."""
+        try:
+            self._wait_for(0)
+            writer, self._writer = self._writer, None
+            if writer and not self._failed:
+                self._finish(writer)
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+
+    def _finish(self, writer: VideoWriter) -> None:
+        try:
+            writer.close()
+            self.warnings = writer.warnings
+        finally:  # after an error, what the file has
+            self.frames = writer.frames
+
+    def _wait_for(self, waiting: int) -> None:
+        """Wait until no more frames than `waiting` wait for the encoder."""
+        while len(self._tasks) > waiting:
+            self._tasks.popleft().result()
+
+    def _write(self, image: np.ndarray, targets: tuple[Marked, ...], time: float) -> None:
+        if self._failed:  # by an earlier frame, whose error is the one to tell
             return
-        with self._stack:  # an error leaves what was at `path` before
-            self._writer.release()
-            self._writer = None
-            self._check()
-
-    def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
-        with ExitStack() as stack:
-            self._draft = stack.enter_context(draft_of(self.path, self.path.suffix))
-            _raise_refused(self._draft, self.path)  # before OpenCV, which then removes the file
-            writer = self._writer_to(self._draft, size)
-            if writer is None:
-                raise ValueError(
-                    f"AnnotatedVideo: OpenCV {cv2.__version__} cannot write MPEG-4 to {self.path} "
-                    f"({size[0]}x{size[1]} pixels, {self.fps:g} frames per second); give a name "
-                    f"that ends in {', '.join(CONTAINERS)}, and frames of 2x2 pixels or more"
-                )
-            self._stack = stack.pop_all()
-            return writer
-
-    def _writer_to(self, path: Path, size: tuple[int, int]) -> cv2.VideoWriter | None:
-        if path.suffix.lower() not in CONTAINERS:
-            return None
-        codec = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(path), codec, self.fps, size)
-        return writer if writer.isOpened() else None
-
-    def _check(self) -> None:
-        """Read the draft again: OpenCV reports neither a full disk nor what it leaves out."""
-        capture = cv2.VideoCapture(str(self._draft))
-        rate, count = capture.get(cv2.CAP_PROP_FPS), 0
-        size = tuple(int(capture.get(n)) for n in (3, 4))  # width, height
-        while capture.isOpened() and capture.grab():
-            count += 1
-        capture.release()
-        if count != self.frames:
-            _raise_refused(self._draft, self.path)
-            raise OSError(
-                f"AnnotatedVideo: {self.path} was not written whole: {count} of {self.frames} "
-                "frames can be read from it; give a name that ends in .mp4, or, if its disk was "
-                "full, another folder"
-            )
-        assert self._image is not None
-        height, width = self._image.shape[:2]
-        if size != (width, height):
-            self.warnings.append(
-                f"{self.path}: frames of {width}x{height} are cut to {size[0]}x{size[1]} in the "
-                "video, since MPEG-4 takes even numbers; the boxes are as they were"
-            )
-        if self.path.suffix.lower() in GUESSED:
-            rate = self.fps
-        if abs(rate - self._wanted) > CLOSE * self._wanted:
-            self.warnings.append(
-                f"{self.path}: plays at {rate:.10g} frames per second, not {self._wanted:.10g}, "
-                "for which its container has no number"
-            )
+        self._failed = True
+        if self._writer is None:
+            size = image.shape[1], image.shape[0]
+            self._writer = VideoWriter(self.path, size, self.clock, self.fps)
+        try:
+            self._writer.write(drawn(image, targets), time)
+        finally:
+            self.frames = self._writer.frames
+        self._failed = False
 
 
-def _raise_refused(draft: Path, path: Path) -> None:
-    """Raise the OSError that the disk has for a draft, if it takes no more of it."""
-    try:
-        with draft.open("ab") as file:
-            file.write(BLOCK)
-    except OSError as error:
-        cure = disk_cure(error)
-        raise OSError(
-            f"AnnotatedVideo: cannot write {path} whole: "
-            f"{error.strerror or error}{'; ' if cure else ''}{cure}"
-        ) from error
+def drawn(image: np.ndarray, targets: Ordered[Marked]) -> np.ndarray:
+    """Return a copy of an image (H, W, 3) with the boxes of targets, and what is known of each.
+
+    Above a box stand its number, if there are several, its score, and `lost`.
+    """
+    image = image.copy()
+    height, width = image.shape[:2]
+    thick = max(2, height // 300)
+    for one in targets:
+        if not np.isfinite(one.box).all():
+            continue
+        # Beyond the frame a border cannot be seen, and OpenCV draws no 1e12.
+        ends = np.rint(xywh_to_xyxy(one.box)).clip(-10, max(height, width) + 10)
+        left, top, right, bottom = map(int, ends)
+        colour = COLOURS[(one.target - 1) % len(COLOURS)]
+        cv2.rectangle(image, (left, top), (right, bottom), colour, thick, cv2.LINE_AA)
+        words = [str(one.target)] if len(targets) > 1 else []
+        words += [f"{one.score:.2f}"] if one.score is not None else []
+        words += ["lost"] if one.lost else []
+        if words:
+            _write_above(image, " ".join(words), (left, top), colour)
+    return image
+
+
+def _write_above(
+    image: np.ndarray, text: str, corner: tuple[int, int], colour: tuple[int, int, int]
+) -> None:
+    """Write a text above a corner, or below where there is no room, and inside the image."""
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, max(0.4, image.shape[0] / 900)
+    thick = max(1, round(2 * size))
+    (width, height), _ = cv2.getTextSize(text, font, size, thick)
+    x = max(0, min(corner[0], image.shape[1] - width))
+    y = max(height + 2, min(corner[1] - 4, image.shape[0] - 2))
+    # Dark below and colour above: legible on any ground.
+    cv2.putText(image, text, (x, y), font, size, (0, 0, 0), thick + 2, cv2.LINE_AA)
+    cv2.putText(image, text, (x, y), font, size, colour, thick, cv2.LINE_AA)
