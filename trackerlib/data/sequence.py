@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Ordered
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ __all__ = [
     "read_image",
 ]
 
+UNTIMED_FPS = 25.0  # frames per second of images, which have no times
 READ_AHEAD = 4  # frames decoded before they are asked for
 SAMPLED = 32  # images of a sequence whose values settle its range
 SPOT = 12  # pixels of an image, or a thousandth, at either end that do not settle its range
@@ -265,6 +266,20 @@ def _rgb(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.ndim == 3 else cv2.COLOR_GRAY2RGB)
 
 
+@dataclass(frozen=True)
+class _Picked:
+    """Some of the frames of others, by their indices."""
+
+    frames: Frames
+    picks: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.picks)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.frames[self.picks[index]]
+
+
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """One target in one video.
@@ -281,6 +296,7 @@ class Sequence:
     initial_omits  (first, last) frame numbers, inclusive, from which temporal
                    robustness must not start (OTB's initOmit)
     warnings       what the reader noticed and could go on with
+    times          (T,) seconds from the start of the video, where they are known
     benchmark      "OTB" for a target of OTB-100, with which published scores can be compared;
                    a folder of one's own may have the same name
     """
@@ -295,9 +311,31 @@ class Sequence:
     warnings: tuple[str, ...] = ()
     benchmark: str | None = None
     polygons: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def timed(self) -> Iterator[tuple[int, float, np.ndarray | FrameError]]:
+        """Yield each frame's number, its time and itself, as `read` does.
+
+        Where no times are known, there are UNTIMED_FPS frames per second.
+        """
+        for index, frame in enumerate(self.read()):
+            time = index / UNTIMED_FPS if self.times is None else float(self.times[index])
+            yield int(self.frame_numbers[index]), time, frame
+
+    def part(self, picks: Ordered[int]) -> "Sequence":
+        """Return the sequence of some of the frames, which are indices in rising order."""
+        chosen = np.asarray(picks)
+        return replace(
+            self,
+            frames=_Picked(self.frames, tuple(picks)),
+            boxes=self.boxes[chosen],
+            frame_numbers=self.frame_numbers[chosen],
+            visibility=None if self.visibility is None else self.visibility[chosen],
+            times=None if self.times is None else self.times[chosen],
+        )
 
     def read(self, start: int = 0) -> Iterator[np.ndarray | FrameError]:
         """Yield frames from `start` on, decoded READ_AHEAD frames ahead in a thread.

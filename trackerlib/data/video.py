@@ -1,24 +1,38 @@
 """A user's own video, or folder of images, to read."""
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from trackerlib.data.live import Live
 from trackerlib.data.numbering import fill_gaps, image_files, order_notes
 from trackerlib.data.sequence import (
     PAGES_CURE,
+    UNTIMED_FPS,
     FrameError,
-    ImageFiles,
+    Frames,
     Sequence,
     open_images,
     page_count,
 )
+from trackerlib.data.video_writer import as_fraction
 from trackerlib.paths import expanded
 
-__all__ = ["VideoFile", "read_video"]
+__all__ = [
+    "FINE_CLOCK",
+    "VideoFile",
+    "clock_of",
+    "frames_per_second",
+    "open_video",
+    "read_video",
+]
 
 MAX_FRAMES = 1 << 40  # that a file may report, and still be believed
+MAX_JITTER = 6e-4  # seconds by which a time may be off a steady rate: half a ms, and rounding
+FINE_CLOCK = Fraction(90_000)  # ticks per second for times without a steady rate
 PATIENCE = 100  # frames in a row that cannot be decoded before the video counts as over
 
 
@@ -70,23 +84,84 @@ def read_video(path: str | Path, box: np.ndarray) -> Sequence:
     path = expanded(path)
     if not path.exists():
         raise FileNotFoundError(f"read_video: expected a video or a folder of images, no {path}")
-    frames, numbers, notes = _folder(path) if path.is_dir() else _file(path)
-    boxes = np.full((len(frames), 4), np.nan)
-    boxes[0] = box
-    warnings = tuple(f"{path.stem}: {note}" for note in notes)
-    return Sequence(path.stem, frames, boxes, np.array(numbers), warnings=warnings)
+    sequence = _folder(path) if path.is_dir() else _file(path)
+    sequence.boxes[0] = box
+    return sequence
 
 
-def _folder(path: Path) -> tuple[ImageFiles, list[int], list[str]]:
+def open_video(
+    video: str | Path | int, start: int | None = None, end: int | None = None, stride: int = 1
+) -> Sequence | Live:
+    """Open a video file, a folder of images, a camera or a stream to track targets in.
+
+    video   path; number of a camera, 0 for the first; address (rtsp://..., http://...)
+    start   number of the first frame that is read; a video's frames count from 1, images have
+            the numbers of their names
+    end     number of the last one
+    stride  every how many frames are read
+
+    Raises what `read_video` and `Live` raise, and ValueError if there are no such frames.
+    """
+    if stride < 1 or (start is not None and end is not None and start > end):
+        raise ValueError(
+            "open_video: expected a stride of 1 or more and an end that is not before the start, "
+            f"got start {start}, end {end}, stride {stride}"
+        )
+    if isinstance(video, int) or "://" in str(video):
+        return Live(video if isinstance(video, int) else str(video), start or 1, end, stride)
+    sequence = read_video(video, np.full(4, np.nan))
+    numbers = sequence.frame_numbers
+    first = 0 if start is None else int(np.searchsorted(numbers, start))
+    last = len(numbers) if end is None else int(np.searchsorted(numbers, end, "right"))
+    if first >= last:
+        raise ValueError(
+            f"open_video: expected frames between {numbers[0]} and {numbers[-1]}, which "
+            f"{sequence.name} has, got start {start}, end {end}"
+        )
+    picks = range(first, last, stride)
+    return sequence if len(picks) == len(numbers) else sequence.part(picks)
+
+
+def frames_per_second(source: Path) -> tuple[float, str]:
+    """Return the rate that a video plays at, and a warning where it does not say, or "".
+
+    A folder of images has no rate, and gets 25 frames per second.
+    """
+    if source.is_dir():
+        return UNTIMED_FPS, ""
+    told = cv2.VideoCapture(str(source)).get(cv2.CAP_PROP_FPS)
+    if told > 0 and math.isfinite(told):
+        return told, ""
+    return UNTIMED_FPS, (
+        f"{source}: expected a frame rate above 0, its header says {told:g}; "
+        f"{UNTIMED_FPS:g} frames per second are assumed"
+    )
+
+
+def clock_of(times: np.ndarray, fps: float) -> Fraction:
+    """Return ticks per second that hold the times of frames: `fps` as a fraction, if it does.
+
+    times  (T,) seconds, rising
+
+    Where times are off a steady rate by more than MAX_JITTER, it is FINE_CLOCK.
+    """
+    ticks = (times - times[0]) * fps
+    off = np.abs(ticks - ticks.round()).max()
+    is_steady = off < min(0.25, MAX_JITTER * fps) and (np.diff(ticks) > 0.5).all()
+    return as_fraction(fps) if is_steady else FINE_CLOCK
+
+
+def _folder(path: Path) -> Sequence:
     files = fill_gaps(image_files(path))
     frames, notes = open_images(list(files.values()))
-    return frames, list(files), order_notes(path, files) + notes
+    times = np.arange(len(files)) / UNTIMED_FPS
+    return _sequence(path, frames, np.array(list(files)), times, order_notes(path, files) + notes)
 
 
-def _file(path: Path) -> tuple[VideoFile, range, list[str]]:
+def _file(path: Path) -> Sequence:
     capture = cv2.VideoCapture(str(path))
-    reported, length = capture.get(cv2.CAP_PROP_FRAME_COUNT), _count(capture)
-    pages = page_count(path)
+    reported, times = capture.get(cv2.CAP_PROP_FRAME_COUNT), _times(capture)
+    length, pages = len(times), page_count(path)
     if length == 0:
         cure = "convert it first, e.g. ffmpeg -i video -c:v libx264 video.mp4"
         raise ValueError(
@@ -103,7 +178,20 @@ def _file(path: Path) -> tuple[VideoFile, range, list[str]]:
             f"{path}: grey values of more than 8 bits, of which the upper 8 are read; for the "
             "others extract the images first: ffmpeg -i video folder/%06d.png"
         )
-    return VideoFile(path, length), range(1, length + 1), notes
+    return _sequence(path, VideoFile(path, length), np.arange(1, length + 1), times, notes)
+
+
+def _sequence(
+    path: Path, frames: Frames, numbers: np.ndarray, times: np.ndarray, notes: list[str]
+) -> Sequence:
+    return Sequence(
+        path.stem,
+        frames,
+        np.full((len(frames), 4), np.nan),
+        numbers,
+        warnings=tuple(f"{path.stem}: {note}" for note in notes),
+        times=times,
+    )
 
 
 def _is_deep_grey(capture: cv2.VideoCapture) -> bool:
@@ -115,11 +203,24 @@ def _is_deep_grey(capture: cv2.VideoCapture) -> bool:
     return any(one[:2] == b"Y1" and one[3] > 8 for one in (tag, tag[::-1]))
 
 
-def _count(capture: cv2.VideoCapture) -> int:
-    """Return the number of frames up to the last one that can be decoded."""
-    tried = length = 0
+def _times(capture: cv2.VideoCapture) -> np.ndarray:
+    """Return the time of each frame, up to the last one that can be decoded, in seconds.
+
+    A file without times has its rate.
+    """
+    told, tried, length = list[float](), 0, 0
     while capture.isOpened() and tried - length < PATIENCE:
         tried += 1
         if capture.grab():
             length = tried
-    return length
+            told.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        else:
+            told.append(math.nan)  # it keeps its place
+    times, index = np.array(told[:length]), np.arange(length)
+    known = np.isfinite(times)
+    if known.any():
+        times = np.interp(index, index[known], times[known]) - times[known][0]
+    if (np.diff(times) > 0).all():
+        return times
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return index / (fps if 0 < fps < math.inf else UNTIMED_FPS)

@@ -1,0 +1,71 @@
+"""Frames of a camera or a stream, as they come."""
+
+import math
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from trackerlib.data.sequence import UNTIMED_FPS, FrameError
+
+__all__ = ["Live"]
+
+
+class Live:
+    """Frames of a camera or a stream, whose number is not known before they end.
+
+    source  number of a camera, 0 for the first, or an address (rtsp://..., http://...)
+    start   number of the first frame that is read; frames count from 1
+    end     number of the last one; None where the stream ends by itself, or by Ctrl-C
+    stride  every how many frames are read
+
+    Raises ValueError where OpenCV cannot open it.
+    """
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(
+        self, source: int | str, start: int = 1, end: int | None = None, stride: int = 1
+    ) -> None:
+        self.name = f"camera {source}" if isinstance(source, int) else source
+        self.start, self.end, self.stride = start, end, stride
+        self._capture = cv2.VideoCapture(source)
+        if not self._capture.isOpened():
+            cure = (
+                "is it plugged in, free and yours to read, and is this its number?"
+                if isinstance(source, int)
+                else "is the address right, and does it answer?"
+            )
+            raise ValueError(
+                f"Live: expected a camera or an address that OpenCV can open, got {source}; {cure}"
+            )
+
+    @property
+    def fps(self) -> float:
+        """Return the frames per second that the stream reports, or 25 where it reports none."""
+        told = self._capture.get(cv2.CAP_PROP_FPS)
+        return told if 0 < told < math.inf else UNTIMED_FPS
+
+    def timed(self) -> Iterator[tuple[int, float, np.ndarray | FrameError]]:
+        """Yield each frame's number, its time in seconds from the first, and itself.
+
+        The time is the stream's own, or the clock's where the stream has none. A frame that
+        cannot be decoded is the end of the stream.
+        """
+        number, began, last = 0, time.monotonic(), -1.0
+        first: float | None = None
+        while self.end is None or number < self.end:
+            if not self._capture.grab():
+                return
+            number += 1
+            told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            first = told if first is None else first
+            # A stream without times tells the same one always.
+            now = told - first if told - first > last else time.monotonic() - began
+            last = max(last, now)
+            if number >= self.start and (number - self.start) % self.stride == 0:
+                decoded, frame = self._capture.retrieve()
+                if not decoded:
+                    return
+                yield number, now, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
