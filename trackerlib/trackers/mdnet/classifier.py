@@ -44,11 +44,16 @@ class Classifier:
         self.config = config
         self.generator = generator
         self.dtype = dtype
+        self.outputs: Tensor | None = None
 
     @torch.no_grad()
     def scores(self, features: Tensor) -> Tensor:
-        """Return the target's score (K,) of features (K, D): above 0 for what looks like it."""
-        return self.of_target(self._head(features))
+        """Return the target's score (K,) of features (K, D): above 0 for what looks like it.
+
+        `outputs` then has the head's two scores of each (K, 2).
+        """
+        self.outputs = self._head(features)
+        return self.of_target(self.outputs)
 
     def of_target(self, scores: Tensor) -> Tensor:
         """Return what boxes are ranked by (K,) of the head's scores (K, 2)."""

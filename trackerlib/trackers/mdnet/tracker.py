@@ -29,9 +29,10 @@ MIN_SIDE = 2.0  # of a box, pixels
 class Tracker:
     """The loop of [1], which its descendants share.
 
-    warnings  what was unusual about the latest frame
-    score     of the latest frame, above 0 for a target that was found
-    losses    of every iteration of fine-tuning in the latest frame
+    warnings     what was unusual about the latest frame
+    score        of the latest frame, above 0 for a target that was found
+    probability  of the target after the softmax, 0 to 1, the mean of the same candidates
+    losses       of every iteration of fine-tuning in the latest frame
     """
 
     config: Config
@@ -95,6 +96,7 @@ class Tracker:
         self.frame_index = 0
         self.translation = config.translation
         self.score = 0.0
+        self.probability: float | None = None
         self.losses: list[float] = []
         self.warnings: list[str] = []
         self._set_head(self._head().to(self.device))
@@ -144,6 +146,11 @@ class Tracker:
         self._update_model()
         return prediction.numpy().copy()
 
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the latest score is below 0, which asks for a short-term update."""
+        return self.score < 0
+
     def _set_frame(self, frame: np.ndarray) -> None:
         """Go on to this frame; boxes are drawn inside it."""
         self.sampler = samplers.over(frame, MIN_SIDE, self.generator)
@@ -158,6 +165,8 @@ class Tracker:
         chosen = candidates[best.cpu()]  # (best, 4)
         # Regressed boxes as the next frame's start would add up their errors: they are not kept.
         self.box, self.score = chosen.mean(0), float(scores.mean())
+        if (outputs := self.classifier.outputs) is not None:
+            self.probability = float(outputs[best].softmax(1)[:, 1].mean())
         if self.score > 0 and self.regressor and self.score > config.regression_score:
             return self.regressor(features[best], chosen).mean(0)
         return self.box
