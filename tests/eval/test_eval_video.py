@@ -14,8 +14,16 @@ import pytest
 from fake_tracker import BOX, FakeTracker, replace_frame
 
 from trackerlib.data.annotated_video import AnnotatedVideo
+from trackerlib.eval.box_files import BoxFile, write_text
 from trackerlib.eval.interrupts import Interrupted
-from trackerlib.eval.video import follow_video, save_boxes
+from trackerlib.eval.video import follow_targets, follow_video
+
+pytest.importorskip("av", reason="needs PyAV")
+
+
+def follow(tracker, sequence, boxes=None, video=None):
+    results = follow_targets([tracker], sequence.boxes[:1], sequence)
+    return follow_video(results, sequence, boxes and BoxFile(boxes), video)
 
 
 class Ended(FakeTracker):
@@ -55,7 +63,7 @@ def frames_of(path):
 
 
 def test_everything_is_kept_of_a_whole_video(dark, outputs):
-    found = follow_video(FakeTracker(), dark, *outputs)
+    found = follow(FakeTracker(), dark, *outputs)
     boxes, video = outputs
     rows = np.loadtxt(boxes, delimiter=",")
     np.testing.assert_array_equal(rows, found.track.boxes)  # to the last bit
@@ -72,7 +80,7 @@ def test_a_signal_keeps_the_frames_so_far(dark, outputs, name):
         pytest.skip(f"this system has no {name}")
     number = getattr(signal, name)
     before = signal.getsignal(number)
-    found = follow_video(Ended(interrupt(number)), dark, *outputs)
+    found = follow(Ended(interrupt(number)), dark, *outputs)
     boxes, video = outputs
     assert len(boxes.read_text().splitlines()) == frames_of(video.path) == 3
     assert isinstance(found.stopped, Interrupted) and found.stopped.number == number
@@ -81,7 +89,7 @@ def test_a_signal_keeps_the_frames_so_far(dark, outputs, name):
 
 
 def test_a_crash_keeps_the_frames_so_far(dark, outputs):
-    found = follow_video(Ended(crash), dark, *outputs)
+    found = follow(Ended(crash), dark, *outputs)
     boxes, video = outputs
     assert len(boxes.read_text().splitlines()) == frames_of(video.path) == 3
     assert str(found.stopped) == "out of memory" and found.track.boxes.shape == (3, 4)
@@ -99,29 +107,29 @@ def test_a_signal_during_a_frames_writing_keeps_that_frame_whole(dark, outputs):
         write(*arguments)
 
     video.write = interrupted
-    found = follow_video(FakeTracker(), dark, boxes, video)
+    found = follow(FakeTracker(), dark, boxes, video)
     assert isinstance(found.stopped, KeyboardInterrupt)
     assert len(boxes.read_text().splitlines()) == frames_of(video.path) == 2
 
 
 def test_what_ends_it_on_the_first_frame_leaves_no_file(dark, outputs):
     with pytest.raises(ValueError, match="expected at least 5 pixels"):
-        follow_video(FakeTracker("too small"), dark, *outputs)
+        follow(FakeTracker("too small"), dark, *outputs)
     assert not list(outputs[0].parent.iterdir())
 
 
 @pytest.mark.parametrize("name", ["video.png", "no/video.mp4"])
 def test_boxes_are_written_though_the_video_cannot(dark, outputs, name):
     boxes = outputs[0]
-    found = follow_video(FakeTracker(), dark, boxes, AnnotatedVideo(boxes.parent / name, 25))
+    found = follow(FakeTracker(), dark, boxes, AnnotatedVideo(boxes.parent / name, 25))
     assert len(boxes.read_text().splitlines()) == 5
     assert found.written == (boxes,) and name in found.errors[0] and len(found.errors) == 1
 
 
 def test_a_video_that_cannot_be_written_ends_it_where_no_boxes_are_asked_for(dark, tmp_path):
     tracker = Ended(crash)
-    with pytest.raises(ValueError, match="cannot write MPEG-4"):
-        follow_video(tracker, dark, video=AnnotatedVideo(tmp_path / "video.png", 25))
+    with pytest.raises(ValueError, match="expected a name that ends in"):
+        follow(tracker, dark, video=AnnotatedVideo(tmp_path / "video.png", 25))
     assert tracker.updates == 0
 
 
@@ -133,7 +141,7 @@ def test_the_video_is_kept_though_the_boxes_cannot(dark, outputs, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     monkeypatch.setattr(tempfile, "tempdir", str(boxes.parent.parent))
-    found = follow_video(FakeTracker(), dark, boxes, video)
+    found = follow(FakeTracker(), dark, boxes, video)
     assert found.written[0] == video.path and frames_of(video.path) == 5
     assert len(found.written[1].read_text().splitlines()) == 5
     assert "boxes.txt: No space left on device; the disk is full: free" in found.errors[0]
@@ -143,7 +151,7 @@ def test_the_video_is_kept_though_the_boxes_cannot(dark, outputs, monkeypatch):
 def test_boxes_that_cannot_be_written_are_told_before_the_tracking(dark, tmp_path):
     tracker = Ended(crash)
     with pytest.raises(OSError, match=r"nowhere/b\.txt: .*its folder does not exist: make it"):
-        follow_video(tracker, dark, tmp_path / "nowhere" / "b.txt")
+        follow(tracker, dark, tmp_path / "nowhere" / "b.txt")
     assert tracker.updates == 0
 
 
@@ -155,7 +163,7 @@ def test_a_disk_with_room_for_a_name_alone_is_told_before_the_tracking(dark, out
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
         with pytest.raises(OSError, match=r"cannot write .*boxes\.txt: .*; a file may not be"):
-            follow_video(tracker, dark, boxes)
+            follow(tracker, dark, boxes)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert tracker.updates == 0 and not list(boxes.parent.iterdir())
@@ -171,7 +179,7 @@ def test_boxes_that_cannot_be_written_at_the_end_are_kept_elsewhere(
         folder.write_text("no folder")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setenv("TRACKERLIB_CACHE", str(cache))
-    found = follow_video(Ended(lambda: shutil.rmtree(boxes.parent)), dark, boxes)
+    found = follow(Ended(lambda: shutil.rmtree(boxes.parent)), dark, boxes)
     assert f"{boxes}: No such file or directory; its folder does not exist" in found.errors[0]
     if refusing < 2:
         (kept,) = found.written
@@ -188,11 +196,65 @@ def test_every_warning_is_in_one_list(dark, outputs):
     replace_frame(dark, 2, b"no image")
     noticed = dataclasses.replace(dark, warnings=("Dark: 1 frame is grey",))
     boxes, _ = outputs
-    found = follow_video(
-        FakeTracker(), noticed, boxes, AnnotatedVideo(boxes.with_name("v.avi"), 239.762)
-    )
+    found = follow(FakeTracker(), noticed, boxes, AnnotatedVideo(boxes.with_name("v.gif"), 60))
     grey, unreadable, rate = found.track.warnings
-    assert "grey" in grey and "Dark, frame 3" in unreadable and "plays at 239.76 " in rate
+    assert "grey" in grey and "Dark, frame 3" in unreadable and "plays at 50 " in rate
+
+
+def test_several_targets_are_followed_in_one_pass(dark, outputs):
+    boxes, video = outputs
+    trackers = [FakeTracker(), FakeTracker()]
+    results = follow_targets(trackers, np.array([BOX, BOX + 5]), dark)
+    found = follow_video(results, dark, BoxFile(boxes, 2), video, targets=2)
+    assert found.frames == frames_of(video.path) == 5 and found.track.boxes.shape == (10, 4)
+    files = [boxes.with_name(f"boxes.{number}.txt") for number in (1, 2)]
+    assert found.written == (video.path, *files)
+    for number, file in enumerate(files):
+        rows = np.loadtxt(file, delimiter=",")
+        np.testing.assert_allclose(rows, BOX + 5 * number + 0.1 * np.arange(5)[:, None])
+    assert ", 2 targets at " in found.summary("fake", "Dark")
+
+
+def test_a_crash_between_two_targets_drops_that_frame_alone(dark, outputs):
+    boxes, video = outputs
+    results = follow_targets([FakeTracker(), Ended(crash)], np.array([BOX, BOX]), dark)
+    found = follow_video(results, dark, BoxFile(boxes, 2), video, targets=2)
+    assert found.frames == frames_of(video.path) == 3
+    assert all(len(path.read_text().splitlines()) == 3 for path in found.written[1:])
+
+
+def test_a_disk_that_fills_up_keeps_video_and_boxes_so_far(dark, outputs, monkeypatch):
+    from trackerlib.data import video_writer
+
+    boxes, video = outputs
+    write, told = video_writer.VideoWriter.write, []
+
+    def full(self, image, time):
+        if self.frames == 3:
+            with self._guarded():
+                raise OSError(28, "No space left on device")
+        write(self, image, time)
+
+    monkeypatch.setattr(video_writer.VideoWriter, "write", full)
+    monkeypatch.setitem(video_writer.H264, "tune", "zerolatency")  # no frames wait inside
+    results = follow_targets([FakeTracker()], dark.boxes[:1], dark)
+    found = follow_video(results, dark, BoxFile(boxes), video, tell=told.append)
+    assert len(boxes.read_text().splitlines()) == 5 and found.written == (video.path, boxes)
+    assert told == list(found.errors) and len(told) == 1
+    assert "the disk is full: free some space; it has the first 3 frames" in told[0]
+    assert frames_of(video.path) == 3
+
+
+def test_what_a_tracker_says_of_itself_is_in_the_results(dark):
+    class Sure(FakeTracker):
+        probability, is_lost = 0.25, True
+
+    first, *others = follow_targets([Sure()], dark.boxes[:1], dark)
+    assert (first.score, first.lost, first.frame, first.time) == (None, True, 1, 0)
+    assert {(one.score, one.lost) for one in others} == {(0.25, True)}
+    assert [one.time for one in others] == [0.04, 0.08, 0.12, 0.16]
+    silent = list(follow_targets([FakeTracker()], dark.boxes[:1], dark))
+    assert {(one.score, one.lost) for one in silent} == {(None, None)}
 
 
 def test_boxes_go_to_a_pipe_as_to_a_file(tmp_path):
@@ -200,6 +262,6 @@ def test_boxes_go_to_a_pipe_as_to_a_file(tmp_path):
         pytest.skip("this system has no pipes with names")
     os.mkfifo(tmp_path / "pipe")
     end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    save_boxes(tmp_path / "pipe", np.array([[1, 2, 3, 1 / 3]]))
-    assert os.read(end, 100) == b"1,2,3,0.3333333333333333\n"
+    write_text(tmp_path / "pipe", "1,2,3,4\n")
+    assert os.read(end, 100) == b"1,2,3,4\n"
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

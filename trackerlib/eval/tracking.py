@@ -1,7 +1,7 @@
 """One tracker on one segment: a box and a time for every frame."""
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,13 +13,17 @@ from trackerlib.data.sequence import FrameError, Sequence
 from trackerlib.eval.protocols import Segment
 from trackerlib.eval.store import Track
 
-__all__ = ["Step", "Tracker", "follow", "track"]
+__all__ = ["Follower", "Step", "Tracker", "follow", "track"]
 
 Value = TypeVar("Value")
 
 
 class Tracker(Protocol):
-    """What is evaluated; it may have a list `warnings` about its latest frame besides."""
+    """What is evaluated.
+
+    It may have more about its latest frame: a list `warnings`; `probability`, 0 to 1, that its
+    box shows the target; `is_lost`, whether it has lost the target.
+    """
 
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
         """Start from a frame (H, W, 3) uint8 RGB and the box (4,) of the target in it."""
@@ -30,12 +34,53 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One frame of a track: the frame (or why there is none), the box, the seconds it took."""
+    """One frame of a track: the frame (or why there is none), the box, the seconds it took.
+
+    score  probability of the box, 0 to 1, where the tracker has one
+    lost   whether the target is lost, where the tracker says so
+    """
 
     frame: np.ndarray | FrameError
     box: np.ndarray
     seconds: float
     warning: str | None = None
+    score: float | None = None
+    lost: bool | None = None
+
+
+class Follower:
+    """A tracker on its way through a video, from a first box (4,) on."""
+
+    def __init__(self, tracker: Tracker, box: np.ndarray) -> None:
+        self.tracker = tracker
+        self.box = np.asarray(box, dtype=np.float64)
+        self._begins = True
+
+    def step(self, frame: np.ndarray | FrameError, where: str) -> Step:
+        """Initialise the tracker on the first frame, update it on others.
+
+        where  names the frame, for messages
+
+        Raises what `follow` raises.
+        """
+        begins, self._begins = self._begins, False
+        if isinstance(frame, FrameError):
+            if begins:
+                raise frame
+            return Step(frame, self.box, 0.0, f"{frame}; the last box stays")
+        notes = list[str]()
+        if begins:
+            seconds = _initialised(self.tracker, frame, self.box, f"{where}, first box")
+        else:
+            prediction, seconds = _timed(self.tracker.update, frame)
+            self.box = _checked(prediction, where)
+            if not np.isfinite(self.box).all():
+                notes.append(f"{where}: the tracker predicted {self.box}")
+        if reported := getattr(self.tracker, "warnings", []):
+            notes.append(f"{where}: {'; '.join(reported)}")
+        score = None if begins else getattr(self.tracker, "probability", None)
+        lost = getattr(self.tracker, "is_lost", None)
+        return Step(frame, self.box, seconds, "; ".join(notes) or None, score, lost)
 
 
 def follow(tracker: Tracker, sequence: Sequence, segment: Segment) -> Generator[Step, None, None]:
@@ -46,25 +91,9 @@ def follow(tracker: Tracker, sequence: Sequence, segment: Segment) -> Generator[
     frame is unusable, and ValueError if the first box is, or if the tracker's prediction is
     anything but 4 numbers.
     """
-    box = np.asarray(segment.box, dtype=np.float64)
+    follower = Follower(tracker, segment.box)
     for index, frame in enumerate(sequence.read(segment.start), segment.start):
-        where = f"{sequence.name}, frame {sequence.frame_numbers[index]}"
-        seconds, notes, given = 0.0, list[str](), not isinstance(frame, FrameError)
-        if isinstance(frame, FrameError):
-            if index == segment.start:
-                raise frame
-            notes.append(f"{frame}; the last box stays")
-        elif index == segment.start:
-            seconds = _initialised(tracker, frame, box, f"{where}, first box")
-        else:
-            prediction, seconds = _timed(tracker.update, frame)
-            box = _checked(prediction, where)
-            if not np.isfinite(box).all():
-                notes.append(f"{where}: the tracker predicted {box}")
-        reported: Iterable[str] = getattr(tracker, "warnings", []) if given else []
-        if reported:
-            notes.append(f"{where}: {'; '.join(reported)}")
-        yield Step(frame, box, seconds, "; ".join(notes) or None)
+        yield follower.step(frame, f"{sequence.name}, frame {sequence.frame_numbers[index]}")
 
 
 def track(tracker: Tracker, sequence: Sequence, segment: Segment) -> Track:
