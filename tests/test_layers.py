@@ -41,23 +41,12 @@ MAY_IMPORT = {
         *("trackers", "train", "eval"),
     },
     "plots": {"eval", "analysis", "data", "boxes"},
+    "tracking": {"data", "eval", "trackers"},
     "doctor": {"paths", "weights", "trackers"},
     "results": {"arguments", "data", "eval", "trackers", "weights"},
     "__main__": {
-        *(
-            "arguments",
-            "results",
-            "adapters",
-            "startup",
-            "boxes",
-            "checks",
-            "paths",
-            "ops",
-            "nets",
-            "weights",
-            "data",
-        ),
-        *("trackers", "train", "eval", "plots", "doctor"),
+        *("arguments", "results", "adapters", "startup", "boxes", "checks", "paths", "ops"),
+        *("nets", "weights", "data", "trackers", "train", "eval", "plots", "doctor", "tracking"),
     },
 }
 # part -> what it imports of others' packages, wherever it does so
@@ -270,6 +259,7 @@ def test_a_forbidden_import_is_seen(tmp_path):
         ("eval", "def late():\n    from trackerlib import trackers"),
         ("analysis", "from trackerlib import plots"),
         ("plots", "from trackerlib.trackers import parse"),
+        ("tracking", "from trackerlib.boxes import centres"),
         ("__main__", "from trackerlib.analysis import profiler"),
     ],
 )
@@ -311,7 +301,7 @@ class Refuse:
     def find_spec(self, name, path=None, target=None):
         heavy = {"dask", "distributed", "pooch", "requests", "matplotlib", "pandas", "IPython",
                  "ipywidgets", "skimage", "sklearn", "scipy", "tqdm", "filelock", "papermill",
-                 "safetensors"}
+                 "safetensors", "av"}
         if name.partition(".")[0] in heavy:
             raise ImportError(f"the core imports {name}")
 

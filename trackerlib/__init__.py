@@ -1,6 +1,6 @@
 """Deep visual tracking, rebuilt step by step: the library behind the book.
 
-    from trackerlib import trackers, ops, box_iou
+    from trackerlib import track, trackers, ops, box_iou
 
 Each is imported when it is first asked for: `import trackerlib` alone does not load torch.
 """
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trackerlib import ops, trackers
     from trackerlib.boxes import box_iou
+    from trackerlib.tracking import track
 
-__all__ = ["__version__", "box_iou", "ops", "trackers"]
+__all__ = ["__version__", "box_iou", "ops", "track", "trackers"]
 __version__ = "0.1.0"
 
 
@@ -21,4 +22,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name == "box_iou":
         return import_module(f"{__name__}.boxes").box_iou
+    if name == "track":
+        return import_module(f"{__name__}.tracking").track
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -74,29 +74,12 @@ def _code(interrupt: BaseException) -> int:
 
 
 def track(arguments: Namespace) -> int:
-    """Follow one target through a video; write its boxes and the annotated video."""
-    load("torch")
-    from trackerlib.data.annotated_video import AnnotatedVideo, frames_per_second
-    from trackerlib.data.video import read_video
-    from trackerlib.eval.runner import resolve_device
-    from trackerlib.eval.video import follow_video
-    from trackerlib.trackers import parse
-
+    """Follow targets through a video; write their boxes and the annotated video."""
     different(arguments.source, arguments.out, arguments.boxes)
-    spec = parse(arguments.tracker)
-    tracker = spec.build(resolve_device(arguments.device), arguments.seed)
-    sequence = read_video(arguments.source, arguments.box)
-    video, early = None, list(sequence.warnings)
-    if arguments.out:
-        rate, assumed = frames_per_second(arguments.source)
-        video = AnnotatedVideo(arguments.out, rate)
-        early += filter(None, [assumed])
-    warn(early)
-    followed = follow_video(tracker, sequence, arguments.boxes, video)
-    warn(followed.track.warnings, but=early)
-    for line in followed.errors:
-        print(f"error: {line}", file=sys.stderr)
-    print(followed.summary(spec.label, sequence.name))
+    load("torch")
+    from trackerlib.tracking.command import follow
+
+    followed = follow(arguments, warn)
     if isinstance(followed.stopped, KeyboardInterrupt):
         return _code(followed.stopped)
     if followed.stopped:

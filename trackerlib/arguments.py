@@ -20,9 +20,12 @@ __all__ = [
     "place",
     "report_options",
     "setting",
+    "source",
     "track_options",
     "weights_options",
 ]
+
+BOXES = ("csv", "json", "mot", "otb")  # eval.box_files.FORMATS, without importing it
 
 
 def box_joined(arguments: list[str]) -> list[str]:
@@ -90,9 +93,19 @@ def place(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def different(*paths: Path | None) -> None:
+def source(text: str) -> Path | str | int:
+    """Return what to track in: a path, the number of a camera or the address of a stream.
+
+    What is here under the name of a number is a path. Raises ArgumentTypeError as `place` does.
+    """
+    if "://" in text:
+        return text
+    return int(text) if text.isdigit() and not Path(text).exists() else place(text)
+
+
+def different(*paths: Path | str | int | None) -> None:
     """Raise ValueError if one file would be written over another."""
-    given = [path for path in paths if path]
+    given = [path for path in paths if isinstance(path, Path)]
     if len({path.resolve() for path in given}) < len(given):
         raise ValueError(
             "track: expected different files for the source, --out and --boxes, "
@@ -102,15 +115,30 @@ def different(*paths: Path | None) -> None:
 
 def track_options(parser: argparse.ArgumentParser) -> None:
     """Add what the command track takes."""
-    parser.add_argument("source", type=place, metavar="VIDEO_OR_FOLDER")
-    parser.add_argument(
-        "--box", type=box, required=True, metavar="X,Y,W,H", help="in the first frame, 0-based"
+    add = parser.add_argument
+    add(
+        "source",
+        type=source,
+        metavar="VIDEO",
+        help="a file, a folder of images, a camera's number (0) or a stream's address",
     )
-    parser.add_argument("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
-    parser.add_argument("--out", type=output, metavar="VIDEO", help="annotated video to write")
-    parser.add_argument("--boxes", type=output, metavar="TXT", help="0-based x,y,w,h per frame")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    add(
+        "--box",
+        type=box,
+        required=True,
+        action="append",
+        metavar="X,Y,W,H",
+        help="in the first frame, 0-based; once for every target",
+    )
+    add("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
+    add("--out", type=output, metavar="VIDEO", help="to write: .mp4, .webm, .gif, .mkv, ...")
+    add("--boxes", type=output, metavar="FILE", help="to write: .csv, .json, .mot.txt, .txt")
+    add("--boxes-format", choices=BOXES, help="whatever the name ends in")
+    add("--start", type=int, metavar="FRAME", help="number of the first, to which --box belongs")
+    add("--end", type=int, metavar="FRAME", help="number of the last")
+    add("--stride", type=int, default=1, metavar="N", help="track every Nth frame")
+    add("--seed", type=int, default=0)
+    add("--device", default="auto", help="auto, cpu, cuda")
 
 
 def evaluation_options(parser: argparse.ArgumentParser) -> None:

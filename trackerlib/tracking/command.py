@@ -1,0 +1,93 @@
+"""The command `python -m trackerlib track`."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from trackerlib.data.annotated_video import AnnotatedVideo
+from trackerlib.data.live import Live
+from trackerlib.data.sequence import Sequence
+from trackerlib.data.video import FINE_CLOCK, clock_of, frames_per_second, open_video
+from trackerlib.eval.box_files import BoxFile
+from trackerlib.eval.video import Followed, Result, follow_video
+from trackerlib.trackers import parse
+from trackerlib.tracking import checked_boxes, track
+
+__all__ = ["follow"]
+
+
+def follow(arguments: Namespace, warn: Callable[..., None]) -> Followed:
+    """Track the targets of a command's arguments; print warnings, errors and what was done.
+
+    arguments  of `trackerlib.arguments.track_options`
+    warn       prints warnings, except those of its second argument
+
+    Raises what `follow_video` raises, and ValueError for arguments that cannot be used.
+    """
+    boxes = checked_boxes(np.stack(arguments.box))
+    spec = parse(arguments.tracker)
+    file = (
+        BoxFile(arguments.boxes, len(boxes), arguments.boxes_format) if arguments.boxes else None
+    )
+    source = open_video(arguments.source, arguments.start, arguments.end, arguments.stride)
+    results = track(source, boxes, arguments.tracker, arguments.device, arguments.seed)
+    early = list(source.warnings)
+    video = None
+    if arguments.out:
+        video, note = _annotated(arguments, source)
+        early += filter(None, [note])
+    warn(early)
+    total = len(source) if isinstance(source, Sequence) else None
+    with closing(_with_bar(results, total, len(boxes), spec.label)) as shown:
+        followed = follow_video(shown, source, file, video, len(boxes), _tell)
+    warn(followed.track.warnings, early)
+    print(followed.summary(spec.label, source.name))
+    return followed
+
+
+def _tell(line: str) -> None:
+    print(f"error: {line}", file=sys.stderr)
+
+
+def _annotated(arguments: Namespace, source: Sequence | Live) -> tuple[AnnotatedVideo, str]:
+    """Return the video to write, and a warning about the source's rate, or ""."""
+    if isinstance(source, Live):
+        return AnnotatedVideo(arguments.out, source.fps / arguments.stride, FINE_CLOCK), ""
+    fps, note = frames_per_second(arguments.source)
+    times = source.times
+    assert times is not None  # open_video finds some always
+    clock = clock_of(times, fps)
+    length = times[-1] - times[0]
+    mean = (len(times) - 1) / length if length > 0 else fps
+    steady = fps / arguments.stride
+    return AnnotatedVideo(arguments.out, steady if clock != FINE_CLOCK else mean, clock), note
+
+
+def _with_bar(
+    results: Iterator[Result], total: int | None, targets: int, label: str
+) -> Generator[Result, None, None]:
+    """Pass on results, and show on a terminal how many frames are done, how fast, how long yet.
+
+    tqdm, which draws the bar, is imported when the first frame is done.
+    """
+    bar, is_shown = None, sys.stderr.isatty() and find_spec("tqdm") is not None
+    try:
+        for result in results:
+            yield result
+            if is_shown and result.target == targets:
+                bar = _bar(total, label) if bar is None else bar
+                bar.update()
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _bar(total: int | None, label: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=label, unit=" frames", leave=False, dynamic_ncols=True)
