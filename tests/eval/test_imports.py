@@ -18,9 +18,9 @@ from trackerlib.data.sequence import ImageFiles, Sequence
 from trackerlib.eval import places, report
 from trackerlib.eval.archive import Archive, Row, measured
 from trackerlib.eval.archived import collect_archive
+from trackerlib.eval.found import NOT_IMPORTED, OTHER_FRAMES
 from trackerlib.eval.imports import Alignment, Elsewhere, import_runs, imported_jobs
 from trackerlib.eval.layouts import read_runs
-from trackerlib.eval.report import NOT_IMPORTED, OTHER_FRAMES
 from trackerlib.eval.store import Failure, Result, Store
 from trackerlib.paths import shipped
 

@@ -11,7 +11,17 @@ from trackerlib.eval.notices import noticed
 from trackerlib.eval.runner import Job
 from trackerlib.eval.store import Result, Store, Unit
 
-__all__ = ["NOT_RUN", "OUTDATED", "Found", "HasResults", "find", "missing_table", "speed"]
+__all__ = [
+    "NOT_IMPORTED",
+    "NOT_RUN",
+    "OTHER_FRAMES",
+    "OUTDATED",
+    "Found",
+    "HasResults",
+    "find",
+    "missing_table",
+    "speed",
+]
 
 NOT_RUN = "not run yet"
 OUTDATED = "computed by an earlier version, or from other data; run it again"
