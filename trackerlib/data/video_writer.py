@@ -172,10 +172,8 @@ class VideoWriter:
         stream.width, stream.height = width + odd[0], height + odd[1]
         stream.pix_fmt = "pal8" if wanted.is_paletted else "yuv420p"
         context = stream.codec_context
-        context.time_base, context.options = (
-            1 / self._clock,
-            dict(wanted.options),
-        )  # PyAV empties it
+        context.time_base = 1 / self._clock
+        context.options = dict(wanted.options)  # PyAV empties it
         context.thread_count = 1  # the tracker has the others
         if not wanted.is_paletted:
             context.colorspace, context.color_range = BT601, LIMITED
