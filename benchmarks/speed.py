@@ -107,6 +107,7 @@ def measure(checkout: Path, threads: int, *words: str) -> dict[str, Any]:
             "OMP_NUM_THREADS": str(threads),
             "OMP_WAIT_POLICY": "PASSIVE",
             "TORCHINDUCTOR_CACHE_DIR": empty,
+            "NUMBA_CACHE_DIR": empty,
         }
         command = [sys.executable, str(Path(__file__).resolve()), "--one", *words]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True)

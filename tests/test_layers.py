@@ -54,7 +54,7 @@ THIRD_PARTIES = {
     "boxes": {"numpy", "torch"},
     "checks": {"numpy", "torch"},
     "paths": {"numpy", "torch"},
-    "ops": {"numpy", "torch", "triton"},
+    "ops": {"numba", "numpy", "torch", "triton"},
 }
 # A paper's file or folder builds on mdnet/, and on these; never on another paper.
 PAPERS = {"mdnet", "fdn", "rtmdnet", "dlst", "deeptrack", "detection", "hcf", "msdat", "kcf"}
@@ -301,7 +301,7 @@ class Refuse:
     def find_spec(self, name, path=None, target=None):
         heavy = {"dask", "distributed", "pooch", "requests", "matplotlib", "pandas", "IPython",
                  "ipywidgets", "skimage", "sklearn", "scipy", "tqdm", "filelock", "papermill",
-                 "safetensors", "av"}
+                 "safetensors", "av", "numba"}
         if name.partition(".")[0] in heavy:
             raise ImportError(f"the core imports {name}")
 
@@ -310,7 +310,7 @@ sys.modules["triton"] = None  # not installed
 for part in sys.argv[1:]:
     module = importlib.import_module(f"trackerlib.{part}")
     for found in pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}."):
-        # neither a renderer nor a GPU's kernels
+        # neither a renderer nor kernels that a compiler makes
         if not found.name.startswith(("trackerlib.data.synthetic", "trackerlib.ops.kernels.")):
             importlib.import_module(found.name)
 """

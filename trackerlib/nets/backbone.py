@@ -98,6 +98,7 @@ class Backbone(nn.Module):
             windows += passed
             self.taps[name] = tap(windows, channels[name])
         self.bgr = bgr
+        self.plain = set(std) == {1.0}
         for name, values in (("mean", mean), ("std", std)):
             constant = torch.tensor(values)[:, None, None]  # (3, 1, 1)
             self.register_buffer(name, constant, persistent=False)
@@ -114,7 +115,7 @@ class Backbone(nn.Module):
         """
         self._check(images, layers)
         maps, x = {}, images.flip(1) if self.bgr else images
-        x = ((x - self.mean) / self.std).to(self.mean.dtype)  # that of the weights
+        x = (x - self.mean if self.plain else (x - self.mean) / self.std).to(self.mean.dtype)
         for name in self.taps:
             x = maps[name] = self.step(name, x)
             if maps.keys() >= set(layers):
@@ -171,3 +172,34 @@ def convolution(inputs: int, outputs: int, window: Window) -> nn.Conv2d:
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def rectified(layer: nn.Module, x: Tensor) -> Tensor:
+    """Return what ReLU makes of a layer's map; of a convolution's on a CPU, in the same pass.
+
+    That is where nothing is recorded for a gradient, and no compiler fuses the two.
+    """
+    recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    if recorded or not (isinstance(layer, nn.Conv2d) and _is_fused(x)):
+        return layer(x).relu_()
+    return torch.ops.mkldnn._convolution_pointwise(
+        x,
+        layer.weight,
+        layer.bias,
+        layer.padding,
+        layer.stride,
+        layer.dilation,
+        layer.groups,
+        "relu",
+        [],  # numbers that other activations need
+        "",
+    )
+
+
+def _is_fused(x: Tensor) -> bool:
+    """Whether oneDNN takes a map: of a CPU, in a type that it knows, and not empty."""
+    narrow = x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    of_type = x.dtype == torch.float32 or narrow
+    return (
+        x.device.type == "cpu" and of_type and len(x) > 0 and torch.backends.mkldnn.is_available()
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from trackerlib.nets.backbone import Backbone, Window, convolution, ended
+from trackerlib.nets.backbone import Backbone, Window, convolution, ended, rectified
 
 BLOCKS = {1: (2, 64), 2: (2, 128), 3: (4, 256), 4: (4, 512), 5: (4, 512)}  # layers, channels
 CHANNELS = {
@@ -59,7 +59,7 @@ class VGG19(Backbone):
         """Return a convolution's map after its ReLU; a block begins with a pooling."""
         if _begins_block(name):
             x = max_pool2d(x, POOL.kernel, POOL.stride)
-        return getattr(self, name)(x).relu_()
+        return rectified(getattr(self, name), x)
 
 
 def _begins_block(name: str) -> bool:

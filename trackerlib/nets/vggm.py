@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trackerlib.nets.backbone import Backbone, Window, convolution
+from trackerlib.nets.backbone import Backbone, Window, convolution, rectified
 from trackerlib.ops.response_norm import pooled_response_norm, response_norm
 
 MEAN = 128.0  # of every channel; the trackers' authors subtract no other
@@ -74,4 +74,4 @@ class VGGM(Backbone):
             x = pooled_response_norm(x, *norm, POOL.kernel, POOL.stride)
         elif name in ("conv2", "conv3"):
             x = response_norm(x, *norm)
-        return getattr(self, name)(x).relu_()
+        return rectified(getattr(self, name), x)

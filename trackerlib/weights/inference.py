@@ -30,7 +30,7 @@ __all__ = ["MAX_IMAGES", "MODES", "Inference", "best_mode", "load", "number_type
 
 MODES = ("float32", "compiled", "bfloat16", "int8")
 COMPILERS = ("c++", "g++", "clang++", "cl")
-MAX_IMAGES = 16  # at a time on a CPU; what a larger batch needs does not fit its caches
+MAX_IMAGES = 32  # at a time on a CPU; what a larger batch needs does not fit its caches
 
 
 def best_mode(device: str | torch.device = "cpu") -> str:

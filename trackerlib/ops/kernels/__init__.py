@@ -1,1 +1,1 @@
-"""Triton kernels, imported when the first tensor on a GPU asks for one."""
+"""Compiled kernels, imported by the first tensor that needs one: Triton's for GPUs, Numba's."""
