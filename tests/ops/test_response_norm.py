@@ -78,6 +78,15 @@ def test_parts_of_a_map_are_taken_where_they_lie():
     torch.testing.assert_close(response_norm(part, 5, 1e-2, 2.0), expected, rtol=0, atol=0)
 
 
+def test_what_is_no_number_stays_none():
+    x = torch.ones(1, 6, 5, 5)
+    x[0, 2, 1, 1] = torch.nan
+    expected = max_pool2d(norms.composed(x, 3, 1e-2, 2.0), 3, 2)
+    torch.testing.assert_close(
+        pooled_response_norm(x, 3, 1e-2, 2.0, 3, 2), expected, equal_nan=True
+    )
+
+
 def test_without_numba_the_result_is_the_same_and_a_warning_says_so(monkeypatch):
     x = 100 * torch.rand(1, 7, 6, 5)
     expected = pooled_response_norm(x, 5, 1e-2, 2.0, 3, 2)

@@ -24,11 +24,12 @@ def response_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
 
     Source: [1].
     """
-    if not _has_kernel(x):
+    kernels = _kernels_for(x)
+    if kernels is None:
         return composed(x, size, alpha, k)
     if torch.is_grad_enabled() and x.requires_grad:
         return _WithGradient.apply(x, size, alpha, k)
-    return _kernels().normalise(x, size, alpha, k)
+    return kernels.normalise(x, size, alpha, k)
 
 
 def pooled_response_norm(
@@ -38,8 +39,9 @@ def pooled_response_norm(
 
     Without gradients, and as there, it is one pass too.
     """
-    if _has_kernel(x) and not (torch.is_grad_enabled() and x.requires_grad):
-        return _kernels().normalise_and_pool(x, size, alpha, k, kernel, stride)
+    kernels = None if torch.is_grad_enabled() and x.requires_grad else _kernels_for(x)
+    if kernels is not None:
+        return kernels.normalise_and_pool(x, size, alpha, k, kernel, stride)
     return max_pool2d(response_norm(x, size, alpha, k), kernel, stride)
 
 
@@ -58,28 +60,32 @@ class _WithGradient(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, *numbers: Any) -> Tensor:
         ctx.save_for_backward(x)
         ctx.numbers = numbers
-        return _kernels().normalise(x, *numbers)
+        return _kernels_for(x).normalise(x, *numbers)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        return _kernels().normalise_gradient(gradient, x, *ctx.numbers), None, None, None
+        kernels = _kernels_for(x)
+        return kernels.normalise_gradient(gradient, x, *ctx.numbers), None, None, None
 
 
-def _has_kernel(x: Tensor) -> bool:
+def _kernels_for(x: Tensor) -> Any:
+    """Return the module of kernels, or None where a tensor is not for them.
+
+    That is on a GPU, in a graph that another compiler makes, and where Numba does not load.
+    """
     is_plain = x.device.type == "cpu" and not torch.compiler.is_compiling()
-    return is_plain and x.dtype in TYPES and _kernels() is not None
+    return _kernels() if is_plain and x.dtype in TYPES else None
 
 
 @cache
 def _kernels() -> Any:
-    """Return the module of kernels; None, after a warning, where Numba does not load."""
     try:
         import trackerlib.ops.kernels.response_norm as kernels
     except ImportError as error:
         warnings.warn(
-            f"response_norm: Numba was not found, so it takes four times as long ({error}); "
+            f"response_norm: Numba does not load, so it takes four times as long ({error}); "
             "pip install numba",
             stacklevel=4,
         )

@@ -104,10 +104,11 @@ def parse(text: str) -> Spec:
     """Return the Spec of `name` or `name:field=value,field=value`.
 
     `name:preset=paper` is the tracker as its paper prints it, `name:preset=authors` as the
-    released code runs it; further fields override the preset's, wherever they stand.
+    released code runs it, and `name:weights=real` has weights that were trained on real videos;
+    further fields override the preset's and the weights', wherever they stand.
 
-    Raises ValueError for an unknown tracker, preset, field or ill-typed value; the message
-    lists the known ones, or says what a former name is called now.
+    Raises ValueError for an unknown tracker, preset, set of weights, field or ill-typed value;
+    the message lists the known ones, or says what a former name is called now.
     """
     module, _, rest = text.partition(":")
     if module not in TRACKERS:
@@ -117,11 +118,15 @@ def parse(text: str) -> Spec:
     config_class = importlib.import_module(TRACKERS[module]).Config
     fields = get_type_hints(config_class)
     preset: dict[str, Any] = {}
+    weights: dict[str, str] = {}
     changes = {}
     for item in filter(None, rest.split(",")):
         name, equals, value = item.partition("=")
         if name == "preset" and equals:
             preset = presets.settings(module, value, departures(module))
+            continue
+        if name == "weights" and equals:
+            weights = _of_set(module, config_class, value)
             continue
         if not equals or name not in fields:
             renamed = RENAMED.get(name)
@@ -131,7 +136,22 @@ def parse(text: str) -> Spec:
                 f"got {item!r} in {text!r}{cure}"
             )
         changes[name] = _typed(value, fields[name], text)
-    return Spec(text, module, config_class(**preset | changes))
+    return Spec(text, module, config_class(**preset | weights | changes))
+
+
+def _of_set(module: str, config_class: type[ConfigLike], name: str) -> dict[str, str]:
+    """Return the fields that name weights, as a set of weights has them: vggm is vggm-real."""
+    known = registry()
+    fields = {field.name: field.default for field in dataclasses.fields(config_class)}
+    ships = {field: fields[field] for field in WEIGHTS if fields.get(field) in known}
+    of_set = {field: f"{default}-{name}" for field, default in ships.items()}
+    if not ships or (missing := sorted(set(of_set.values()) - set(known))):
+        lack = f"the registry has no {', '.join(missing)}" if ships else "it has none that ship"
+        raise ValueError(
+            f"parse: expected a set of weights of {module}, such as real, got {name!r}; {lack}. "
+            "`python -m trackerlib weights list` names all weights"
+        )
+    return of_set
 
 
 def departures(name: str) -> tuple[presets.Departure, ...]:

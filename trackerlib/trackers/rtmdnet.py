@@ -249,12 +249,6 @@ DEPARTURES = (
         authors=5,
     ),
     Departure(
-        "padding",
-        source="opts['padding']",
-        why="of the bundled backbone's map, 1.2 shows too little",
-        authors=1.2,
-    ),
-    Departure(
         "reach",
         source="[1] section 4.3: the scene encloses all samples; negatives' translation is 2",
         why="a wider scene costs time in every frame",

@@ -145,8 +145,17 @@ class Trainer:
             self.validate(recent)
 
     def training_step(self, batch: Any) -> Losses:
-        """Take one step on a batch -> what the curves show of it, without gradients."""
+        """Take one step on a batch -> what the curves show of it, without gradients.
+
+        Raises FloatingPointError for a loss that is no number: what follows would be none either.
+        """
         loss, losses = self.task.training_step(batch, self.step)
+        if not loss.isfinite():
+            raise FloatingPointError(
+                f"trainer: expected a finite loss, got {loss.item()} at step {self.step}; "
+                f"{self.checkpoint} is of an earlier step. Resume with a lower learning rate, or "
+                "with --mode float32"
+            )
         loss.backward()
         self.step += 1
         # With accumulate = 3 the weights move after steps 3, 6, 9: gradients add up between.

@@ -20,12 +20,14 @@ from torch import Tensor
 __all__ = ["normalise", "normalise_and_pool", "normalise_gradient"]
 
 SHARED = 2**16  # numbers for which a second thread is worth its call
+# Sums may be taken in another order, but NaN and infinity are what they are.
+FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 
 def normalise(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
     """Return x / (k + alpha * sum of squares over `size` channels) ** 0.75 of x (N, C, H, W)."""
     out = torch.empty_like(x, memory_format=torch.channels_last)
-    _in_threads(_normalise, [_rows(x), _rows(out)], alpha, k, size)
+    _over_rows(_normalise, [_rows(x), _rows(out)], alpha, k, size)
     return out
 
 
@@ -33,7 +35,7 @@ def normalise_gradient(gradient: Tensor, x: Tensor, size: int, alpha: float, k: 
     """Return the gradient by x, from that by what `normalise` returns of it."""
     out = torch.empty_like(x, memory_format=torch.channels_last)
     arrays = [_rows(tensor) for tensor in (gradient.to(x.dtype), x, out)]
-    _in_threads(_normalise_gradient, arrays, alpha, k, size)
+    _over_rows(_normalise_gradient, arrays, alpha, k, size)
     return out
 
 
@@ -45,7 +47,7 @@ def normalise_and_pool(
     out = torch.empty(
         (*x.shape[:2], height, width), dtype=x.dtype, memory_format=torch.channels_last
     )
-    _in_threads(_normalise_and_pool, [_maps(x), _maps(out)], alpha, k, size, kernel, stride)
+    _over_rows(_normalise_and_pool, [_maps(x), _maps(out)], alpha, k, size, kernel, stride)
     return out
 
 
@@ -61,34 +63,34 @@ def _rows(x: Tensor) -> np.ndarray:
     return maps.reshape(-1, *maps.shape[2:])
 
 
-def _in_threads(
+def _over_rows(
     kernel: Callable[..., None], arrays: list[np.ndarray], alpha: float, k: float, *sizes: int
 ) -> None:
     """Call a kernel on ranges of the rows of its last array, one for each of PyTorch's threads."""
     *_, out = arrays
     real = np.float64 if out.dtype == np.float64 else np.float32
-    given = (*arrays, np.array((alpha, k, 1), real), *sizes)
+    run = partial(kernel, *[*arrays, np.array((alpha, k, 1), real), *sizes])
     rows = math.prod(out.shape[:-2])
-    threads = torch.get_num_threads() if arrays[0].size > SHARED else 1
-    if threads == 1:
-        kernel(*given, 0, rows)
+    threads = min(rows, torch.get_num_threads()) if arrays[0].size > SHARED else 1
+    if threads <= 1:
+        run(0, rows)
         return
     edges = [rows * part // threads for part in range(threads + 1)]
-    list(_threads(threads).map(partial(kernel, *given), edges, edges[1:]))
+    list(_threads(threads).map(run, edges, edges[1:]))
 
 
 @lru_cache(maxsize=1)
 def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, "response_norm")
+    return ThreadPoolExecutor(count, "kernels")
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.cache_clear)  # it has none of its parent's threads
 
 
-def _compiled(function: Callable[..., None]) -> Any:
+def _compiled(function: Callable[..., Any]) -> Any:
     """Compile when it is first called; in memory alone if there is no place to keep files."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:
@@ -197,13 +199,14 @@ def _normalise_and_pool(x, out, numbers, size, kernel, stride, first, last):  # 
 
 
 @_compiled
-def _maximum(cells, largest):  # type: ignore[no-untyped-def]
-    """Find the largest of each column of cells (n, C), n > 0."""
-    for c in range(len(largest)):
-        largest[c] = cells[0, c]
+def _maximum(cells, result):  # type: ignore[no-untyped-def]
+    """Find the largest of each column of cells (n, C), n > 0; NaN is larger than all."""
+    for c in range(len(result)):
+        result[c] = cells[0, c]
     for i in range(1, cells.shape[0]):
-        for c in range(len(largest)):
-            largest[c] = max(largest[c], cells[i, c])
+        for c in range(len(result)):
+            value = cells[i, c]
+            result[c] = value if value > result[c] or value != value else result[c]
 
 
 @_compiled
