@@ -122,6 +122,17 @@ def test_gradients_are_cut_to_their_norm(make):
     assert (weight(training) - before).abs().item() == pytest.approx(1e-4, rel=1e-3)
 
 
+def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_checkpoint(make):
+    training = make(seconds=6)
+    batches = iter([BATCH] * 5 + [(X, X * torch.nan)])
+    with pytest.raises(FloatingPointError, match=r"got nan at step 5; .*checkpoint\.pt is of an"):
+        training.fit(batches)
+    again = make(seconds=6)
+    assert again.resume()
+    assert again.step == 4
+    assert weight(again).isfinite().all()
+
+
 def test_a_training_is_the_same_again(make, tmp_path):
     weights = []
     for _ in range(2):
