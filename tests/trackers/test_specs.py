@@ -69,17 +69,16 @@ def test_a_wrong_specification_lists_what_is_known(text, message):
         parse(text)
 
 
-def test_a_set_of_weights_names_all_that_a_tracker_takes(monkeypatch):
+def test_a_set_of_weights_names_those_that_it_has(monkeypatch):
     ships = trackers.registry()
-    of_set = {f"{name}-real": ships[name] for name in ("vggm", "vggm-fdn", "vggm-mdnet")}
-    monkeypatch.setattr(trackers, "registry", lambda: ships | of_set)
+    monkeypatch.setattr(trackers, "registry", lambda: ships | {"vggm-fdn-real": ships["vggm"]})
     config = parse("fdn:weights=real,best=3").config
-    assert (config.backbone, config.head, config.best) == ("vggm-real", "vggm-fdn-real", 3)
+    assert (config.backbone, config.head, config.best) == ("vggm", "vggm-fdn-real", 3)
     assert parse("fdn:head=random,weights=real").config.head == "random"
-    assert parse("dlst:weights=real").config.backbone == "vggm-real"  # its head is not trained
-    with pytest.raises(ValueError, match="got 'real'; the registry has no vggm-rtmdnet-real"):
-        parse("rtmdnet:weights=real")
-    with pytest.raises(ValueError, match="got 'real'; it has none that ship"):
+    monkeypatch.setattr(trackers, "registry", lambda: ships)
+    with pytest.raises(ValueError, match="got 'real'; the registry has none of vggm-real, vggm-f"):
+        parse("fdn:weights=real")
+    with pytest.raises(ValueError, match="got 'real'; the registry has none of its, as it takes"):
         parse("kcf:weights=real")
 
 

@@ -140,18 +140,18 @@ def parse(text: str) -> Spec:
 
 
 def _of_set(module: str, config_class: type[ConfigLike], name: str) -> dict[str, str]:
-    """Return the fields that name weights, as a set of weights has them: vggm is vggm-real."""
+    """Return the fields whose weights a set has too: in the set real, x is x-real."""
     known = registry()
     fields = {field.name: field.default for field in dataclasses.fields(config_class)}
-    ships = {field: fields[field] for field in WEIGHTS if fields.get(field) in known}
-    of_set = {field: f"{default}-{name}" for field, default in ships.items()}
-    if not ships or (missing := sorted(set(of_set.values()) - set(known))):
-        lack = f"the registry has no {', '.join(missing)}" if ships else "it has none that ship"
+    named = {field: f"{fields[field]}-{name}" for field in WEIGHTS if field in fields}
+    found = {field: weights for field, weights in named.items() if weights in known}
+    if not found:
         raise ValueError(
-            f"parse: expected a set of weights of {module}, such as real, got {name!r}; {lack}. "
+            f"parse: expected a set of weights of {module}, such as real, got {name!r}; the "
+            f"registry has none of {', '.join(named.values()) or 'its, as it takes none'}. "
             "`python -m trackerlib weights list` names all weights"
         )
-    return of_set
+    return found
 
 
 def departures(name: str) -> tuple[presets.Departure, ...]:
