@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from trackerlib.arguments import (
     box_joined,
+    convert_options,
     data_options,
     different,
     evaluation_options,
@@ -159,7 +160,7 @@ def list_data(arguments: Namespace) -> int:
     """Print the sequences of a data set: name, frames, attributes."""
     from trackerlib.data import open_dataset
 
-    dataset = open_dataset(arguments.data, arguments.split)
+    dataset = open_dataset(arguments.data, arguments.split, arguments.format)
     for sequence in dataset.sequences:
         print(f"{sequence.name:<20} {len(sequence):>5}  {' '.join(sequence.attributes)}")
     warn([*dataset.problems, *_noticed(dataset)])
@@ -170,7 +171,7 @@ def check_data(arguments: Namespace) -> int:
     """Compare a data set with the benchmark's manifest; print what differs."""
     from trackerlib.data import open_dataset
 
-    dataset = open_dataset(arguments.data, arguments.split)
+    dataset = open_dataset(arguments.data, arguments.split, arguments.format)
     for problem in dataset.problems:
         print(problem)
     warn(_noticed(dataset), but=dataset.problems)
@@ -184,6 +185,19 @@ def render_data(arguments: Namespace) -> int:
 
     print(synthetic.ensure())
     return 0
+
+
+def convert_data(arguments: Namespace) -> int:
+    """Write the sequences of a data set of any known format in OTB's."""
+    from trackerlib.data import open_dataset
+    from trackerlib.data.convert import write_otb
+
+    dataset = open_dataset(arguments.data, arguments.split, arguments.format)
+    warn([*dataset.problems, *_noticed(dataset)])
+    for sequence in dataset.sequences:
+        folder = write_otb(sequence, arguments.target, arguments.copy)
+        print(f"{folder}  {len(sequence)} frames")
+    return 1 if dataset.missing else 0
 
 
 def fetch_data(arguments: Namespace) -> int:
@@ -280,10 +294,10 @@ def _evaluation(arguments: Namespace) -> "tuple[list[Job], Dataset]":
     """Return what `run` and `report` are about: jobs, data set."""
     from trackerlib.data import open_dataset
     from trackerlib.eval.runner import distinct, plan
-    from trackerlib.trackers import parse
+    from trackerlib.trackers import parse, specifications
 
-    texts = [text for argument in arguments.trackers for text in argument.split()]
-    dataset = open_dataset(arguments.data, arguments.split)
+    texts = specifications(arguments.trackers)
+    dataset = open_dataset(arguments.data, arguments.split, arguments.format)
     specs, twice = distinct([parse(text) for text in texts])
     seeds = list(dict.fromkeys(arguments.seeds))
     if len(seeds) < len(arguments.seeds):
@@ -321,7 +335,7 @@ def _parser() -> ArgumentParser:
     trax_parser.add_argument("--seed", type=int, default=0)
     trax_parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     _command(commands, "doctor", doctor)
-    data = commands.add_parser("data", help="list, check, render or fetch data sets")
+    data = commands.add_parser("data", help="list, check, convert, render or fetch data sets")
     _data_commands(data.add_subparsers(required=True, metavar="COMMAND"))
     weights = commands.add_parser("weights", help="list, fetch, add or verify weights")
     _weights_commands(weights.add_subparsers(required=True, metavar="COMMAND"))
@@ -343,6 +357,7 @@ def _command(
 def _data_commands(commands: "argparse._SubParsersAction[ArgumentParser]") -> None:
     for name, function in (("list", list_data), ("check", check_data)):
         data_options(_command(commands, name, function))
+    convert_options(_command(commands, "convert", convert_data))
     _command(commands, "render", render_data)
     fetch = _command(commands, "fetch", fetch_data)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="such as Couple or Jogging-1")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "box",
     "box_joined",
+    "convert_options",
     "data_options",
     "different",
     "evaluation_options",
@@ -25,6 +26,10 @@ __all__ = [
     "weights_options",
 ]
 
+FORMATS = (  # data.formats.FORMATS, without importing it
+    *("otb", "dtb70", "lasot", "got10k", "vot", "uav123", "temple-color", "trackingnet", "nfs"),
+    *("davis", "mot", "cvat", "label-studio", "via", "videos"),
+)
 BOXES = ("csv", "json", "mot", "otb")  # eval.box_files.FORMATS, without importing it
 
 
@@ -178,10 +183,22 @@ def report_options(parser: argparse.ArgumentParser) -> None:
 
 def data_options(parser: argparse.ArgumentParser) -> None:
     """Add which sequences of which data set."""
-    parser.add_argument("--data", default="embedded", help="a folder of OTB sequences")
+    parser.add_argument("--data", default="embedded", help="a folder of sequences or videos")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of that folder; otherwise recognised by its layout"
+    )
     parser.add_argument(
         "--split", default="all", help="otb2013, otb50, otb100, all or names: Couple,David"
     )
+
+
+def convert_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is converted to OTB's format, and where to."""
+    parser.add_argument("data", type=place, metavar="SOURCE", help="a folder of any known format")
+    parser.add_argument("target", type=place, metavar="TARGET", help="a folder to write to")
+    parser.add_argument("--format", choices=FORMATS, help="of the source; else by its layout")
+    parser.add_argument("--split", default="all", help="names of sequences: street-1,street-2")
+    parser.add_argument("--copy", action="store_true", help="copy images instead of linking them")
 
 
 def weights_options(parser: argparse.ArgumentParser) -> None:

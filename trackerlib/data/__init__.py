@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from trackerlib.data import manifest, otb, temple_color, uav123
-from trackerlib.data.got10k import is_got10k, read_got10k
-from trackerlib.data.lasot import read_lasot
+from trackerlib.data import formats, manifest, otb, temple_color, uav123
 from trackerlib.data.sequence import Sequence
-from trackerlib.data.vot import read_vot
+from trackerlib.data.targets import Videos
 from trackerlib.paths import expanded
 
 __all__ = ["Dataset", "open_dataset"]
 
-Reader = Callable[[], tuple[Sequence, list[str]]]
+Reader = Callable[[], tuple[list[Sequence], list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +29,16 @@ class Dataset:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
+def open_dataset(
+    root: str | Path = "embedded", split: str = "all", format: str | None = None
+) -> Dataset:
     """Open a folder of sequences; `embedded` is the benchmark that the library renders.
 
-    split  `otb2013`, `otb50`, `otb100`, `all` (whatever is there), or names of
-           sequences, separated by commas
+    split   `otb2013`, `otb50`, `otb100`, `all` (whatever is there), or names of
+            sequences, separated by commas
+    format  a name of `formats.FORMATS`; otherwise the layout says which it is
 
-    The layout says which format a sequence has; the module of that name describes it.
+    Where none of the following is there, the other formats of that table are tried in turn.
 
         configSeqs.m                                     UAV123, of the whole folder
         <name>/<name>_gt.txt                             TempleColor, of the whole folder
@@ -49,38 +50,50 @@ def open_dataset(root: str | Path = "embedded", split: str = "all") -> Dataset:
     What differs from OTB's manifest becomes a line of `problems`, and so does every
     sequence asked for that cannot be opened; `missing` says which those are.
     Raises FileNotFoundError if the root is no folder or holds nothing that can be
-    opened, ValueError if the split is neither known nor made of known names, or if
-    two sequences have one name.
+    opened, ValueError if the split or the format is neither known nor made of known
+    names, or if two sequences have one name.
     """
+    if format is not None and format not in formats.FORMATS:
+        raise ValueError(
+            f"open_dataset: expected a format among {', '.join(formats.FORMATS)}, got {format!r}"
+        )
     folder = _embedded() if root == "embedded" else expanded(root)
     sequences: list[Sequence] = []
     problems: list[str] = []
     missing: dict[str, str] = {}
-    for name, read in _readers(folder, split).items():
+    for name, read in _readers(folder, split, format).items():
         try:
-            sequence, lines = read()
-            sequences.append(sequence)
+            read_now, lines = read()
+            sequences += read_now
             problems += lines
         except (ValueError, FileNotFoundError) as error:
             missing[name] = str(error)
             problems.append(f"{name}: left out: {error}")
+    names = [sequence.name for sequence in sequences]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{folder}: expected one sequence of the name {twice[0]}; rename a video")
     if not sequences:
         found = "; ".join(problems[:3]) or _nothing(folder)
         raise FileNotFoundError(
             f"open_dataset: expected sequences (split {split!r}) in {folder}: {found}"
         )
-    name = "embedded" if root == "embedded" else folder.resolve().name
-    return Dataset(name, tuple(sequences), tuple(problems), missing)
+    title = "embedded" if root == "embedded" else folder.resolve().name
+    return Dataset(title, tuple(sequences), tuple(problems), missing)
 
 
-def _readers(root: Path, split: str) -> dict[str, Reader]:
+def _readers(root: Path, split: str, format: str | None) -> dict[str, Reader]:
     """Return how to read each sequence: its name -> function without arguments."""
     names = _names(split)
-    for kind in (temple_color, uav123):
-        if known := kind.names(root):
-            return _chosen(root, names, known, partial(kind.read, root))
-    others = _others(root)
+    if format and root.is_dir() and (format != "otb" or split.upper() not in manifest.SPLITS):
+        return _plain(formats.chosen(root, formats.FORMATS[format].videos(root), names))
+    for name, kind in (("temple-color", temple_color), ("uav123", uav123)):
+        if kind.names(root):
+            return _plain(formats.chosen(root, formats.FORMATS[name].videos(root), names))
+    others = formats.by_folder(root)
     benchmark = split.upper() in manifest.SPLITS
+    is_other = not benchmark and not others and root.is_dir() and not otb.list_targets(root)
+    if is_other and (videos := formats.by_layout(root)):
+        return _plain(formats.chosen(root, videos, names))
     rest = names if names is None or benchmark else [n for n in names if n not in others]
     try:
         targets = [] if rest == [] else otb.list_targets(root, rest, benchmark)
@@ -91,40 +104,14 @@ def _readers(root: Path, split: str) -> dict[str, Reader]:
     chosen = [] if benchmark else [name for name in others if names is None or name in names]
     if twice := [name for name in chosen if name in readers]:
         raise ValueError(f"{root}: expected one sequence of the name {twice[0]}; rename one")
-    return readers | {name: others[name] for name in chosen}
+    return readers | _plain({name: others[name] for name in chosen})
 
 
-def _chosen(
-    root: Path, names: list[str] | None, known: list[str], read: Callable[[str], Sequence]
-) -> dict[str, Reader]:
-    if unknown := [name for name in names or [] if name not in known]:
-        raise ValueError(
-            f"expected names of sequences in {root} ({', '.join(known)}), got {', '.join(unknown)}"
-        )
-    return {name: partial(_read, partial(read, name)) for name in names or known}
+def _plain(videos: Videos) -> dict[str, Reader]:
+    return {name: partial(_read, read) for name, read in videos.items()}
 
 
-def _others(root: Path) -> dict[str, Reader]:
-    """Return the readers of folders with a groundtruth.txt: of LaSOT, GOT-10k and VOT."""
-    paths = sorted(root.glob("*/groundtruth.txt")) or sorted(root.glob("*/*/groundtruth.txt"))
-    folders = [path.parent for path in paths if not any(path.parent.glob("groundtruth_rect*.txt"))]
-    found: dict[str, Path] = {}
-    for folder in folders:
-        if (other := found.setdefault(folder.name, folder)) != folder:
-            raise ValueError(
-                f"{root}: expected one sequence of the name {folder.name}, got it from "
-                f"{other.parent.name}/ and {folder.parent.name}/; open one of these"
-            )
-    return {name: partial(_read, partial(_reader(path), path)) for name, path in found.items()}
-
-
-def _reader(folder: Path) -> Callable[[Path], Sequence]:
-    if (folder / "img").is_dir():
-        return read_lasot
-    return read_got10k if is_got10k(folder) else read_vot
-
-
-def _read(read: Callable[[], Sequence]) -> tuple[Sequence, list[str]]:
+def _read(read: Callable[[], list[Sequence]]) -> tuple[list[Sequence], list[str]]:
     return read(), []
 
 
@@ -134,7 +121,7 @@ def _nothing(root: Path) -> str:
         return f"{root} is one sequence; give the folder that it is in, {root.resolve().parent}"
     return (
         "no folder with groundtruth_rect.txt and img/, nor with a groundtruth.txt of LaSOT, "
-        "GOT-10k or VOT"
+        f"GOT-10k or VOT, nor anything of {', '.join(list(formats.FORMATS)[5:])}"
     )
 
 
@@ -153,8 +140,9 @@ def _names(split: str) -> list[str] | None:
     return [name.strip() for name in split.split(",")]
 
 
-def _open(root: Path, target: otb.Target) -> tuple[Sequence, list[str]]:
+def _open(root: Path, target: otb.Target) -> tuple[list[Sequence], list[str]]:
     if target.folder is None:
         raise FileNotFoundError(manifest.absence(root / target.video))
     sequence = otb.read_target(target)
-    return sequence, manifest.check_target(target.folder, target.entry) if target.entry else []
+    lines = manifest.check_target(target.folder, target.entry) if target.entry else []
+    return [sequence], lines

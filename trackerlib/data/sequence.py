@@ -268,10 +268,17 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Picked:
-    """Some of the frames of others, by their indices."""
+    """Some of the frames of others, by their indices.
+
+    path  of the file that they are in, None where they are in none
+    """
 
     frames: Frames
     picks: tuple[int, ...]
+
+    @property
+    def path(self) -> Path | None:
+        return getattr(self.frames, "path", None)
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -328,9 +335,12 @@ class Sequence:
     def part(self, picks: Ordered[int]) -> "Sequence":
         """Return the sequence of some of the frames, which are indices in rising order."""
         chosen = np.asarray(picks)
+        frames: Frames = _Picked(self.frames, tuple(picks))
+        if isinstance(self.frames, ImageFiles):
+            frames = replace(self.frames, paths=tuple(self.frames.paths[pick] for pick in picks))
         return replace(
             self,
-            frames=_Picked(self.frames, tuple(picks)),
+            frames=frames,
             boxes=self.boxes[chosen],
             frame_numbers=self.frame_numbers[chosen],
             visibility=None if self.visibility is None else self.visibility[chosen],

@@ -26,6 +26,7 @@ __all__ = [
     "VideoFile",
     "clock_of",
     "frames_per_second",
+    "open_folder",
     "open_video",
     "read_video",
 ]
@@ -84,7 +85,7 @@ def read_video(path: str | Path, box: np.ndarray) -> Sequence:
     path = expanded(path)
     if not path.exists():
         raise FileNotFoundError(f"read_video: expected a video or a folder of images, no {path}")
-    sequence = _folder(path) if path.is_dir() else _file(path)
+    sequence = open_folder(path) if path.is_dir() else _file(path)
     sequence.boxes[0] = box
     return sequence
 
@@ -151,7 +152,10 @@ def clock_of(times: np.ndarray, fps: float) -> Fraction:
     return as_fraction(fps) if is_steady else FINE_CLOCK
 
 
-def _folder(path: Path) -> Sequence:
+def open_folder(path: Path) -> Sequence:
+    """Return a folder of images as a sequence without boxes. Raises as `read_video`."""
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: expected a folder of images, there is none")
     files = fill_gaps(image_files(path))
     frames, notes = open_images(list(files.values()))
     times = np.arange(len(files)) / UNTIMED_FPS

@@ -22,13 +22,20 @@ LARGE = 1 << 22  # bytes: below them, reading all is as quick as looking up the 
 def contents_of(sequence: Sequence) -> str:
     """Return a hash of a sequence's frames, the same wherever the files are copied to.
 
-    Frames without files are known by their repr. A file that is missing or cannot be read
-    counts as such; tracking then reports it.
+    Frames without files are known by their repr, some of a video's by their numbers too. A file
+    that is missing or cannot be read counts as such; tracking then reports it.
     """
     frames = sequence.frames
     paths = getattr(frames, "paths", None) or [getattr(frames, "path", None)]
     if paths == [None]:
         return _short(repr(frames))
+    contents = _contents(paths)
+    picks = getattr(frames, "picks", None)  # of the frames of one file
+    return contents if picks is None else _short([contents, picks])
+
+
+def _contents(paths: list[Path]) -> str:
+    """Return a hash of files, from the cache where they are large and have not changed."""
     statuses = [_status(path) for path in paths]
     known = [status for status in statuses if status]
     if sum(status.st_size for status in known) < LARGE or not all(map(is_settled, known)):
