@@ -7,19 +7,21 @@ and a class `Tracker(config, device, seed)` that has two methods:
     update(frame)      -> box (4,) float64
 
 A specification names a module and what differs from its defaults:
-`kcf`, `kcf:kernel=linear`, `kcf:features=gray,sigma=0.2`.
+`kcf`, `kcf:kernel=linear`, `kcf:features=gray,sigma=0.2`. `mypackage.mymodule:MyTracker` is a
+class of one's own (`own`), `trax:./my-tracker` a program that speaks TraX (`trax`).
 """
 
 import ast
 import dataclasses
 import hashlib
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
-from trackerlib.trackers import presets
+from trackerlib.trackers import own, presets, trax
 from trackerlib.trackers.protocols import ConfigLike, TrackerLike
 from trackerlib.weights.registry import registry
 
@@ -31,6 +33,7 @@ __all__ = [
     "departures",
     "names",
     "parse",
+    "specifications",
 ]
 
 TRACKERS = {  # name -> where its Config and Tracker are
@@ -100,21 +103,29 @@ class Spec:
         return "-".join([code, *((e.sha256 or e.git_blob or "")[:8] for e in entries if e)])
 
 
-def parse(text: str) -> Spec:
-    """Return the Spec of `name` or `name:field=value,field=value`.
+def specifications(arguments: Iterable[str]) -> list[str]:
+    """Return the specifications in what was typed: several in one text, with blanks between.
+
+    One that begins with `trax:` is a command with its own blanks, and a text of its own.
+    """
+    texts = (text.split() if not text.startswith("trax:") else [text] for text in arguments)
+    return [one for several in texts for one in several]
+
+
+def parse(text: str) -> Spec | own.OwnSpec | trax.TraxSpec:
+    """Return the tracker of `name` or `name:field=value,field=value`: a Spec, for TRACKERS.
 
     `name:preset=paper` is the tracker as its paper prints it, `name:preset=authors` as the
     released code runs it, and `name:weights=real` has weights that were trained on real videos;
-    further fields override the preset's and the weights', wherever they stand.
+    further fields override the preset's and the weights', wherever they stand. For
+    `module:Class` and names that packages register see `own`, for `trax:command` see `trax`.
 
     Raises ValueError for an unknown tracker, preset, set of weights, field or ill-typed value;
     the message lists the known ones, or says what a former name is called now.
     """
     module, _, rest = text.partition(":")
     if module not in TRACKERS:
-        raise ValueError(
-            f"parse: expected a tracker among {', '.join(names())}, got {module!r} in {text!r}"
-        )
+        return _parse_other(text)
     config_class = importlib.import_module(TRACKERS[module]).Config
     fields = get_type_hints(config_class)
     preset: dict[str, Any] = {}
@@ -135,7 +146,7 @@ def parse(text: str) -> Spec:
                 f"parse: expected field=value with a field among {', '.join(fields)}, "
                 f"got {item!r} in {text!r}{cure}"
             )
-        changes[name] = _typed(value, fields[name], text)
+        changes[name] = own.typed(value, fields[name], text)
     return Spec(text, module, config_class(**preset | weights | changes))
 
 
@@ -162,15 +173,18 @@ def departures(name: str) -> tuple[presets.Departure, ...]:
     return getattr(importlib.import_module(TRACKERS[name]), "DEPARTURES", ())
 
 
-def _typed(value: str, kind: type, text: str) -> Any:
-    kind = next(iter(get_args(kind)), kind)  # `float | None` reads as float
-    words = {"true": True, "false": False}
-    try:
-        return words[value.lower()] if kind is bool else kind(value)
-    except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"parse: expected a value of type {kind.__name__}, got {value!r} in {text!r}"
-        ) from error
+def _parse_other(text: str) -> own.OwnSpec | trax.TraxSpec:
+    """Return the specification of a tracker that is none of the library's."""
+    if text.partition(":")[0] == trax.NAME:
+        return trax.parse_trax(text)
+    if own.is_own(text):
+        return own.parse_own(text)
+    registered = "".join(f", {name}" for name in sorted(own.installed()))
+    raise ValueError(
+        f"parse: expected a tracker among {', '.join(names())}{registered}, got "
+        f"{text.partition(':')[0]!r} in {text!r}; a class of your own is {own.EXAMPLE}, a TraX "
+        f"program {trax.EXAMPLE}"
+    )
 
 
 @lru_cache
