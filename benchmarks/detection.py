@@ -26,7 +26,7 @@ REFERENCE = "squeezenet.fire5"
 MEASURES = "auc", "precision20"
 
 
-def specification(backbone: str) -> trackers.Spec:
+def specification(backbone: str) -> trackers.SpecLike:
     """Return the tracker on the map of `name.layer`."""
     name, layer = backbone.split(".")
     return trackers.parse(f"detection:backbone={name},layer={layer}")
@@ -71,7 +71,7 @@ def rows(report: Report, backbones: list[str]) -> list[dict[str, Any]]:
 
 def tracked(
     name: str,
-    spec: trackers.Spec,
+    spec: trackers.SpecLike,
     dataset: Dataset,
     store: Store,
     seeds: Iterable[int],

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from trackerlib.data.otb import read_otb
-from trackerlib.trackers import Spec, parse
+from trackerlib.trackers import SpecLike, parse
 
 OTB = Path(__file__).resolve().parents[3] / "shared" / "otb"
 NAMES = ["DragonBaby", "MotorRolling", "Couple", "Crossing", "Football1"]
 REPEATS = 5
 
 
-def frames_per_second(spec: Spec, frames: list[np.ndarray], box: np.ndarray) -> float:
+def frames_per_second(spec: SpecLike, frames: list[np.ndarray], box: np.ndarray) -> float:
     """Return the speed of one run."""
     tracker = spec.build()
     tracker.init(frames[0], box)

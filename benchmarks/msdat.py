@@ -41,7 +41,7 @@ from trackerlib.nets.adaptation import Adaptation, Config
 from trackerlib.nets.vgg19 import CHANNELS, VGG19
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.paths import draft_of
-from trackerlib.trackers import Spec, hcf, parse
+from trackerlib.trackers import SpecLike, hcf, parse
 from trackerlib.weights import registry
 
 ANY = "vgg19-any"
@@ -194,7 +194,7 @@ def accuracy(
     dataset: Dataset, folder: Path, backbones: list[str], workers: int
 ) -> list[dict[str, Any]]:
     """Return the rows of all trackers on each backbone, and KCF; track what is not yet in."""
-    specs: dict[str, tuple[Spec, Iterable[int]]] = {}
+    specs: dict[str, tuple[SpecLike, Iterable[int]]] = {}
     for backbone in backbones:
         specs[f"{backbone}: KCF"] = parse("kcf"), [0]
         common = "" if backbone == "vggm" else f"backbone={backbone},levels={BACKBONES[backbone]},"

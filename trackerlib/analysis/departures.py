@@ -24,14 +24,15 @@ def table(name: str) -> list[dict[str, Any]]:
     `measured` is what the tracker has with the field as in the paper (as in the authors' code
     where the paper leaves it open) less what it has by default: AUC and time per frame.
     """
-    module = trackers.parse(name)
+    spec = trackers.parse(name)
+    assert isinstance(spec, trackers.Spec)
     effects = {field: row["effect"] for row in measured(name) for field in _changed(row, name)}
     return [
         {
             "field": departure.field,
             "paper": departure.paper,
             "authors": departure.authors,
-            "here": getattr(module.config, departure.field),
+            "here": getattr(spec.config, departure.field),
             "measured": effects.get(departure.field, NOT_MEASURED),
             "source": departure.source,
             "why": departure.why,

@@ -32,7 +32,7 @@ from trackerlib.data.targets import (
     named,
     split_targets,
 )
-from trackerlib.data.video import open_video
+from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
 
@@ -59,7 +59,7 @@ def read(path: Path) -> list[Sequence]:
         raise ValueError(f"{path}: expected XML of CVAT, got: {error}") from error
     source = document.findtext(".//meta//source") or ""
     name = _name(path)
-    video = named(open_video(find_video(path.parent, [name, Path(source).name])), name)
+    video = named(read_unannotated(find_video(path.parent, [name, Path(source).name])), name)
     tracks = document.findall("track")
     if not tracks:
         raise ValueError(

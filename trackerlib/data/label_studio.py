@@ -27,7 +27,7 @@ import numpy as np
 from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import Videos, between_keys, find_video, named, split_targets
-from trackerlib.data.video import open_video
+from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
 
@@ -52,25 +52,33 @@ def read(path: Path, task: dict[str, Any], name: str) -> list[Sequence]:
     Raises FileNotFoundError without the video, ValueError for annotations that do not parse.
     """
     file = _file(task)
-    video = named(open_video(find_video(path.parent, [file, PREFIX.sub("", file), name])), name)
+    video = named(
+        read_unannotated(find_video(path.parent, [file, PREFIX.sub("", file), name])), name
+    )
     height, width = video.frames[0].shape[:2]
     results = _results(task)
     labels = _labels(results)
     targets = []
     for label, result in zip(labels, results, strict=True):
-        keys: dict[int, np.ndarray | None] = {}
-        for key in sorted(result["value"]["sequence"], key=lambda key: key["frame"]):
-            try:
-                keys[int(key["frame"]) - 1] = _box(key, width, height)
-                if not key.get("enabled", True):
-                    keys[int(key["frame"])] = None  # it is there in the key frame itself
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{path}: expected a key frame with {PARTS}, got {key}"
-                ) from error
+        keys = _keys(result["value"]["sequence"], (width, height), path)
         target = between_keys(label, keys, len(video))
         targets += [target] if target else []
     return split_targets(video, targets, path)
+
+
+def _keys(
+    sequence: list[dict[str, Any]], size: tuple[int, int], path: Path
+) -> dict[int, np.ndarray | None]:
+    """Return the box at every key frame, and None from where the target is gone."""
+    keys: dict[int, np.ndarray | None] = {}
+    for key in sorted(sequence, key=lambda key: key["frame"]):
+        try:
+            keys[int(key["frame"]) - 1] = _box(key, *size)
+            if not key.get("enabled", True):
+                keys[int(key["frame"])] = None  # it is there in the key frame itself
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: expected a key frame with {PARTS}, got {key}") from error
+    return keys
 
 
 def _tasks(path: Path) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ import numpy as np
 from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import Videos, find_video, from_known, named, split_targets
-from trackerlib.data.video import open_video
+from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
 
@@ -65,7 +65,7 @@ def read(path: Path) -> list[Sequence]:
     beside = (source / regions[0].file).is_file() and regions[0].time is None
     if not beside:
         source = find_video(path.parent, [path.stem, PurePosixPath(regions[0].file).name])
-    video = named(open_video(source), path.stem)
+    video = named(read_unannotated(source), path.stem)
     known: dict[str, dict[int, np.ndarray]] = {}
     for region in regions:
         index = _index(region, video, path)

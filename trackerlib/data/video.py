@@ -28,6 +28,7 @@ __all__ = [
     "frames_per_second",
     "open_folder",
     "open_video",
+    "read_unannotated",
     "read_video",
 ]
 
@@ -90,6 +91,14 @@ def read_video(path: str | Path, box: np.ndarray) -> Sequence:
     return sequence
 
 
+def read_unannotated(video: str | Path) -> Sequence:
+    """Open a video file or a folder of images, in which no box is known.
+
+    Raises what `read_video` raises.
+    """
+    return read_video(video, np.full(4, np.nan))
+
+
 def open_video(
     video: str | Path | int, start: int | None = None, end: int | None = None, stride: int = 1
 ) -> Sequence | Live:
@@ -110,7 +119,7 @@ def open_video(
         )
     if isinstance(video, int) or "://" in str(video):
         return Live(video if isinstance(video, int) else str(video), start or 1, end, stride)
-    sequence = read_video(video, np.full(4, np.nan))
+    sequence = read_unannotated(video)
     numbers = sequence.frame_numbers
     first = 0 if start is None else int(np.searchsorted(numbers, start))
     last = len(numbers) if end is None else int(np.searchsorted(numbers, end, "right"))

@@ -22,7 +22,7 @@ import numpy as np
 from trackerlib.data.rows import read_rows
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import VIDEO_ENDINGS, Target, Videos, split_targets
-from trackerlib.data.video import open_video
+from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
 
@@ -48,7 +48,7 @@ def read(source: Path, paths: dict[str, Path]) -> list[Sequence]:
 
     Raises ValueError for boxes that do not parse, or are of frames that the video has not.
     """
-    video = open_video(source)
+    video = read_unannotated(source)
     targets: list[Target] = []
     for label, path in paths.items():
         is_table = path.suffix.lower() == ".csv"

@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from trackerlib.trackers import own, presets, trax
-from trackerlib.trackers.protocols import ConfigLike, TrackerLike
+from trackerlib.trackers.protocols import ConfigLike, SpecLike, TrackerLike
 from trackerlib.weights.registry import registry
 
 __all__ = [
     "RENAMED",
     "TRACKERS",
     "Spec",
+    "SpecLike",
     "TrackerLike",
     "departures",
     "names",
@@ -112,7 +113,7 @@ def specifications(arguments: Iterable[str]) -> list[str]:
     return [one for several in texts for one in several]
 
 
-def parse(text: str) -> Spec | own.OwnSpec | trax.TraxSpec:
+def parse(text: str) -> SpecLike:
     """Return the tracker of `name` or `name:field=value,field=value`: a Spec, for TRACKERS.
 
     `name:preset=paper` is the tracker as its paper prints it, `name:preset=authors` as the
@@ -173,7 +174,7 @@ def departures(name: str) -> tuple[presets.Departure, ...]:
     return getattr(importlib.import_module(TRACKERS[name]), "DEPARTURES", ())
 
 
-def _parse_other(text: str) -> own.OwnSpec | trax.TraxSpec:
+def _parse_other(text: str) -> SpecLike:
     """Return the specification of a tracker that is none of the library's."""
     if text.partition(":")[0] == trax.NAME:
         return trax.parse_trax(text)

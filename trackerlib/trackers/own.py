@@ -71,7 +71,7 @@ class OwnSpec:
         found = _class(self.target, Path(self.folder), self.label)
         taken = set(_parameters(found)) & set(GIVEN)
         run = {"device": device, "seed": seed}
-        return found(**self.arguments, **{name: run[name] for name in taken})
+        return found(**self.arguments | {name: run[name] for name in taken})
 
     def code(self) -> str:
         """Return a hash of the code that the tracker runs, and of the files that settings name."""

@@ -26,6 +26,27 @@ class TrackerLike(Protocol):
         ...
 
 
+class SpecLike(Protocol):
+    """A tracker and its settings, ready to be built on any machine."""
+
+    @property
+    def label(self) -> str:
+        """Return the text that it was written as, its name in tables."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Return the whole configuration as plain values."""
+        ...
+
+    def build(self, device: str = "cpu", seed: int = 0) -> TrackerLike:
+        """Return a fresh tracker."""
+        ...
+
+    def code(self) -> str:
+        """Return a hash of the code that the tracker runs."""
+        ...
+
+
 class ConfigLike(Protocol):
     """A frozen dataclass: the settings of a tracker, each with its unit and source."""
 

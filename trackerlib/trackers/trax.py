@@ -26,6 +26,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class TraxTracker:
                 stderr=said,
             )
         self._process = process
-        self._end = weakref.finalize(self, _end, process, self._images)
+        self._end = weakref.finalize(self, partial(_end, process, self._images))
         assert process.stdin and process.stdout
         with self._answer():
             self._client = self._trax.client.Client(
