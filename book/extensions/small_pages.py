@@ -7,6 +7,7 @@ which a page uses a tenth. What no page loads is left out.
                      report a mistake; none where it is empty
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -84,11 +85,21 @@ def describe(
 
 
 def state(app: Any, page: str) -> str | None:
-    """Return when a page's source was changed last, by which commit."""
+    """Return when a page's source was last changed, by which commit."""
     if page not in app.env.all_docs:
         return None
     source = Path(app.env.doc2path(page))
-    return commits(app).get(f"{page}{source.suffix}")
+    known = commits(app).get(f"{page}{source.suffix}")
+    if known and source.suffix == ".ipynb":
+        known += time_to_run(source)
+    return known
+
+
+def time_to_run(notebook: Path) -> str:
+    """Return how long a notebook's last run took, "" if it does not say."""
+    metadata = json.loads(notebook.read_text("utf-8"))["metadata"]
+    minutes = metadata.get("minutes")
+    return f"; its cells run in {minutes} minutes" if minutes else ""
 
 
 def commits(app: Any) -> dict[str, str]:
