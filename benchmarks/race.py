@@ -48,7 +48,7 @@ def boxes_of(tracker: str, sequence: Sequence) -> Mapping[str, Any]:
 
 
 def drawn(frame: np.ndarray, boxes: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a frame (H, W, 3), enlarged, with boxes in their trackers' colours; truth is green."""
+    """Return a frame (H, W, 3), enlarged, with each tracker's box (4,); the truth is green."""
     size = frame.shape[1] * ZOOM, frame.shape[0] * ZOOM
     image = cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC)
     image = annotate(image, {"truth": boxes["truth"] * ZOOM})
@@ -84,7 +84,7 @@ def panel(width: int, ious: dict[str, np.ndarray], now: int) -> np.ndarray:
 
 
 def pictures(sequence: Sequence, runs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Return the pictures of the film, one per frame, (H, W, 3) uint8."""
+    """Return the pictures of the clip, one per frame, (H, W, 3) uint8."""
     ious = {name: box_iou(boxes, sequence.boxes) for name, boxes in runs.items()}
     made = []
     for index in range(len(sequence.boxes)):

@@ -4,14 +4,17 @@ JupyterLab knows no roles and directives. In a notebook's text therefore stand
 
     equations    `<a id="eq-auc"></a>`, a blank line, `$$ ... \\tag{1.3} $$`
     references   `[(1.3)](#eq-auc)`, `[Fig. 1.2](#fig-curves)`
-    captions     a cell tagged "caption" below the figure's: an anchor as above,
+    captions     a cell tagged "caption" below the figure's: its anchor,
                  `**Fig. 1.2.** What is seen.`
     citations    a link to the paper, at the address that references.bib has
     terms        bold, `**backbone**`
     names        `trackerlib.ops.roi_align`, in code and in full
+    boxes        a quotation that begins with one of BOXES in bold,
+                 `> **Warning.** Text`
 
 and this module makes of them what MyST has for it: numbered equations and
-figures, links to the bibliography, the glossary and the library's pages.
+figures, admonitions, and links to the bibliography, the glossary and the
+library's pages.
 `python -m benchmarks.plain_text` writes such text and counts its numbers.
 """
 
@@ -34,6 +37,13 @@ CAPTION = re.compile(
 )
 NAME = re.compile(r"trackerlib(\.\w+)+")
 BIBLIOGRAPHY, GLOSSARY = "book/bibliography", "book/glossary"
+BOXES = {  # word that begins a quotation, class of its admonition
+    "definition": "note",
+    "exercise": "tip",
+    "note": "note",
+    "warning": "warning",
+}
+URL = re.compile(r"(https?://[^\s]*[^\s.,;])")
 MAX_TIP = 240  # characters of a definition
 
 
@@ -79,7 +89,7 @@ def add_caption(cell: dict[str, Any], text: str, path: Path) -> None:
     match = CAPTION.fullmatch(text.strip())
     if cell["cell_type"] != "code" or not match:
         raise ValueError(
-            f'{path}: expected \'<a id="fig-..."></a>\' and a caption below a '
+            f"{path}: expected '<a id=\"fig-...\"></a>' and a caption below a "
             f"code cell, got {text[:60]!r}; see book/extensions/plain_text.py"
         )
     shown = cell["metadata"].setdefault("mystnb", {})
@@ -109,7 +119,10 @@ def link(app: Any, doctree: nodes.document, docname: str) -> None:
         return
     to_papers(app, doctree, docname)
     definitions = glossary(app)
+    if docname == BIBLIOGRAPHY:
+        link_addresses(doctree)
     if app.env.doc2path(docname).endswith(".ipynb"):
+        to_boxes(doctree)
         to_terms(app, doctree, docname, definitions)
         to_names(app, doctree, docname)
     for node in doctree.findall(nodes.reference):
@@ -136,6 +149,32 @@ def to_papers(app: Any, doctree: nodes.document, docname: str) -> None:
 def plain(entry: Any) -> str:
     """Return a reference of the list as text, "" for none."""
     return entry.text.render_as("text") if entry else ""
+
+
+def link_addresses(doctree: nodes.document) -> None:
+    """Make links of the addresses that the bibliography's notes have."""
+    for text in list(doctree.findall(nodes.Text)):
+        parts = URL.split(str(text))
+        if len(parts) > 1 and not inside(text, nodes.reference):
+            found: list[nodes.Node] = [nodes.Text(part) for part in parts]
+            for index in range(1, len(parts), 2):
+                url = parts[index]
+                found[index] = nodes.reference("", url, refuri=url)
+            text.parent.replace(text, found)
+
+
+def to_boxes(doctree: nodes.document) -> None:
+    """Make boxes of quotations that begin with a word of BOXES in bold."""
+    for quote in list(doctree.findall(nodes.block_quote)):
+        first = quote.next_node(nodes.strong)
+        title = first.astext().rstrip(".") if first else ""
+        kind = BOXES.get(title.partition(" ")[0].lower())
+        if kind and quote.children[0].children[0] is first:
+            first.parent.remove(first)
+            head = nodes.title("", title)
+            box = nodes.admonition("", head, *quote.children)
+            box["classes"] = ["admonition", kind]
+            quote.replace_self(box)
 
 
 def to_terms(

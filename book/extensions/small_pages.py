@@ -1,4 +1,4 @@
-"""Sphinx extension: pages that load little, tell no error, and say their state.
+"""Sphinx extension: pages that load little, and say of when they are.
 
 MathJax, Font Awesome and Thebe come whole with their packages: 25 MB, of
 which a page uses a tenth. What no page loads is left out.

@@ -14,11 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "build" / "_build" / "html"
-NAMES = re.findall(r"book/[\w/]+", (ROOT / "_toc.yml").read_text()) + ["genindex"]
+NAMES = [*re.findall(r"book/[\w/]+", (ROOT / "_toc.yml").read_text()), "genindex"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MAX_BOOK, MAX_PAGE = 35_000_000, 1_500_000  # bytes
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 AUDITED = ("book/index", "book/chapters/05_mdnet", "book/reproduction/fdn", "book/glossary")
+IS_EXTERNAL = re.compile(r"^(?!file:|data:|blob:)")
 TEXTS = (".html", ".js", ".css", ".svg")  # what servers send compressed
 
 # Elements beyond the right edge, but those that a box around them scrolls or hides.
@@ -38,6 +39,8 @@ CUT = """() => [...document.querySelectorAll("div.math mjx-container")]
   .filter((shown) => shown.scrollWidth > shown.parentElement.clientWidth + 1)
   .map((shown) => shown.parentElement.id)"""
 IS_SHOWN = "scheme => document.documentElement.dataset.theme === scheme"
+COLUMN = """(head) => [...head.closest("table").tBodies[0].rows]
+  .map((row) => row.cells[head.cellIndex].innerText)"""
 MATHEMATICS = """async () => {
   if (window.MathJax?.startup) await MathJax.startup.promise;
   return [document.querySelectorAll("span.math, div.math").length,
@@ -48,6 +51,7 @@ MATHEMATICS = """async () => {
 
 @pytest.fixture(scope="module")
 def browser():
+    """A context of Chromium, which all tests share, at one size and scheme at first."""
     if not PAGES.is_dir():
         pytest.skip(f"no built book in {PAGES}; `make book` builds it")
     if not CHROMIUM:
@@ -55,24 +59,21 @@ def browser():
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as playwright:
         shown = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield shown
+        yield shown.new_context(viewport=WIDE)
         shown.close()
 
 
 def opened(browser, name: str, scheme: str = "light", query: str = ""):
     """Open a page of the book -> it, and what went wrong on it so far, a list that grows."""
-    page = browser.new_context(viewport=WIDE, color_scheme=scheme).new_page()
+    page = browser.new_page()
+    page.emulate_media(color_scheme=scheme)
     wrong: list[str] = []
     page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
-    page.on("request", lambda request: wrong.append(request.url) if is_external(request.url) else 0)
+    page.route(IS_EXTERNAL, lambda route: (wrong.append(route.request.url), route.abort()))
     page.goto(f"{(PAGES / name).as_uri()}.html{query}")
     return page, wrong
-
-
-def is_external(url: str) -> bool:
-    return not url.startswith(("file:", "data:", "blob:"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +89,7 @@ def test_a_page_has_no_error_and_nothing_is_cut(browser, name):
             page.wait_for_function(IS_SHOWN, arg=scheme, timeout=5000)
             assert not page.evaluate(TOO_WIDE), (size, scheme)
             assert not page.evaluate(CUT), (size, scheme)
-    page.context.close()
+    page.close()
     assert not wrong
 
 
@@ -106,7 +107,7 @@ def test_the_search_finds_the_chapter(browser, words, expected):
     page.wait_for_selector("#search-results p.search-summary:has-text('found'), ul.search li a")
     page.wait_for_timeout(300)
     links = page.eval_on_selector_all("ul.search li a", "links => links.map(a => a.href)")
-    page.context.close()
+    page.close()
     assert any(expected in link for link in links) and not wrong
 
 
@@ -118,7 +119,7 @@ def test_a_page_has_no_serious_barrier(browser, name, scheme):
     page, _ = opened(browser, name, scheme)
     page.add_script_tag(path=Path(package.__file__).with_name("axe.min.js"))
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    page.context.close()
+    page.close()
     assert not [
         (rule["id"], [node["target"] for node in rule["nodes"]][:5])
         for rule in found
@@ -129,10 +130,9 @@ def test_a_page_has_no_serious_barrier(browser, name, scheme):
 def test_a_column_sorts_its_table(browser):
     page, _ = opened(browser, "book/reproduction/otb_table")
     head = page.locator("table.sortable th[aria-sort] button").nth(1)
-    column = "th => [...th.closest('table').tBodies[0].rows].map(r => r.cells[th.cellIndex].innerText)"
     head.click()
-    values = head.locator("xpath=..").evaluate(column)
-    page.context.close()
+    values = head.locator("xpath=..").evaluate(COLUMN)
+    page.close()
     assert len(values) >= 3 and values == sorted(values, key=as_number)
 
 

@@ -39,8 +39,11 @@ CLAIM = re.compile(
     rf"(?=(?:(?: | (?:to|and|or) {NUMBER} |-)(?P<unit>(?:{'|'.join(UNITS)})(?!\w)))?)"
 )
 PRINTED = re.compile(rf"(?<![\w.])-?{NUMBER}(?:e[-+]\d+)?")
+CITATION = r"\{cite[^}]*\}`[^`]*`|\[[^\]]*\b(?:19|20)\d\d\)?\]\(https?://[^)]*\)"
 DROPPED = (  # what is no prose
     r"```.*?```",  # directives, displayed equations
+    r"\$\$.*?\$\$",
+    r"\[(?:Fig\. |\()[\w.]+\)?\]\([^)]*\)|\*\*Fig\. [\w.]+\*\*",  # numbers of figures, equations
     r"\{(?:py|numref|eq|term|ref)[^}]*\}`[^`]*`",
     r"`[^`]*`",
     r"\]\([^)]*\)",  # where a link leads
@@ -50,7 +53,7 @@ DROPPED = (  # what is no prose
 
 def prose(source: str) -> str:
     """Return a markdown cell's prose; a citation becomes one sign, numbers lose blanks."""
-    text = re.sub(r"\{cite[^}]*\}`[^`]*`", "§", source)
+    text = re.sub(CITATION, "§", source)
     for pattern in DROPPED:
         text = re.sub(pattern, " ", text, flags=re.DOTALL)
     return re.sub(r"(?<=\d)\{,\}(?=\d)|\\(?=%)", "", text).replace("\N{NO-BREAK SPACE}", " ")
