@@ -90,7 +90,7 @@ class FrameFeatures:
         self.feature_scale = feature_scale
         self.device = device
         # Without padding no map position is at the frame's edge: the frame goes on beyond it.
-        # The first position of conv3, at stride 16, has its centre at 53.5: 48 pixels are added.
+        # The first position of conv3, at stride 16, has its centre at 37.5: 32 pixels are added.
         self.border = self.tap.centre // self.tap.stride * self.tap.stride
         self.around = 2 * self.border + self.tap.stride
         self.offset = self.border - self.tap.centre  # of the frame from the map's first position
@@ -193,7 +193,7 @@ class ReleasedFeatures(FrameFeatures):
 
     Nothing is added to the frame. A point of it lies at its pixel over the product of the
     strides, as if the map's first position were at the frame's corner: with VGG-M, a box is
-    pooled from what lies 53.5 pixels further right and down. RoIAlign's extent along an axis
+    pooled from what lies 37.5 pixels further right and down. RoIAlign's extent along an axis
     is end - start + 1 cells; RoIPool, which counts whole cells, takes start and end.
     """
 
