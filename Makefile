@@ -4,8 +4,9 @@ BIN := .venv/bin
 READY := .venv/ready
 BUILD := build
 
-# make reproduce: a template of book/reproduction, a data set in OTB's folder format, what to run
-TEMPLATE ?= otb_table
+# make reproduce: a data set in OTB's folder format, and what to run on it; with TEMPLATE, a notebook
+# of book/reproduction, else what the file of results lacks, and the pages that are made from it
+TEMPLATE ?=
 DATA ?= embedded
 SPLIT ?=
 TRACKERS ?=
@@ -18,6 +19,10 @@ SCHEDULER ?=
 STORE ?=
 PARAMETERS ?=
 OUT ?= $(BUILD)/reproduce
+RESULTS := $(if $(filter embedded,$(DATA)),embedded,otb)
+FILE ?= $(OUT)/$(RESULTS).npz
+SMOKE := $(BUILD)/smoke
+PAGES := five_trackers paper_and_reproduction
 
 # make test: how many of the slowest to list
 DURATIONS ?=
@@ -44,7 +49,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test test-arithmetic lab reproduce notebooks record bands bench bench-trunks bench-trackers doctor clean
+.PHONY: help book check test test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-trunks bench-trackers doctor clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -75,16 +80,43 @@ test-arithmetic: $(READY) ## compare the notebooks' outputs under another proces
 lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book
 
-reproduce: $(READY) ## a paper's tables on your data: TEMPLATE= DATA= SPLIT= TRACKERS= WORKERS= ...
+reproduce: $(READY) ## results that are missing or stale on your data, and their pages: DATA= TRACKERS= ... or TEMPLATE=
 	mkdir -p "$(OUT)"
-	$(BIN)/papermill book/reproduction/$(TEMPLATE).ipynb "$(OUT)/$(TEMPLATE).ipynb" \
+	$(if $(TEMPLATE),$(RUN_TEMPLATE),$(RUN_MISSING))
+	$(BIN)/jupyter nbconvert --to html $(if $(TEMPLATE),"$(OUT)/$(TEMPLATE).ipynb",$(PAGES:%="$(OUT)/%.ipynb"))
+	@echo "Open $(abspath $(OUT))/$(or $(TEMPLATE),$(firstword $(PAGES))).html"
+
+define RUN_TEMPLATE
+$(BIN)/papermill book/reproduction/$(TEMPLATE).ipynb "$(OUT)/$(TEMPLATE).ipynb" \
 	  -r data "$(DATA)" -r device "$(DEVICE)" -p workers $(WORKERS) \
 	  -r scheduler "$(SCHEDULER)" -r store "$(STORE)" $(if $(SPLIT),-r split "$(SPLIT)") \
 	  $(if $(TRACKERS),-r trackers "$(TRACKERS)") $(if $(PROTOCOL),-r protocol "$(PROTOCOL)") \
 	  $(if $(CONVENTIONS),-r conventions "$(CONVENTIONS)") \
 	  $(if $(SEEDS),-y "seeds: [$(subst $(space),$(comma),$(strip $(SEEDS)))]") $(PARAMETERS)
-	$(BIN)/jupyter nbconvert --to html "$(OUT)/$(TEMPLATE).ipynb"
-	@echo "Open $(abspath $(OUT))/$(TEMPLATE).html"
+endef
+
+define RUN_MISSING
+$(BIN)/python -m benchmarks.reproduce --data "$(DATA)" --file "$(FILE)" \
+	  --store "$(or $(STORE),$(OUT)/store)" --device "$(DEVICE)" --workers $(WORKERS) \
+	  $(if $(SPLIT),--split "$(SPLIT)") $(if $(TRACKERS),--trackers $(TRACKERS)) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
+	$(call PAGES_OF,$(OUT),$(FILE),$(RESULTS))
+endef
+
+# The pages of a folder, a file of results, and a data set in it.
+define PAGES_OF
+for page in $(PAGES); do \
+	  $(BIN)/papermill --cwd book/reproduction "book/reproduction/$$page.ipynb" "$(1)/$$page.ipynb" \
+	    -r results "$(abspath $(2))" -r dataset "$(3)" || exit 1; \
+	done
+endef
+
+reproduce-smoke: $(READY) ## every row of every table of the papers on three frames; shows no results
+	mkdir -p $(SMOKE)
+	$(BIN)/python -m trackerlib data render
+	$(ON_CPU) $(BIN)/python -m benchmarks.smoke --file $(SMOKE)/embedded.npz \
+	  --store $(SMOKE)/store --workers 2
+	$(call PAGES_OF,$(SMOKE),$(SMOKE)/embedded.npz,embedded)
 
 notebooks: $(READY) ## run the book's notebooks again, with recorded runs, and store their outputs: NB=
 	$(BIN)/python -m trackerlib data render

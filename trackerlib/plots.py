@@ -60,16 +60,17 @@ def success_plot(ax: Axes, curves: dict[str, np.ndarray], conventions: Conventio
                  below the line that is drawn.
     """
     x, exact = np.array(conventions.thresholds), conventions.area == "exact"
-    for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
+    for style, (label, curve) in zip(_styles(), curves.items(), strict=False):
         area = np.trapezoid(curve, x) if exact else np.mean(curve)
-        ax.plot(x, curve, color=colour, label=f"{label} [{area:.3f}]")
+        ax.plot(x, curve, style[1], color=style[0], label=f"{label} [{area:.3f}]")
     _finish(ax, "IoU threshold (1)", "success rate (1)", (0, 1), "lower left")
 
 
 def precision_plot(ax: Axes, curves: dict[str, np.ndarray]) -> None:
     """Plot precision (51,) against 0 to 50 px; the legend gives each curve's value at 20 px."""
-    for colour, (label, curve) in zip(_cycle(), curves.items(), strict=False):
-        ax.plot(PRECISION_THRESHOLDS, curve, color=colour, label=f"{label} [{curve[20]:.3f}]")
+    for style, (label, curve) in zip(_styles(), curves.items(), strict=False):
+        label = f"{label} [{curve[20]:.3f}]"
+        ax.plot(PRECISION_THRESHOLDS, curve, style[1], color=style[0], label=label)
     _finish(ax, "centre error threshold (pixels)", "precision (1)", (0, 50), "lower right")
 
 
@@ -158,6 +159,12 @@ PLAYER = """
 
 def _cycle() -> Iterator[str]:
     return itertools.cycle(COLOURS)
+
+
+def _styles() -> Iterator[tuple[str, str]]:
+    """Yield colours and line styles: solid for the first of COLOURS, dashed where they recur."""
+    for line in itertools.cycle(("-", "--", ":")):
+        yield from ((colour, line) for colour in COLOURS)
 
 
 def _finish(ax: Axes, xlabel: str, ylabel: str, xlim: tuple[float, float], corner: Corner) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trackerlib.eval.archive import Archive
     from trackerlib.eval.store import Unit
 
-__all__ = ["report_file", "results_commands", "warn"]
+__all__ = ["origin_of", "report_file", "results_commands", "warn"]
 
 COMPACT = "compact"
 LAYOUTS = ("otb", "otb-mat", "got10k", "pysot", "pytracking", "vot", COMPACT)
@@ -213,7 +213,7 @@ def _opened(path: Path, arguments: Namespace) -> "Archive":
 
     is_store = arguments.data is not None and path.is_dir()
     dataset = open_dataset(arguments.data, arguments.split) if is_store else None
-    return open_place(path, dataset, _origin)
+    return open_place(path, dataset, origin_of)
 
 
 def _chosen(archive: "Archive", arguments: Namespace) -> "Archive":
@@ -234,7 +234,7 @@ def _chosen(archive: "Archive", arguments: Namespace) -> "Archive":
     return Archive(archive.sequences, tuple(rows))
 
 
-def _origin(unit: "Unit") -> dict:
+def origin_of(unit: "Unit") -> dict:
     """Return a tracker's preset, and its weights with their hashes where they are known.
 
     A unit's code is a hash of the weights' hashes as well: where it is the present one, these

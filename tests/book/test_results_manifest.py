@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trackerlib.eval.items import read_items
 from trackerlib.eval.published import PAPERS, published_items, published_table
+from trackerlib.eval.reproduction import measurable
 from trackerlib.paths import shipped
 from trackerlib.trackers import parse
 
@@ -27,6 +29,8 @@ TEXTS = {"MSDAT": "000", "FDN": "001", "RT-MDNet": "002", "DLST": "003", "DeepTr
 STATUSES = {"complete", "partial", "missing", "illustration"}
 SETS = {"otb2013", "otb100", "templecolor", "uav123", "vot2013", "vot2016"}
 NEEDS = {"nothing", "embedded", "otb", *SETS - {"otb2013", "otb100"}}
+BAND = {"auc": 0.04, "precision20": 0.06}  # of every item, by the rule at the manifest's top
+ITEMS = read_items(ROOT / "book" / "reproduction" / "results.yml")
 FIELDS = {"paper", "item", "shows", "status", "needs", "page"}
 OF_MEASURED = {"datasets", "protocols", "rows"}
 
@@ -71,7 +75,7 @@ def test_an_entry_is_complete(entry):
     measured = entry["status"] != "illustration"
     required = FIELDS | (OF_MEASURED if measured else set())
     required |= {"why"} if entry["status"] in ("partial", "missing") else set()
-    assert required <= set(entry) <= required | ({"published"} if measured else set())
+    assert required <= set(entry) <= required | ({"published", "band"} if measured else set())
     assert entry["status"] in STATUSES and entry["needs"] in NEEDS
     assert any((ROOT / "book" / entry["page"]).with_suffix(s).exists() for s in (".ipynb", ".md"))
     assert set(entry.get("datasets", [])) <= SETS | {"none"}
@@ -90,7 +94,7 @@ def test_every_specification_parses(entry):
 def test_every_row_is_of_a_known_kind(entry):
     boxes = json.loads(shipped("published_otb.json").read_text())["results"]
     for row in entry["rows"].values():
-        assert set(row) <= {"specs", "boxes", "published"}
+        assert set(row) <= {"specs", "boxes", "published", "explained"}
         assert "boxes" not in row or (row["boxes"] in boxes and entry["needs"] == "otb")
 
 
@@ -114,3 +118,31 @@ def test_every_published_number_has_a_row_and_every_row_its_numbers(entry):
 def test_an_illustration_has_no_numbers(entry):
     if entry["status"] == "illustration":
         assert entry["item"] not in published_items(entry["paper"])
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item.paper}, {item.item}")
+def test_an_item_has_the_band_where_it_is_measured_on_otb(item):
+    assert item.band == (BAND if measurable(item) else {})
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item.paper}, {item.item}")
+def test_an_explanation_is_of_a_row_that_is_judged(item):
+    for row in item.rows.values():
+        assert set(row.explained) <= set(row.specs if item.band else ())
+        assert all(len(why) > 20 for why in row.explained.values())
+
+
+def test_the_entries_are_read_as_they_stand():
+    for item, entry in zip(ITEMS, MANIFEST, strict=True):
+        assert item.paper == entry["paper"] and list(item.rows) == list(entry.get("rows", {}))
+        for tracker, row in entry.get("rows", {}).items():
+            assert item.rows[tracker].specs == tuple(row.get("specs", ()))
+            published = row.get("published", entry.get("published", ()))
+            assert item.rows[tracker].published == tuple(published)
+
+
+def test_a_field_that_is_not_known_is_refused(tmp_path):
+    entry = MANIFEST[0] | {"bands": {}}
+    (tmp_path / "results.yml").write_text(yaml.safe_dump([entry]))
+    with pytest.raises(TypeError, match="bands"):
+        read_items(tmp_path / "results.yml")

@@ -23,6 +23,7 @@ __all__ = [
     "PAPERS",
     "PaperScore",
     "paper_scores",
+    "published_by_sequence",
     "published_items",
     "published_number",
     "published_scores",
@@ -98,13 +99,26 @@ def published_scores(names: Iterable[str]) -> dict[str, tuple[float, float, int]
     returns  tracker -> (AUC, precision at 20 px, how many of the sequences it has);
              a tracker that has none of them is left out
     """
-    wanted, means = set(names), {}
-    for tracker, results in _table()["results"].items():
-        rows = [row for name, row in results.items() if name in wanted]
-        if rows:
-            auc, precision = np.mean(rows, axis=0)
-            means[tracker] = (float(auc), float(precision), len(rows))
+    means = {}
+    for tracker, results in published_by_sequence(names).items():
+        auc, precision = np.mean([*results.values()], axis=0)
+        means[tracker] = (float(auc), float(precision), len(results))
     return dict(sorted(means.items(), key=lambda item: -item[1][0]))
+
+
+def published_by_sequence(names: Iterable[str]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return published trackers' scores sequence by sequence, over a choice of sequences.
+
+    names    OTB's sequences, by their canonical names; others are passed over
+    returns  tracker -> sequence -> (AUC, precision at 20 px); a tracker that has none of the
+             sequences is left out
+    """
+    wanted = list(dict.fromkeys(names))
+    known = {
+        tracker: {name: (rows[name][0], rows[name][1]) for name in wanted if name in rows}
+        for tracker, rows in _table()["results"].items()
+    }
+    return {tracker: rows for tracker, rows in known.items() if rows}
 
 
 def paper_scores(split: str) -> list[PaperScore]:
