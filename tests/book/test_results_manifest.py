@@ -126,7 +126,7 @@ def test_an_item_has_the_band_where_it_is_measured_on_otb(item):
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item.paper}, {item.item}")
-def test_an_explanation_is_of_a_row_that_is_judged(item):
+def test_an_explanation_is_of_a_row_that_is_compared(item):
     for row in item.rows.values():
         assert set(row.explained) <= set(row.specs if item.band else ())
         assert all(len(why) > 20 for why in row.explained.values())

@@ -92,7 +92,7 @@ def test_nothing_is_carried_of_what_was_not_published(measure):
         (NARROW, {}, reproduction.OUTSIDE),
         (NARROW, {"kcf": "another cut of Girl"}, reproduction.EXPLAINED),
         (NARROW, {"kcf:features=gray": "not this one"}, reproduction.OUTSIDE),
-        ({}, {}, reproduction.UNJUDGED),
+        ({}, {}, reproduction.UNCOMPARED),
     ],
 )
 def test_a_verdict(band, explained, verdict):
@@ -103,10 +103,10 @@ def test_a_verdict(band, explained, verdict):
     assert len(reproduction.failures(found)) == (verdict == reproduction.OUTSIDE)
 
 
-def test_few_targets_are_not_judged():
+def test_few_targets_are_not_compared():
     item = dataclasses.replace(TABLE, band=NARROW)
     found = reproduction.compare(item, report({"kcf": [{}]}, names=NAMES[:7]))
-    assert line(found, "kcf")["verdict"] == reproduction.UNJUDGED
+    assert line(found, "kcf")["verdict"] == reproduction.UNCOMPARED
 
 
 def test_what_was_not_run_is_missing_and_fails_nothing():
@@ -129,10 +129,10 @@ def test_ours_has_its_interval_and_the_spread_over_seeds():
     assert kcf["95 % from"] == pytest.approx(kcf["ours"]) == kcf["to"]  # all targets are alike
 
 
-def test_speeds_are_shown_and_not_judged():
+def test_speeds_are_shown_and_not_compared():
     found = line(reproduction.compare(TABLE, report({"kcf": [{"seconds": 0.05}]})), "kcf", "fps")
     assert found["ours"] == pytest.approx(20) and found["paper"] == 243
-    assert found["verdict"] == reproduction.UNJUDGED
+    assert found["verdict"] == reproduction.UNCOMPARED
     assert reproduction.shown(found.to_frame().T)["paper"].iloc[0] == "243.0"
 
 
@@ -150,7 +150,7 @@ def test_attributes_are_over_their_targets_and_apart():
     attributes = {"Couple": ("SV", "BC"), "Dog": ("SV", "BC"), "Man": ("SV", "BC")}
     found = reproduction.compare(item, report({"dlst": [{}]}, attributes=attributes))
     clutter = line(found, "dlst", "precision20", subset="BC")
-    assert clutter["targets"] == 3 and clutter["verdict"] == reproduction.UNJUDGED
+    assert clutter["targets"] == 3 and clutter["verdict"] == reproduction.UNCOMPARED
     assert not reproduction.shown(found)["of"].str.contains("BC").any()
     table = reproduction.by_attribute(found).set_index("measure")
     paper, _ = published_number("DLST", "Table 1", "DLST", "precision20", "BC")

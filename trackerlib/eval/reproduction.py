@@ -9,9 +9,9 @@ has. They are compared on the same targets:
    trackers' means over them follow from their means over the split.
 
 A result is in its band where it lies no further from that than the item's `band` for its
-measure, wider by `CARRIED` standard errors in the second case. It is not judged on fewer than
+measure, wider by `CARRIED` standard errors in the second case. It is not compared on fewer than
 `TARGETS` targets, nor on the sequences of one attribute, nor where the paper states no more than
-a bound. Speeds are not judged: each is of its own machine.
+a bound. Speeds are not compared: each is of its own machine.
 """
 
 import re
@@ -42,7 +42,7 @@ __all__ = [
     "NOT_RUN",
     "OUTSIDE",
     "TARGETS",
-    "UNJUDGED",
+    "UNCOMPARED",
     "by_attribute",
     "carried",
     "compare",
@@ -55,7 +55,7 @@ __all__ = [
     "summary",
 ]
 
-TARGETS = 8  # the fewest on which a result is judged
+TARGETS = 8  # the fewest on which a result is compared
 CARRIED = 2  # standard errors of `carried`
 PUBLISHED = {"auc": 0, "precision20": 1}  # measure -> column of `published_by_sequence`
 SPEEDS = ("fps", "speedup")  # how measures begin that are of a machine
@@ -66,7 +66,7 @@ ILLUSTRATION = "nothing is measured"
 IN_BAND = "in band"
 OUTSIDE = "outside"
 EXPLAINED = "outside, explained"
-UNJUDGED = "not judged"
+UNCOMPARED = "not compared"
 NOT_RUN = "not in the file"
 THEIRS = ""  # a tracker that is not this library's: printed, or with published boxes
 
@@ -127,7 +127,7 @@ def compare(item: Item, report: Report) -> pd.DataFrame:
                 line = _printed(tracker, spec, number) | _theirs(row, number, names)
                 line["targets"] = len(names)
                 line |= _ours(spec, number, names, report) | _speeds(spec, number.measure, fps)
-                lines.append(line | _judged(item, number, line, names, report))
+                lines.append(line | _compared(item, number, line, names, report))
     return pd.DataFrame(lines, columns=COLUMNS).fillna({"why": ""})
 
 
@@ -350,7 +350,7 @@ def _speeds(spec: str, measure: str, fps: dict[str, float]) -> dict[str, object]
     return {"ours": fps[spec] / fps[over]} if over != measure and over in fps else {}
 
 
-def _judged(
+def _compared(
     item: Item, number: Number, line: dict, names: tuple[str, ...], report: Report
 ) -> dict[str, object]:
     """Return what is expected of ours, its margin, the verdict, and what is to be said of it."""
@@ -358,18 +358,18 @@ def _judged(
     if not spec or not report.by_sequence(spec):
         return {"verdict": NOT_RUN if spec else THEIRS}
     if not names:
-        return {"verdict": UNJUDGED, "why": f"without {number.subset}"}
+        return {"verdict": UNCOMPARED, "why": f"without {number.subset}"}
     if number.measure not in band:
         is_speed = number.measure.startswith(SPEEDS)
-        return {"verdict": UNJUDGED, "why": "of another machine" if is_speed else "no band"}
+        return {"verdict": UNCOMPARED, "why": "of another machine" if is_speed else "no band"}
     if number.subset or len(names) < TARGETS:
-        return {"verdict": UNJUDGED, "why": "too few targets"}
+        return {"verdict": UNCOMPARED, "why": "too few targets"}
     expected, margin = line.get("authors' boxes", np.nan), band[number.measure]
     if np.isnan(expected) and number.relation not in BOUNDS:
         expected, error = carried(number.value, number.dataset, names, number.measure)
         margin += CARRIED * error
     if np.isnan(expected):
-        return {"verdict": UNJUDGED, "why": "nothing published to compare with"}
+        return {"verdict": UNCOMPARED, "why": "nothing published to compare with"}
     why = row.explained.get(spec, "")
     inside = abs(line["ours"] - expected) <= margin
     verdict = IN_BAND if inside else EXPLAINED if why else OUTSIDE
