@@ -130,15 +130,18 @@ def track_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--box",
         type=box,
-        required=True,
         action="append",
         metavar="X,Y,W,H",
-        help="in the first frame, 0-based; once for every target",
+        help="in the first frame, 0-based; once for every target; else it is drawn in a browser",
     )
-    add("--tracker", default="kcf", help="such as kcf or kcf:kernel=linear")
+    add(
+        "--tracker",
+        help="such as kcf or kcf:kernel=linear; else the most accurate at 10 frames per second",
+    )
     add("--out", type=output, metavar="VIDEO", help="to write: .mp4, .webm, .gif, .mkv, ...")
     add("--boxes", type=output, metavar="FILE", help="to write: .csv, .json, .mot.txt, .txt")
     add("--boxes-format", choices=BOXES, help="whatever the name ends in")
+    add("--preview", action="store_true", help="show the tracking on a page, as it goes")
     add("--start", type=int, metavar="FRAME", help="number of the first, to which --box belongs")
     add("--end", type=int, metavar="FRAME", help="number of the last")
     add("--stride", type=int, default=1, metavar="N", help="track every Nth frame")

@@ -11,6 +11,9 @@ from trackerlib.data.sequence import UNTIMED_FPS, FrameError
 
 __all__ = ["Live"]
 
+BUFFERED = 4  # frames that the driver of a camera keeps for who reads it late
+Timed = tuple[int, float, np.ndarray]
+
 
 class Live:
     """Frames of a camera or a stream, whose number is not known before they end.
@@ -29,7 +32,10 @@ class Live:
         self, source: int | str, start: int = 1, end: int | None = None, stride: int = 1
     ) -> None:
         self.name = f"camera {source}" if isinstance(source, int) else source
+        self.is_camera = isinstance(source, int)
         self.start, self.end, self.stride = start, end, stride
+        self._reading = self._read()
+        self._held: Timed | None = None
         self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             cure = (
@@ -47,12 +53,37 @@ class Live:
         told = self._capture.get(cv2.CAP_PROP_FPS)
         return told if 0 < told < math.inf else UNTIMED_FPS
 
-    def timed(self) -> Iterator[tuple[int, float, np.ndarray | FrameError]]:
+    def timed(self) -> Iterator[Timed]:
         """Yield each frame's number, its time in seconds from the first, and itself.
 
         The time is the stream's own, or the clock's where the stream has none. A frame that
         cannot be decoded is the end of the stream.
         """
+        held, self._held = self._held, None
+        if held:
+            yield held
+        yield from self._reading
+
+    def held(self) -> np.ndarray:
+        """Return the frame (H, W, 3) uint8 RGB with which `timed` will begin; read it if need be.
+
+        Raises FrameError where the stream has ended.
+        """
+        if self._held is None:
+            self._held = next(self._reading, None)
+        if self._held is None:
+            raise FrameError(f"{self.name}: expected a frame, the stream has ended")
+        return self._held[2]
+
+    def another(self) -> np.ndarray:
+        """Return a later frame, in place of the one that is `held`. Raises what that does."""
+        self._held = None
+        # What a camera's driver has kept since the last frame is old by now.
+        for _ in range(BUFFERED if self.is_camera else 0):
+            self._capture.grab()
+        return self.held()
+
+    def _read(self) -> Iterator[Timed]:
         number, began, last = 0, time.monotonic(), -1.0
         first: float | None = None
         while self.end is None or number < self.end:

@@ -229,6 +229,30 @@ def peak(response: Tensor) -> tuple[int, int]:
     return (row + rows // 2) % rows - rows // 2, (column + columns // 2) % columns - columns // 2
 
 
+def peak_to_sidelobe(response: Tensor) -> float:
+    """Return by how many deviations the maximum of a response (H, W) rises above the rest.
+
+    The rest is what lies further from it than an eighth of the height or of the width, cyclic.
+    0 where nothing does, or all of it is equal. Raises ValueError like `peak`.
+
+    Source: Bolme et al. 2010, section 3.5, whose window around the peak has 11 x 11 cells.
+    """
+    shifts = peak(response)
+    rows, columns = response.shape
+    # With the peak in the middle, its window is a rectangle.
+    centred = response.roll((rows // 2 - shifts[0], columns // 2 - shifts[1]), (0, 1))
+    top = float(centred[rows // 2, columns // 2])
+    rest = torch.ones(rows, columns, dtype=torch.bool)
+    reach = max(1, rows // 8), max(1, columns // 8)
+    spans = (
+        slice(n // 2 - r, n // 2 + r + 1) for n, r in zip((rows, columns), reach, strict=True)
+    )
+    rest[tuple(spans)] = False
+    others = centred[rest.to(response.device)]
+    deviation = float(others.std(correction=0)) if len(others) else 0.0
+    return (top - float(others.mean())) / deviation if deviation > 0 else 0.0
+
+
 def subcell_peak(response: Tensor) -> tuple[float, float]:
     """Return the peak between map cells: the top of a parabola along either axis through `peak`.
 

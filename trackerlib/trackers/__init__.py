@@ -15,12 +15,14 @@ import ast
 import dataclasses
 import hashlib
 import importlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
+from trackerlib.paths import shipped
 from trackerlib.trackers import own, presets, trax
 from trackerlib.trackers.protocols import ConfigLike, SpecLike, TrackerLike
 from trackerlib.weights.registry import registry
@@ -28,6 +30,7 @@ from trackerlib.weights.registry import registry
 __all__ = [
     "RENAMED",
     "TRACKERS",
+    "Measured",
     "Spec",
     "SpecLike",
     "TrackerLike",
@@ -35,6 +38,7 @@ __all__ = [
     "names",
     "parse",
     "specifications",
+    "table",
 ]
 
 TRACKERS = {  # name -> where its Config and Tracker are
@@ -172,6 +176,32 @@ def departures(name: str) -> tuple[presets.Departure, ...]:
     name  of TRACKERS
     """
     return getattr(importlib.import_module(TRACKERS[name]), "DEPARTURES", ())
+
+
+class Measured(NamedTuple):
+    """How accurate a tracker is, and how fast.
+
+    tracker    its specification
+    auc        area under the success curve, 0 to 1, the mean over targets and seeds
+    precision  share of frames with a centre error of 20 pixels or less, 0 to 1, likewise
+    fps        frames per second, the first one apart; one thread of the machine in `table`'s file
+    """
+
+    tracker: str
+    auc: float
+    precision: float
+    fps: float
+
+
+def table() -> list[Measured]:
+    """Return what was measured of every tracker, the most accurate first.
+
+    All are of the same targets of OTB, with the defaults of `parse`: data/trackers.json, whose
+    section in data/README.md says how it was made. Times of your own machine:
+    `trackerlib.tracking.choice.choose` measures them.
+    """
+    rows = json.loads(shipped("trackers.json").read_text())["rows"]
+    return sorted((Measured(**row) for row in rows), key=lambda row: -row.auc)
 
 
 def _parse_other(text: str) -> SpecLike:

@@ -22,7 +22,13 @@ from trackerlib.checks import first_frame, in_range, next_frame
 from trackerlib.data.crops import crop
 from trackerlib.nets.backbone import border, tiling
 from trackerlib.ops import correlation_filter as cf
-from trackerlib.trackers.kcf import MIN_CELLS, flat_first_window, flat_window
+from trackerlib.trackers.kcf import (
+    MIN_CELLS,
+    flat_first_window,
+    flat_window,
+    response_evidence,
+)
+from trackerlib.trackers.lost import Watch, Watched, of_module
 from trackerlib.trackers.presets import Departure
 from trackerlib.weights import inference
 
@@ -88,10 +94,11 @@ class Config:
         in_range(self, RANGES)
 
 
-class Tracker:
+class Tracker(Watched):
     """HCF on any backbone and device. The size of the box stays what it was.
 
     passes    how often a frame has gone through the backbone
+    deepest   maximum of the latest response of the deepest level
     warnings  what was unusual about the latest frame: a flat search window shows no target, so
               that the box and the model stay what they were
     """
@@ -102,6 +109,7 @@ class Tracker:
         self.config = config or Config()
         self.device = device
         self.passes = 0
+        self.watch = Watch(of_module(type(self).__module__))
         self.backbone = inference.load(self.config.backbone, device, self.config.mode, seed)
         self.levels = self.config.levels.split("+")
         unknown = [name for name in self.levels if name not in self.backbone.taps]
@@ -135,6 +143,7 @@ class Tracker:
         sigma = config.label_sigma * np.sqrt(self.box[2:].prod()) / config.cell
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
         self.warnings = flat_first_window(self._window(frame))
+        self.watch.begin()
         self.xf = self.spectra(self.maps(frame))
         self.alphaf = [self._train(xf) for xf in self.xf]
 
@@ -147,10 +156,13 @@ class Tracker:
         frame = next_frame(self, frame)
         self.warnings = flat_window(self._window(frame))
         if self.warnings:
+            self.watch.see()
             return self.box.copy()
         maps = self.maps(frame)
         with self.filtering():
-            shift = cf.peak(self.respond(self.spectra(maps)))
+            response = self.respond(self.spectra(maps))
+            shift = cf.peak(response)
+            self.watch.see(**response_evidence(response), deepest=self.deepest)
         self.box[:2] += np.array(shift[::-1]) * self.config.cell
         self.warnings = flat_window(self._window(frame))
         if self.warnings:
@@ -179,7 +191,9 @@ class Tracker:
         for zf, xf, alphaf in zip(spectra, self.xf, self.alphaf, strict=True):
             kernel = cf.linear_correlation(zf, xf, self.size)
             response = cf.respond(alphaf, kernel, self.size)
-            fused = self.config.fade * fused + response / response.max().clamp(min=1e-12)
+            highest = response.max()
+            fused = self.config.fade * fused + response / highest.clamp(min=1e-12)
+        self.deepest = float(highest)
         return fused
 
     def _train(self, xf: Tensor) -> Tensor:

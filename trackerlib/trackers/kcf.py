@@ -6,6 +6,7 @@
 A name that ends in f is a spectrum, as in `trackerlib.ops.correlation_filter`.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from trackerlib.data.crops import crop, grey
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.ops import hog
 from trackerlib.ops.one_thread import one_thread
+from trackerlib.trackers.lost import Watch, Watched
 
 PUBLISHED: dict[
     str, dict[str, Any]
@@ -70,7 +72,7 @@ class Config:
         return replace(self, **{k: v for k, v in published if getattr(self, k) is None})
 
 
-class Tracker:
+class Tracker(Watched):
     """KCF on any device. The size of the box stays what it was.
 
     warnings  what was unusual about the latest frame: a flat search window shows no target, so
@@ -86,6 +88,7 @@ class Tracker:
         self.sigma = config.sigma
         self.learning_rate = config.learning_rate
         self.device = device
+        self.watch = Watch("kcf")
 
     @torch.inference_mode()
     @one_thread()
@@ -112,6 +115,7 @@ class Tracker:
         self.yf = cf.spectrum(cf.gaussian_label(self.size, sigma).to(self.device))
         image = self._window(frame)
         self.warnings = flat_first_window(image)
+        self.watch.begin()
         self.xf = self._spectrum(image)
         self.alphaf = self._train(self.xf)
 
@@ -126,9 +130,11 @@ class Tracker:
         image = self._window(frame)
         self.warnings = flat_window(image)
         if self.warnings:
+            self.watch.see()
             return self.box.copy()
         zf = self._spectrum(image)
         response = cf.respond(self.alphaf, self._kernel(zf, self.xf), self.size)
+        self.watch.see(**response_evidence(response))
         rows, columns = (cf.subcell_peak if self.config.subcell else cf.peak)(response)
         self.box[:2] += np.array([columns, rows]) * (self.cell * self.stride)
         # The model is updated with what the window shows once it has moved.
@@ -165,6 +171,12 @@ class Tracker:
 
     def _train(self, xf: torch.Tensor) -> torch.Tensor:
         return cf.train(self._kernel(xf, xf), self.yf, self.config.regularisation)
+
+
+def response_evidence(response: torch.Tensor) -> dict[str, float]:
+    """Return what a response (H, W) says of its target: peak, log of its peak-to-sidelobe."""
+    ratio = cf.peak_to_sidelobe(response)
+    return {"peak": float(response.max()), "sidelobe": math.log(max(ratio, 1e-3))}
 
 
 def contrast(image: torch.Tensor) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 
 from trackerlib.boxes import first_box, xywh_to_xyxy, xyxy_to_xywh
 from trackerlib.checks import first_frame, next_frame
+from trackerlib.trackers.lost import Watch, Watched
 
 MIN_SIDE = 5  # pixels; smaller boxes keep some of OpenCV's samplers searching for ever
 MODEL_FILES = ("backbone", "neckhead", "net", "model", "kernel_cls1", "kernel_r1")
@@ -117,11 +118,10 @@ def _is_whole(package: Distribution) -> bool:
     return True
 
 
-class Tracker:
+class Tracker(Watched):
     """An OpenCV tracker; where it reports failure, the last box stands.
 
     warnings  what was unusual about the latest frame
-    is_lost   whether it reported failure there
 
     Random numbers come from generators that OpenCV's trackers of one process share: boxes are
     repeatable where one tracker runs at a time.
@@ -130,6 +130,7 @@ class Tracker:
     def __init__(self, config: Config | None = None, device: str = "cpu", seed: int = 0):
         self.config = config or Config()
         self.seed = seed
+        self.watch = Watch(f"opencv:{self.config.algorithm}")
         if self.config.algorithm not in available():
             cure = f". {problem()}" if problem() else ""
             raise ValueError(
@@ -150,7 +151,8 @@ class Tracker:
         start = first_box(box, frame)
         edges = xywh_to_xyxy(start).round().reshape(2, 2).clip(0, frame.shape[1::-1])
         inside = first_box(xyxy_to_xywh(edges.ravel()), frame, MIN_SIDE).astype(int)
-        self.warnings, self.is_lost = [*_mixture()], False
+        self.warnings, self._failed = [*_mixture()], False
+        self.watch.begin()
         if (inside != start).any():
             self.warnings.append(f"OpenCV learns {_text(inside)} for {_text(start)}: whole pixels")
         self.tracker = _create(self.config)
@@ -166,12 +168,32 @@ class Tracker:
         """
         frame = next_frame(self, frame)
         found, box = self.tracker.update(_bgr(frame))
-        was_lost, self.is_lost = self.is_lost, not (found and min(box[2:]) > 0)
-        begins = self.is_lost and not was_lost  # said once: it may last to the end
+        had_failed, self._failed = self._failed, not (found and min(box[2:]) > 0)
+        begins = self._failed and not had_failed  # said once: it may last to the end
         self.warnings = ["OpenCV reports no target: until it does, the box stays"] * begins
-        if not self.is_lost:
+        self.watch.see(found=float(not self._failed), **self._told())
+        if not self._failed:
             self.box = np.array(box, dtype=np.float64)
         return self.box.copy()
+
+    def _told(self) -> dict[str, float]:
+        """Return the score of those trackers that have one."""
+        tell = getattr(self.tracker, "getTrackingScore", None)
+        score = float(tell()) if tell else -1.0  # what those without one say
+        return {"score": score} if score >= 0 else {}
+
+    @property
+    def probability(self) -> float | None:
+        """Return the calibrated score; where there is none, OpenCV's own, or 0 for a failure."""
+        told = self.watch.evidence
+        if self.watch.calibration or not told:
+            return self.watch.probability
+        return min(max(told["found"] * told.get("score", 1.0), 0.0), 1.0)
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether OpenCV reported failure in the latest frame."""
+        return self._failed
 
 
 def _seed(seed: int) -> bool:

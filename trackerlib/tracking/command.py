@@ -14,9 +14,14 @@ from trackerlib.data.live import Live
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.video import FINE_CLOCK, clock_of, frames_per_second, open_video
 from trackerlib.eval.box_files import BoxFile
+from trackerlib.eval.runner import resolve_device
 from trackerlib.eval.video import Followed, Result, follow_video
-from trackerlib.trackers import parse
+from trackerlib.trackers import Spec, parse
 from trackerlib.tracking import checked_boxes, track
+from trackerlib.tracking.choice import choose, first_frame
+from trackerlib.tracking.drawing import draw_boxes
+from trackerlib.tracking.loopback import open_browser
+from trackerlib.tracking.preview import Preview
 
 __all__ = ["follow"]
 
@@ -29,13 +34,17 @@ def follow(arguments: Namespace, warn: Callable[..., None]) -> Followed:
 
     Raises what `follow_video` raises, and ValueError for arguments that cannot be used.
     """
-    boxes = checked_boxes(np.stack(arguments.box))
-    spec = parse(arguments.tracker)
-    file = (
-        BoxFile(arguments.boxes, len(boxes), arguments.boxes_format) if arguments.boxes else None
-    )
+    boxes = checked_boxes(np.stack(arguments.box)) if arguments.box else None
+    spec = parse(arguments.tracker) if arguments.tracker else None
+    _box_file(arguments, 1)  # whose name cannot be used: said before anything is drawn
     source = open_video(arguments.source, arguments.start, arguments.end, arguments.stride)
-    results = track(source, boxes, arguments.tracker, arguments.device, arguments.seed)
+    if boxes is None:
+        another = source.another if isinstance(source, Live) else None
+        boxes = draw_boxes(first_frame(source), another, _say)
+    file = _box_file(arguments, len(boxes))
+    if spec is None:
+        spec = _chosen(source, boxes, arguments)
+    results = track(source, boxes, spec.label, arguments.device, arguments.seed)
     early = list(source.warnings)
     video = None
     if arguments.out:
@@ -43,11 +52,47 @@ def follow(arguments: Namespace, warn: Callable[..., None]) -> Followed:
         early += filter(None, [note])
     warn(early)
     total = len(source) if isinstance(source, Sequence) else None
+    if arguments.preview:
+        results = _previewed(results, len(boxes))
     with closing(_with_bar(results, total, len(boxes), spec.label)) as shown:
         followed = follow_video(shown, source, file, video, len(boxes), _tell)
     warn(followed.track.warnings, early)
     print(followed.summary(spec.label, source.name))
     return followed
+
+
+def _box_file(arguments: Namespace, targets: int) -> BoxFile | None:
+    if not arguments.boxes:
+        return None
+    return BoxFile(arguments.boxes, targets, arguments.boxes_format)
+
+
+def _chosen(source: Sequence | Live, boxes: np.ndarray, arguments: Namespace) -> Spec:
+    """Choose the tracker by its speed here, and print the table."""
+    choice = choose(source, boxes, resolve_device(arguments.device), arguments.seed)
+    print(choice.text(), flush=True)
+    return parse(choice.tracker)
+
+
+def _previewed(results: Iterator[Result], targets: int) -> Generator[Result, None, None]:
+    """Pass on results, and show each frame on a page."""
+    preview = Preview()
+    _say(f"preview: {preview.address}")
+    open_browser(preview.address)
+    frame = list[Result]()
+    try:
+        for result in results:
+            frame.append(result)
+            if len(frame) == targets and result.image is not None:
+                preview.show(result.image, frame)
+            frame = frame if len(frame) < targets else []
+            yield result
+    finally:
+        preview.close()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _tell(line: str) -> None:

@@ -27,6 +27,7 @@ from trackerlib.trackers.deeptrack.learner import Learner
 from trackerlib.trackers.deeptrack.losses import structural_weights
 from trackerlib.trackers.deeptrack.network import DeepTrack, score
 from trackerlib.trackers.deeptrack.pool import SamplePool
+from trackerlib.trackers.lost import Watch, Watched
 from trackerlib.trackers.mdnet import samplers
 from trackerlib.weights import inference
 
@@ -34,7 +35,7 @@ MIN_SIDE = 2.0  # of a box, pixels
 POSITIVE_IOU = 0.5  # that divides target from background, [1] equation 6
 
 
-class Tracker:
+class Tracker(Watched):
     """DeepTrack on any device.
 
     warnings  what was unusual about the latest frame
@@ -47,6 +48,7 @@ class Tracker:
         self.config = config or Config()
         self.device = device
         self.seed = seed
+        self.watch = Watch("deeptrack")
         self.dtype = inference.number_type(self.config.mode, device)
 
     @torch.no_grad()
@@ -71,6 +73,7 @@ class Tracker:
         most = max(config.first_negatives, config.negatives)
         self.negatives = self._pool(config.negatives_kept // config.negatives, most, config.decay)
         self.score, self.quality = 0.0, 1.0
+        self.watch.begin()
         self.warnings: list[str] = []
         self.set_frame(frame)
         self.collect_samples(config.first_positives, config.first_negatives)
@@ -91,6 +94,7 @@ class Tracker:
         else:
             scores = self.classifier.scores(self.features(particles))
         self.choose(particles, scores)
+        self.watch.see(score=self.score, quality=self.quality)
         self.collect_samples(self.config.positives, self.config.negatives)
         self.losses = self.classifier.fine_tune(self.positives, self.negatives)
         return self.box.numpy().copy()

@@ -4,6 +4,7 @@
     tracking. CVPR 2016, section 4.
 """
 
+import copy
 from functools import partial
 from typing import cast
 
@@ -15,6 +16,7 @@ from trackerlib import weights
 from trackerlib.boxes import first_box
 from trackerlib.checks import first_frame, next_frame
 from trackerlib.nets import head
+from trackerlib.trackers.lost import Watch, Watched, log_odds, of_module
 from trackerlib.trackers.mdnet import regressor, samplers
 from trackerlib.trackers.mdnet.classifier import Classifier
 from trackerlib.trackers.mdnet.config import Config
@@ -26,13 +28,15 @@ from trackerlib.weights import inference
 MIN_SIDE = 2.0  # of a box, pixels
 
 
-class Tracker:
+class Tracker(Watched):
     """The loop of [1], which its descendants share.
 
-    warnings     what was unusual about the latest frame
-    score        of the latest frame, above 0 for a target that was found
-    probability  of the target after the softmax, 0 to 1, the mean of the same candidates
-    losses       of every iteration of fine-tuning in the latest frame
+    warnings  what was unusual about the latest frame
+    score     of the latest frame, above 0 for a target that was found
+    losses    of every iteration of fine-tuning in the latest frame
+    watch     how sure it is of its target, of three kinds of evidence on the best candidates: the
+              classifier's softmax, that of the classifier as the first frame left it, which has
+              not followed what came later, and the cosine of their features with the first box's
     """
 
     config: Config
@@ -42,6 +46,7 @@ class Tracker:
         self.config = config or Config()
         self.device = device
         self.seed = seed
+        self.watch = Watch(of_module(type(self).__module__))
         self.features = self._features()
         # Read here and not with the first frame: a file that cannot be used is no bad box.
         self.pretrained = self._pretrained()
@@ -96,13 +101,13 @@ class Tracker:
         self.frame_index = 0
         self.translation = config.translation
         self.score = 0.0
-        self.probability: float | None = None
         self.losses: list[float] = []
         self.warnings: list[str] = []
         self._set_head(self._head().to(self.device))
         self._set_frame(frame)
         self._initialise()
         self._fit_regressor()
+        self._remember_first()
 
     def _set_head(self, network: nn.Module) -> None:
         """Begin with this head, and with empty memories."""
@@ -115,6 +120,13 @@ class Tracker:
         rows += (config.long_term - 1) * config.positives
         self.positives = memory(config.long_term, rows)
         self.negatives = memory(config.short_term, config.short_term * config.negatives)
+
+    def _remember_first(self) -> None:
+        """Keep the classifier and the target's features as they are after the first frame."""
+        self.watch.begin()
+        head = copy.deepcopy(self.classifier.head)
+        self.first = Classifier(head, self.config, self.generator, self.backbone.dtype)
+        self.first_features = self.features(self.box[None])[0].float()
 
     def _fit_regressor(self) -> None:
         # Solved once: in later frames the box itself is not known for sure, [1] section 4.4.
@@ -146,11 +158,6 @@ class Tracker:
         self._update_model()
         return prediction.numpy().copy()
 
-    @property
-    def is_lost(self) -> bool:
-        """Return whether the latest score is below 0, which asks for a short-term update."""
-        return self.score < 0
-
     def _set_frame(self, frame: np.ndarray) -> None:
         """Go on to this frame; boxes are drawn inside it."""
         self.sampler = samplers.over(frame, MIN_SIDE, self.generator)
@@ -165,11 +172,20 @@ class Tracker:
         chosen = candidates[best.cpu()]  # (best, 4)
         # Regressed boxes as the next frame's start would add up their errors: they are not kept.
         self.box, self.score = chosen.mean(0), float(scores.mean())
-        if (outputs := self.classifier.outputs) is not None:
-            self.probability = float(outputs[best].softmax(1)[:, 1].mean())
+        self._watch(features[best], best)
         if self.score > 0 and self.regressor and self.score > config.regression_score:
             return self.regressor(features[best], chosen).mean(0)
         return self.box
+
+    def _watch(self, features: Tensor, best: Tensor) -> None:
+        """Say how likely the best candidates (best,) show the target, of their features."""
+        self.first.scores(features)
+        if self.classifier.outputs is None or self.first.outputs is None:
+            return  # of a classifier that someone has replaced
+        outputs = self.classifier.outputs[best], self.first.outputs
+        now, first = (log_odds(float(one.softmax(1)[:, 1].mean())) for one in outputs)
+        likeness = torch.cosine_similarity(features.float().mean(0), self.first_features, 0)
+        self.watch.see(now=now, first=first, cosine=float(likeness))
 
     def _candidates(self) -> Tensor:
         config = self.config
