@@ -34,7 +34,8 @@ def video(path):
 
 
 def track(source, *options):
-    return main(["track", str(source), "--box", BOX, "--device", "cpu", *map(str, options)])
+    given = ["--box", BOX, "--tracker", "kcf", "--device", "cpu", *map(str, options)]
+    return main(["track", str(source), *given])
 
 
 def test_track_a_folder(images, tmp_path, capsys):
@@ -302,5 +303,6 @@ def test_data_fetch_prints_where(monkeypatch, tmp_path, capsys):
 def test_track_a_real_sequence(shared, tmp_path, capsys):
     boxes = tmp_path / "boxes.txt"
     source = shared / "otb" / "DragonBaby" / "img"
-    assert main(["track", str(source), "--box", "159,82,56,65", "--boxes", str(boxes)]) == 0
+    given = ["--box", "159,82,56,65", "--tracker", "kcf", "--boxes", str(boxes)]
+    assert main(["track", str(source), *given]) == 0
     assert len(boxes.read_text().splitlines()) == 113

@@ -4,6 +4,7 @@ import csv
 import functools
 import http.server
 import json
+import re
 import sys
 import threading
 from fractions import Fraction
@@ -14,6 +15,8 @@ import pytest
 from small_otb import write_otb
 
 from trackerlib.__main__ import main
+from trackerlib.data.video import open_video
+from trackerlib.trackers import Measured
 
 av = pytest.importorskip("av", reason="needs PyAV")
 BOX = "20,14,16,16"
@@ -42,7 +45,8 @@ def clip(images, tmp_path):
 
 
 def track(source, *options, box=BOX):
-    return main(["track", str(source), "--box", box, "--device", "cpu", *map(str, options)])
+    given = ["--box", box, "--tracker", "kcf", "--device", "cpu", *map(str, options)]
+    return main(["track", str(source), *given])
 
 
 def rows(path):
@@ -98,7 +102,20 @@ def test_a_part_of_a_video(clip, tmp_path):
 def test_a_tracker_that_says_when_it_is_lost(images, tmp_path):
     boxes = tmp_path / "boxes.csv"
     assert track(images, "--tracker", "opencv:algorithm=mil", "--boxes", boxes) == 0
-    assert {(row["score"], row["lost"]) for row in rows(boxes)} == {("", "0")}
+    first, *others = rows(boxes)
+    assert (first["score"], first["lost"]) == ("", "0")
+    assert all(0 <= float(row["score"]) <= 1 and row["lost"] == "0" for row in others)
+
+
+def test_a_filter_has_a_score_and_says_when_it_is_lost(images, tmp_path):
+    for path in sorted(images.iterdir())[5:]:
+        cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
+    boxes = tmp_path / "boxes.csv"
+    assert track(images, "--boxes", boxes) == 0
+    table = rows(boxes)[1:]
+    assert [row["lost"] for row in table[4:]] == ["1"] * 3  # grey
+    scores = [float(row["score"]) for row in table]
+    assert all(0 <= score <= 1 for score in scores) and max(scores[4:]) < min(scores[:4])
 
 
 def test_motchallenges_numbers_count_from_one(images, tmp_path):
@@ -170,6 +187,100 @@ def test_a_camera(tmp_path, monkeypatch, capsys):
     assert times == sorted(times)
     assert track("1", *options) == 2
     assert "that OpenCV can open, got 1; is it plugged in" in capsys.readouterr().err
+
+
+def test_a_camera_that_vanishes(tmp_path, monkeypatch, capsys):
+    """What was tracked so far is on disk, and is said."""
+    monkeypatch.setattr("trackerlib.data.live.cv2.VideoCapture", Camera)
+    out, boxes = tmp_path / "out.mp4", tmp_path / "boxes.csv"
+    assert track("0", "--tracker", "identity", "--out", out, "--boxes", boxes) == 0
+    printed = capsys.readouterr()
+    assert "camera 0: gave no frame after frame 6: is it still plugged in?" in printed.err
+    assert f"wrote {out} and {boxes}" in printed.out
+    assert track("0", "--tracker", "identity", "--end", 6, "--boxes", boxes) == 0
+    assert "gave no frame" not in capsys.readouterr().err
+    assert track("0", "--tracker", "identity", "--start", 9, "--boxes", boxes) == 2
+    assert "camera 0: expected a frame, the stream has ended" in capsys.readouterr().err
+
+
+def test_without_a_box_it_is_drawn(clip, tmp_path, monkeypatch, capsys):
+    shown = []
+
+    def drawn(frame, another, say):
+        shown.append(frame)
+        return np.array([[20.0, 14, 16, 16], [2, 2, 10, 10]])
+
+    monkeypatch.setattr("trackerlib.tracking.command.draw_boxes", drawn)
+    boxes = tmp_path / "boxes.csv"
+    options = ["--tracker", "identity", "--start", "3", "--boxes", str(boxes)]
+    assert main(["track", str(clip), *options]) == 0
+    assert [row["frame"] for row in rows(boxes)[:3]] == ["3", "3", "4"]
+    assert [row["target"] for row in rows(boxes)[:3]] == ["1", "2", "1"]
+    third = next(open_video(clip, start=3).timed())[2]
+    np.testing.assert_array_equal(shown[0], third)
+
+
+def test_a_camera_goes_on_from_the_frame_on_which_the_box_was_drawn(monkeypatch, tmp_path):
+    monkeypatch.setattr("trackerlib.data.live.cv2.VideoCapture", Camera)
+    monkeypatch.setattr("trackerlib.data.live.BUFFERED", 1)
+    seen = []
+
+    def drawn(frame, another, say):
+        seen.extend([frame[0, 0, 0], another()[0, 0, 0]])
+        return np.array([[20.0, 14, 16, 16]])
+
+    monkeypatch.setattr("trackerlib.tracking.command.draw_boxes", drawn)
+    boxes = tmp_path / "boxes.csv"
+    assert main(["track", "0", "--tracker", "identity", "--boxes", str(boxes)]) == 0
+    assert seen == [200, 120]
+    assert [row["frame"] for row in rows(boxes)] == ["3", "4", "5", "6"]
+
+
+def test_without_a_box_a_terminal_or_a_browser(clip, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    monkeypatch.setattr("trackerlib.tracking.drawing.has_browser", lambda: False)
+    assert main(["track", str(clip), "--tracker", "identity"]) == 2
+    assert "give --box X,Y,W,H" in capsys.readouterr().err
+
+
+def test_the_default_tracker_is_printed_with_the_others(images, monkeypatch, capsys):
+    rows = [Measured("kcf", 0.4, 0.5, 400.0), Measured("mdnet", 0.7, 0.9, 0.1)]
+    monkeypatch.setattr("trackerlib.tracking.choice.table", lambda: rows)
+    assert main(["track", str(images), "--box", BOX, "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"mdnet +0\.700 +~0\.\d\n", printed)
+    assert re.search(r"kcf +0\.400 +\d+  <- chosen\n", printed)
+    assert "kcf: 8 frames of img" in printed
+
+
+def test_a_preview_shows_every_frame(images, monkeypatch, capsys):
+    shown, opened = [], []
+
+    def show(page, image, targets):
+        shown.append((image.shape, [one.target for one in targets]))
+
+    monkeypatch.setattr("trackerlib.tracking.preview.Preview.show", show)
+    monkeypatch.setattr("trackerlib.tracking.command.open_browser", opened.append)
+    options = ["--tracker", "identity", "--preview", "--box", "2,2,10,10"]
+    assert track(images, *options) == 0
+    assert shown == [((48, 64, 3), [1, 2])] * 8
+    assert f"preview: {opened[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ("60,40,-20,-10", "it is drawn backwards, give 40,30,20,10"),
+        ("10,10,0,10", "with a width and height above 0, got 10,10,0,10"),
+        ("64,0,10,10", "expected a box that overlaps the 64x48 frame"),
+    ],
+)
+def test_a_box_that_cannot_be_meant(images, tmp_path, box, message, capsys):
+    boxes = tmp_path / "boxes.csv"
+    for tracker in ("kcf", "identity"):
+        assert track(images, "--tracker", tracker, "--boxes", boxes, box=box) == 2
+        assert message in capsys.readouterr().err
+    assert not boxes.exists()
 
 
 def test_an_address(images, tmp_path):

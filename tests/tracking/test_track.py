@@ -25,7 +25,8 @@ def test_results_come_frame_by_frame(clip):
     np.testing.assert_allclose([one.time for one in results], np.arange(20) / 25)
     np.testing.assert_array_equal(results[7].image, frames[7])
     assert all(abs(one.box - box).max() <= 6 for one, box in zip(results, boxes, strict=True))
-    assert {(one.score, one.lost, one.target) for one in results} == {(None, None, 1)}
+    assert {(one.lost, one.target) for one in results} == {(False, 1)}
+    assert results[0].score is None and all(0.5 < one.score <= 1 for one in results[1:])
 
 
 def test_a_part_of_a_video_and_several_targets(clip):

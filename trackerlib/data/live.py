@@ -23,10 +23,10 @@ class Live:
     end     number of the last one; None where the stream ends by itself, or by Ctrl-C
     stride  every how many frames are read
 
+    warnings  that it ended before it should: a camera does not end by itself
+
     Raises ValueError where OpenCV cannot open it.
     """
-
-    warnings: tuple[str, ...] = ()
 
     def __init__(
         self, source: int | str, start: int = 1, end: int | None = None, stride: int = 1
@@ -34,6 +34,7 @@ class Live:
         self.name = f"camera {source}" if isinstance(source, int) else source
         self.is_camera = isinstance(source, int)
         self.start, self.end, self.stride = start, end, stride
+        self.warnings: tuple[str, ...] = ()
         self._reading = self._read()
         self._held: Timed | None = None
         self._capture = cv2.VideoCapture(source)
@@ -88,6 +89,7 @@ class Live:
         first: float | None = None
         while self.end is None or number < self.end:
             if not self._capture.grab():
+                self._note_end(number)
                 return
             number += 1
             told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
@@ -98,5 +100,12 @@ class Live:
             if number >= self.start and (number - self.start) % self.stride == 0:
                 decoded, frame = self._capture.retrieve()
                 if not decoded:
+                    self._note_end(number - 1)
                     return
                 yield number, now, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    def _note_end(self, number: int) -> None:
+        """Say that no frame came after this one, where more were to come."""
+        cure = "is it still plugged in?" if self.is_camera else "has it ended?"
+        if self.is_camera or self.end is not None:
+            self.warnings += (f"{self.name}: gave no frame after frame {number}: {cure}",)

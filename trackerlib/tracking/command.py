@@ -38,6 +38,8 @@ def follow(arguments: Namespace, warn: Callable[..., None]) -> Followed:
     spec = parse(arguments.tracker) if arguments.tracker else None
     _box_file(arguments, 1)  # whose name cannot be used: said before anything is drawn
     source = open_video(arguments.source, arguments.start, arguments.end, arguments.stride)
+    if isinstance(source, Live):
+        source.held()  # a camera that is there, and gives no frame
     if boxes is None:
         another = source.another if isinstance(source, Live) else None
         boxes = draw_boxes(first_frame(source), another, _say)

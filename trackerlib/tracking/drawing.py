@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from trackerlib.data.annotated_video import COLOURS
+from trackerlib.data.sequence import FrameError
 from trackerlib.tracking.boxes import boxes_text, checked_boxes
 from trackerlib.tracking.loopback import Answer, Loopback, has_browser, open_browser
 
@@ -100,7 +101,10 @@ class _Page:
 
     def next(self, body: bytes) -> Answer:
         if self.another:
-            self.frame = self.another()
+            try:
+                self.frame = self.another()
+            except FrameError as error:
+                return Answer([str(error).encode()], status=409)
         return self.show(body)
 
     def take(self, body: bytes) -> Answer:
