@@ -26,7 +26,7 @@ from trackerlib.boxes import box_iou
 from trackerlib.data import Sequence, open_dataset
 from trackerlib.paths import draft_of
 from trackerlib.trackers import parse
-from trackerlib.trackers.lost import LOST_IOU, NO_TARGET
+from trackerlib.trackers.lost import LOST_IOU, MAX_LOG_ODDS, NO_TARGET
 from trackerlib.train.clips import HELD_OUT
 
 ABOUT = (
@@ -146,9 +146,11 @@ def fitted(table: Table) -> tuple[np.ndarray, float, float, float]:
 
 def scored(table: Table, weights: np.ndarray, bias: float, memory: float) -> np.ndarray:
     """Return the score (n,) of every frame, as `trackers.lost.Watch` computes it."""
-    now = np.where(table.is_blank, NO_TARGET, table.evidence @ weights + bias).clip(-12, 12)
-    for i in range(1, len(now)):
-        if table.run[i] == table.run[i - 1]:
+    now = (table.evidence @ weights + bias).clip(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+    for i in range(len(now)):
+        if table.is_blank[i]:
+            now[i] = NO_TARGET
+        elif i and table.run[i] == table.run[i - 1]:
             now[i] = memory * now[i - 1] + (1 - memory) * now[i]
     return 1 / (1 + np.exp(-now))
 

@@ -249,7 +249,7 @@ def test_the_default_tracker_is_printed_with_the_others(images, monkeypatch, cap
     assert main(["track", str(images), "--box", BOX, "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"mdnet +0\.700 +~0\.\d\n", printed)
-    assert re.search(r"kcf +0\.400 +\d+  <- chosen\n", printed)
+    assert re.search(r"kcf +0\.400 +[\d.]+  <- chosen\n", printed)
     assert "kcf: 8 frames of img" in printed
 
 

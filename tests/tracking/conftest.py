@@ -47,7 +47,7 @@ class Browser:
 
     def open(self, address):
         self.call("Page.navigate", url=address)
-        self.wait("document.readyState === 'complete'")
+        self.wait("document.readyState !== 'loading'")  # a stream of pictures never is complete
 
     def wait(self, expression, seconds=60):
         end = time.monotonic() + seconds

@@ -69,7 +69,7 @@ def test_results_are_passed_on_and_shown(monkeypatch):
         for target in (1, 2, 1, 2)
     ]
     assert list(watched(results, targets=2)) == results
-    assert len(shown) == 1 and shown[0].value.startswith(b"\xff\xd8")
+    assert len(shown) == 1 and bytes(shown[0].value).startswith(b"\xff\xd8")
 
 
 def test_files_can_be_downloaded(tmp_path):

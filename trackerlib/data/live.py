@@ -81,7 +81,7 @@ class Live:
         self._held = None
         # What a camera's driver has kept since the last frame is old by now.
         for _ in range(BUFFERED if self.is_camera else 0):
-            self._capture.grab()
+            next(self._reading, None)
         return self.held()
 
     def _read(self) -> Iterator[Timed]:

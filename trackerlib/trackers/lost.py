@@ -20,6 +20,7 @@ LOST_IOU = 0.2  # below which a box has lost its target
 # Trackers without numbers of their own have those of one whose evidence is alike.
 ALIKE = {"mdnet": "rtmdnet", "fdn": "rtmdnet", "dlst": "rtmdnet", "detection": "rtmdnet"}
 ALIKE |= {"hcf": "msdat"}
+CLASSIFIER = "rtmdnet"  # its evidence begins with log-odds: a score even without a calibration
 NO_TARGET = -6.0  # log-odds where there is nothing to see: a score of 0.0025
 MAX_LOG_ODDS = 12.0
 
@@ -37,6 +38,10 @@ class Calibration(NamedTuple):
     bias: float
     memory: float
     threshold: float
+
+
+# What the classifier says, as it is: until data/lost.json has better.
+SOFTMAX = Calibration({"now": 1.0}, 0.0, 0.0, 0.5)
 
 
 @lru_cache
@@ -65,7 +70,10 @@ class Watch:
 
     def __init__(self, name: str) -> None:
         known = calibrations()
-        self.calibration = known.get(name) or known.get(ALIKE.get(name, ""))
+        alike = ALIKE.get(name, name)
+        self.calibration = known.get(name) or known.get(alike)
+        if self.calibration is None and alike == CLASSIFIER:
+            self.calibration = SOFTMAX
         self.begin()
 
     def begin(self) -> None:
@@ -78,9 +86,11 @@ class Watch:
         self.evidence = evidence
         if self.calibration is None:
             return
+        if not evidence:
+            self._log_odds = NO_TARGET
+            return
         weights, bias, memory, _ = self.calibration
-        terms = (weight * evidence[name] for name, weight in weights.items() if evidence)
-        now = sum(terms, bias) if evidence else NO_TARGET
+        now = sum((weight * evidence[name] for name, weight in weights.items()), bias)
         now = min(max(now, -MAX_LOG_ODDS), MAX_LOG_ODDS)
         former = now if self._log_odds is None else self._log_odds
         self._log_odds = memory * former + (1 - memory) * now

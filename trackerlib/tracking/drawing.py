@@ -6,6 +6,7 @@ a browser is there, or reached through a tunnel.
 
 import base64
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -49,23 +50,17 @@ def draw_boxes(
     if not is_attended and not has_browser():
         raise ValueError(f"{NO_BOX}: without a terminal or a browser, nobody can draw it")
     page = _Page(frame, another)
-    with Loopback(
-        {"GET ": page.show, "GET another": page.next, "POST boxes": page.take}
-    ) as server:
+    routes = {"GET ": page.show, "GET another": page.next, "POST boxes": page.take}
+    with Loopback(routes) as server:
         say(_invitation(server))
         open_browser(server.address)
-        server.timeout = 1.0
-        began = time.monotonic()
         try:
-            while page.boxes is None:
-                server.handle_request()
-                if not (page.was_seen or is_attended) and time.monotonic() - began > UNSEEN:
-                    raise ValueError(f"{NO_BOX}: no browser opened {server.address}")
+            boxes = page.wait(server, math.inf if is_attended else UNSEEN)
         except KeyboardInterrupt:
             say(f"no box was drawn. {NO_BOX}")
             raise
-    say(f"drawn: {boxes_text(page.boxes)}")
-    return page.boxes
+    say(f"drawn: {boxes_text(boxes)}")
+    return boxes
 
 
 def drawing_data(frame: np.ndarray) -> dict[str, object]:
@@ -88,6 +83,16 @@ class _Page:
         self.frame, self.another = frame, another
         self.boxes: np.ndarray | None = None
         self.was_seen = False
+
+    def wait(self, server: Loopback, patience: float) -> np.ndarray:
+        """Answer requests until there are boxes; wait so many seconds for the page to be seen."""
+        server.timeout = 1.0
+        end = time.monotonic() + patience
+        while self.boxes is None:
+            server.handle_request()
+            if not self.was_seen and time.monotonic() > end:
+                raise ValueError(f"{NO_BOX}: no browser opened {server.address}")
+        return self.boxes
 
     def show(self, _: bytes) -> Answer:
         self.was_seen = True

@@ -16,6 +16,7 @@ __all__ = ["Preview", "as_jpeg"]
 
 QUALITY = 80  # of the pictures as JPEG, 0 to 100
 MAX_FPS = 20.0  # that are encoded: what a viewer sees may lag behind the tracker, not slow it
+IDLE = 0.3  # seconds without another frame, after which the latest is sent again
 MAX_SIDE = 1280  # pixels of a picture; larger frames are shown smaller
 BOUNDARY = b"--frame\r\n"
 PAGE = b"""<!doctype html>
@@ -67,18 +68,29 @@ class Preview:
 
     def _parts(self) -> Iterator[bytes]:
         yield BOUNDARY
-        seen = 0
-        while (found := self._next(seen)) is not None:
-            seen, image, targets = found
-            picture = as_jpeg(drawn(image, targets))
-            # The boundary at once, and not before the next picture: a part's end shows it.
-            yield b"Content-Type: image/jpeg\r\n\r\n" + picture + b"\r\n" + BOUNDARY
+        seen, part, is_shown = 0, b"", True
+        while True:
+            found = self._next(seen, None if is_shown else IDLE)
+            if found is not None:
+                seen, image, targets = found
+                picture = as_jpeg(drawn(image, targets))
+                part = b"Content-Type: image/jpeg\r\n\r\n" + picture + b"\r\n" + BOUNDARY
+            elif is_shown:
+                return
+            # Chromium shows a picture when the next one comes: the latest is sent again.
+            is_shown = found is None
+            yield part
             time.sleep(1 / MAX_FPS)
 
-    def _next(self, seen: int) -> tuple[int, np.ndarray, tuple[Marked, ...]] | None:
-        """Return the count of frames and the latest, once it is another than the `seen`-th."""
+    def _next(
+        self, seen: int, patience: float | None
+    ) -> tuple[int, np.ndarray, tuple[Marked, ...]] | None:
+        """Return the count of frames and the latest, once it is another than the `seen`-th.
+
+        None where none comes any more, or within `patience` seconds.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._count > seen or self._closed)
+            self._changed.wait_for(lambda: self._count > seen or self._closed, patience)
             if self._latest is None or self._count == seen:
                 return None
             return self._count, *self._latest
