@@ -83,7 +83,7 @@ def main() -> None:
         auc, precision = means
         rows.append({"tracker": name, "auc": auc, "precision": precision})
         rows[-1]["fps"] = round(fps[name], 2)
-    rows.sort(key=lambda one: -one["auc"])
+    rows.sort(key=lambda one: -float(str(one["auc"])))
     about = ABOUT.format(len(common))
     arguments.json.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
     print(arguments.json.read_text())

@@ -22,7 +22,7 @@ from trackerlib.eval.runner import Job, plan, run
 from trackerlib.eval.store import Result, Store
 from trackerlib.paths import shipped
 from trackerlib.results import origin_of
-from trackerlib.trackers import Spec, parse
+from trackerlib.trackers import SpecLike, parse
 
 MANIFEST = Path(__file__).resolve().parents[1] / "book" / "reproduction" / "results.yml"
 
@@ -104,18 +104,18 @@ def results(jobs: Iterable[Job], store: Store, dataset: Dataset) -> list[Row]:
     return [measured(result, dataset, origin_of(result.unit)) for result in found]
 
 
-def runnable(texts: Iterable[str]) -> list[Spec]:
+def runnable(texts: Iterable[str]) -> list[SpecLike]:
     """Return the specifications that can be built here; print why the others cannot."""
     specs = []
     for text in dict.fromkeys(texts):
-        if reason := obstacle(text):
+        if reason := hindrance(text):
             print(f"left out: {text}: {reason}", file=sys.stderr)
         else:
             specs.append(parse(text))
     return specs
 
 
-def obstacle(text: str) -> str:
+def hindrance(text: str) -> str:
     """Return why a specification cannot be built here, such as weights that are not; or ""."""
     try:
         parse(text).build("cpu")

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from benchmarks.reproduce import MANIFEST, How, obstacle, results
+from benchmarks.reproduce import MANIFEST, How, hindrance, results
 from trackerlib.data import Dataset, open_dataset
 from trackerlib.eval.archive import Archive, write_archive
 from trackerlib.eval.items import Item, read_items
@@ -54,7 +54,7 @@ def smoke(file: Path, items: Iterable[Item], how: How, root: Path) -> int:
     """
     items = list(items)
     wanted = protocols(items)
-    stops = {text: reason for text in wanted if (reason := obstacle(text))}
+    stops = {text: reason for text in wanted if (reason := hindrance(text))}
     jobs = [
         job
         for text, names in wanted.items()
@@ -98,6 +98,7 @@ def few_jobs(spec: Spec, protocol: str) -> list[Job]:
 def quick(text: str) -> Spec:
     """Return a tracker under its own label that does little per frame."""
     spec = parse(text)
+    assert isinstance(spec, Spec)
     few = FEW_PARTICLES if spec.module == "deeptrack" else FEW
     known = {field.name for field in fields(spec.config)}
     return replace(spec, config=replace(spec.config, **{k: few[k] for k in few if k in known}))

@@ -70,14 +70,14 @@ def test_a_wrong_specification_lists_what_is_known(text, message):
 
 
 def test_a_set_of_weights_names_those_that_it_has(monkeypatch):
-    ships = trackers.registry()
-    monkeypatch.setattr(trackers, "registry", lambda: ships | {"vggm-fdn-real": ships["vggm"]})
     config = parse("fdn:weights=real,best=3").config
     assert (config.backbone, config.head, config.best) == ("vggm", "vggm-fdn-real", 3)
     assert parse("fdn:head=random,weights=real").config.head == "random"
-    monkeypatch.setattr(trackers, "registry", lambda: ships)
-    with pytest.raises(ValueError, match="got 'real'; the registry has none of vggm-real, vggm-f"):
-        parse("fdn:weights=real")
+    ships = trackers.registry()
+    monkeypatch.setattr(trackers, "registry", lambda: ships | {"vggm-real": ships["vggm"]})
+    assert parse("fdn:weights=real").config.backbone == "vggm-real"
+    with pytest.raises(ValueError, match="got 'unreal'; the registry has none of vggm-unreal, v"):
+        parse("fdn:weights=unreal")
     with pytest.raises(ValueError, match="got 'real'; the registry has none of its, as it takes"):
         parse("kcf:weights=real")
 

@@ -16,7 +16,7 @@ from trackerlib.data.video import FINE_CLOCK, clock_of, frames_per_second, open_
 from trackerlib.eval.box_files import BoxFile
 from trackerlib.eval.runner import resolve_device
 from trackerlib.eval.video import Followed, Result, follow_video
-from trackerlib.trackers import Spec, parse
+from trackerlib.trackers import SpecLike, parse
 from trackerlib.tracking import checked_boxes, track
 from trackerlib.tracking.choice import choose, first_frame
 from trackerlib.tracking.drawing import draw_boxes
@@ -69,7 +69,7 @@ def _box_file(arguments: Namespace, targets: int) -> BoxFile | None:
     return BoxFile(arguments.boxes, targets, arguments.boxes_format)
 
 
-def _chosen(source: Sequence | Live, boxes: np.ndarray, arguments: Namespace) -> Spec:
+def _chosen(source: Sequence | Live, boxes: np.ndarray, arguments: Namespace) -> SpecLike:
     """Choose the tracker by its speed here, and print the table."""
     choice = choose(source, boxes, resolve_device(arguments.device), arguments.seed)
     print(choice.text(), flush=True)
