@@ -19,7 +19,7 @@ from trackerlib.eval import runner
 from trackerlib.eval.report import collect
 from trackerlib.eval.store import Store
 from trackerlib.paths import shipped
-from trackerlib.trackers import parse
+from trackerlib.trackers import Measured, parse
 
 ABOUT = "benchmarks/choice.py, over {} targets of OTB, up to three seeds; fps of data/speed.json"
 MEASURED = {  # tracker -> file of data/, list and rows, of which the first with enough targets
@@ -76,16 +76,15 @@ def main() -> None:
     fps = speeds()
     rows = []
     for name, one in found.items():
-        means = [
+        auc, precision = (
             round(float(np.mean([one[measure]["sequences"][n] for n in sorted(common)])), 3)
             for measure in MEASURES
-        ]
-        auc, precision = means
-        rows.append({"tracker": name, "auc": auc, "precision": precision})
-        rows[-1]["fps"] = round(fps[name], 2)
-    rows.sort(key=lambda one: -float(str(one["auc"])))
+        )
+        rows.append(Measured(name, auc, precision, round(fps[name], 2)))
+    rows.sort(key=lambda one: -one.auc)
     about = ABOUT.format(len(common))
-    arguments.json.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+    file = {"about": about, "rows": [one._asdict() for one in rows]}
+    arguments.json.write_text(json.dumps(file, indent=1) + "\n")
     print(arguments.json.read_text())
 
 

@@ -29,6 +29,8 @@ class Slow:
 class Frames:
     """A video of 30 frames."""
 
+    name = "made"
+
     def timed(self):
         return ((n, n / 25, np.zeros((240, 320, 3), np.uint8)) for n in range(1, 31))
 
@@ -54,7 +56,7 @@ def seconds(monkeypatch):
     monkeypatch.setattr(choice, "table", lambda: rows)
     monkeypatch.setattr(choice, "parse", Spec)
     monkeypatch.setattr(choice, "FRAMES", 4)
-    monkeypatch.setattr(choice.time, "perf_counter", lambda: Slow.now)
+    monkeypatch.setattr("time.perf_counter", lambda: Slow.now)
     taken["built"] = built
     return taken
 

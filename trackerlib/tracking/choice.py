@@ -4,7 +4,6 @@ Accuracy is what was measured on targets of OTB (`trackerlib.trackers.table`); s
 here, on the first frames of the user's own video.
 """
 
-import time
 from collections.abc import Iterator
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from trackerlib.data.live import Live
 from trackerlib.data.sequence import FrameError, Sequence
+from trackerlib.eval.tracking import Follower
 from trackerlib.trackers import Measured, parse, table
 from trackerlib.tracking.boxes import checked_boxes
 
@@ -103,25 +103,23 @@ def first_frame(source: Sequence | Live) -> np.ndarray:
     return frame
 
 
-def _frames(source: Sequence | Live) -> Iterator[np.ndarray]:
-    """Yield the first frames, without those that cannot be used; of what is live, one again."""
+def _frames(source: Sequence | Live) -> Iterator[tuple[str, np.ndarray | FrameError]]:
+    """Yield the first frames, each with its name for messages; of what is live, one again."""
     if isinstance(source, Live):
-        yield from repeat(source.held(), FRAMES)
+        yield from repeat((source.name, source.held()), FRAMES)
         return
-    read = (frame for _, _, frame in islice(source.timed(), FRAMES))
-    yield from (frame for frame in read if not isinstance(frame, FrameError))
+    for number, _, frame in islice(source.timed(), FRAMES):
+        yield f"{source.name}, frame {number}", frame
 
 
 def _timed(
-    known: Measured, frames: list[np.ndarray], box: np.ndarray, device: str, seed: int
+    known: Measured,
+    frames: list[tuple[str, np.ndarray | FrameError]],
+    box: np.ndarray,
+    device: str,
+    seed: int,
 ) -> float:
-    """Return frames per second, without the first two; those of one frame are the table's."""
-    tracker = parse(known.tracker).build(device, seed)
-    tracker.init(frames[0], box.copy())
-    seconds = list[float]()
-    for frame in frames[1:]:
-        began = time.perf_counter()
-        tracker.update(frame)
-        seconds.append(time.perf_counter() - began)
-    timed = seconds[1:] or seconds
-    return len(timed) / max(sum(timed), 1e-6) if timed else known.fps
+    """Return frames per second, without the first two; those of two frames are the table's."""
+    follower = Follower(parse(known.tracker).build(device, seed), box)
+    seconds = [follower.step(frame, where).seconds for where, frame in frames][2:]
+    return len(seconds) / max(sum(seconds), 1e-6) if seconds else known.fps

@@ -43,7 +43,7 @@ class BoxDrawing(anywidget.AnyWidget):
 
     _esm = DRAW.read_text(encoding="utf-8") + RENDER
     frame = traitlets.Dict().tag(sync=True)
-    boxes: traitlets.List = traitlets.List().tag(sync=True)
+    boxes: Any = traitlets.List().tag(sync=True)
 
     def __init__(self, frame: np.ndarray, boxes: ArrayLike = ()) -> None:
         """Show a frame (H, W, 3) uint8 RGB, with boxes (N, 4) to begin with."""

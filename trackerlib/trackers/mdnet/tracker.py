@@ -4,7 +4,6 @@
     tracking. CVPR 2016, section 4.
 """
 
-import copy
 from functools import partial
 from typing import cast
 
@@ -34,9 +33,8 @@ class Tracker(Watched):
     warnings  what was unusual about the latest frame
     score     of the latest frame, above 0 for a target that was found
     losses    of every iteration of fine-tuning in the latest frame
-    watch     how sure it is of its target, of three kinds of evidence on the best candidates: the
-              classifier's softmax, that of the classifier as the first frame left it, which has
-              not followed what came later, and the cosine of their features with the first box's
+    watch     how sure it is of its target, by the best candidates: the classifier's softmax, and
+              the cosine of their features with the first box's, which nothing later has changed
     """
 
     config: Config
@@ -107,7 +105,8 @@ class Tracker(Watched):
         self._set_frame(frame)
         self._initialise()
         self._fit_regressor()
-        self._remember_first()
+        self.watch.begin()
+        self.first_features = self.features(self.box[None])[0].float()
 
     def _set_head(self, network: nn.Module) -> None:
         """Begin with this head, and with empty memories."""
@@ -120,13 +119,6 @@ class Tracker(Watched):
         rows += (config.long_term - 1) * config.positives
         self.positives = memory(config.long_term, rows)
         self.negatives = memory(config.short_term, config.short_term * config.negatives)
-
-    def _remember_first(self) -> None:
-        """Keep the classifier and the target's features as they are after the first frame."""
-        self.watch.begin()
-        head = copy.deepcopy(self.classifier.head)
-        self.first = Classifier(head, self.config, self.generator, self.backbone.dtype)
-        self.first_features = self.features(self.box[None])[0].float()
 
     def _fit_regressor(self) -> None:
         # Solved once: in later frames the box itself is not known for sure, [1] section 4.4.
@@ -172,20 +164,15 @@ class Tracker(Watched):
         chosen = candidates[best.cpu()]  # (best, 4)
         # Regressed boxes as the next frame's start would add up their errors: they are not kept.
         self.box, self.score = chosen.mean(0), float(scores.mean())
-        self._watch(features[best], best)
+        if (outputs := self.classifier.outputs) is not None:
+            now = log_odds(float(outputs[best].softmax(1)[:, 1].mean()))
+            likeness = torch.cosine_similarity(
+                features[best].float().mean(0), self.first_features, 0
+            )
+            self.watch.see(now=now, cosine=float(likeness))
         if self.score > 0 and self.regressor and self.score > config.regression_score:
             return self.regressor(features[best], chosen).mean(0)
         return self.box
-
-    def _watch(self, features: Tensor, best: Tensor) -> None:
-        """Say how likely the best candidates (best,) show the target, of their features."""
-        self.first.scores(features)
-        if self.classifier.outputs is None or self.first.outputs is None:
-            return  # of a classifier that someone has replaced
-        outputs = self.classifier.outputs[best], self.first.outputs
-        now, first = (log_odds(float(one.softmax(1)[:, 1].mean())) for one in outputs)
-        likeness = torch.cosine_similarity(features.float().mean(0), self.first_features, 0)
-        self.watch.see(now=now, first=first, cosine=float(likeness))
 
     def _candidates(self) -> Tensor:
         config = self.config
