@@ -370,3 +370,22 @@ def test_the_hann_window_is_numpys_and_zero_at_the_border():
     torch.testing.assert_close(
         cf.hann((5, 8)).double(), torch.from_numpy(expected), atol=1e-6, rtol=0
     )
+
+
+def test_peak_to_sidelobe_is_in_deviations_of_what_is_far_from_the_peak():
+    """The peak may lie on the border: distances are cyclic."""
+    response = random(16, 24)
+    response[0, 23] = 50.0
+    far = [
+        float(response[y, x])
+        for y in range(16)
+        for x in range(24)
+        if min(y, 16 - y) > 2 or min((x - 23) % 24, (23 - x) % 24) > 3
+    ]
+    expected = (50.0 - np.mean(far)) / np.std(far)
+    assert cf.peak_to_sidelobe(response) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("response", [torch.ones(16, 24), torch.ones(2, 2)])
+def test_peak_to_sidelobe_of_nothing_to_compare_with_is_zero(response):
+    assert cf.peak_to_sidelobe(response) == 0

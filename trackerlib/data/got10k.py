@@ -14,6 +14,7 @@ Huang, Zhao, Huang: GOT-10k: a large high-diversity benchmark for generic object
 the wild. TPAMI 2021.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from trackerlib.data.rows import check_length, match_rows, read_rows, truth_note
 from trackerlib.data.sequence import Sequence, open_images
 from trackerlib.paths import expanded
 
-__all__ = ["is_got10k", "read_got10k"]
+__all__ = ["is_got10k", "read_got10k", "read_rows_of"]
 
 LABELS = ("meta_info.ini", "absence.label", "cover.label")
 FULL = 8  # of `cover`: the whole target is visible
@@ -36,34 +37,31 @@ def is_got10k(folder: Path) -> bool:
 
 
 def read_got10k(folder: str | Path) -> Sequence:
-    """Read one sequence; of the test set only the first box is known, the others are NaN.
+    """Read one sequence, as `read_rows_of` does, with the visibility that its labels give."""
+    folder = expanded(folder)
+    sequence = read_rows_of(folder, folder / "groundtruth.txt", folder.name)
+    return replace(sequence, visibility=_visibility(folder, sequence.frame_numbers))
 
-    Missing images are no error here: they come as FrameError when they are read.
-    Nor are frames without a positive box: they are a warning.
+
+def read_rows_of(images: Path, path: Path, name: str) -> Sequence:
+    """Read images and a file of rows x, y, w, h, of which one alone is the first frame's.
+
+    The other boxes are then NaN. Missing images are no error here: they come as FrameError when
+    they are read. Nor are frames without a positive box: they are a warning.
     Raises FileNotFoundError, or ValueError for a ground truth that does not parse or has
     neither one row, nor one per frame, nor one per image.
     """
-    folder = expanded(folder)
-    there = image_files(folder)
-    path = folder / "groundtruth.txt"
-    boxes = read_rows(path)
-    notes: list[str] = []
-    files = fill_gaps(there)
+    there, boxes = image_files(images), read_rows(path)
+    files, notes = fill_gaps(there), list[str]()
     if len(boxes) == 1 < len(files):
         boxes = np.concatenate((boxes, np.full((len(files) - 1, 4), np.nan)))
     else:
         files, notes = match_rows(path, boxes, there, files)
     frames, changed = open_images(list(files.values()))
     numbers = np.array(list(files))
-    notes += truth_notes(path, boxes, numbers) + order_notes(folder, files) + changed
-    return Sequence(
-        name=folder.name,
-        frames=frames,
-        boxes=boxes,
-        frame_numbers=numbers,
-        visibility=_visibility(folder, numbers),
-        warnings=tuple(f"{folder.name}: {note}" for note in notes),
-    )
+    notes += truth_notes(path, boxes, numbers) + order_notes(images, files) + changed
+    warnings = tuple(f"{name}: {note}" for note in notes)
+    return Sequence(name, frames, boxes, numbers, warnings=warnings)
 
 
 def _visibility(folder: Path, numbers: np.ndarray) -> np.ndarray | None:

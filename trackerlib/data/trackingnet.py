@@ -13,11 +13,8 @@ ECCV 2018.
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from trackerlib.data.numbering import fill_gaps, image_files, order_notes
-from trackerlib.data.rows import match_rows, read_rows, truth_notes
-from trackerlib.data.sequence import Sequence, open_images
+from trackerlib.data.got10k import read_rows_of
+from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import Videos
 
 __all__ = ["read", "videos"]
@@ -40,14 +37,4 @@ def read(images: Path, path: Path) -> list[Sequence]:
     """
     if not images.is_dir():
         raise FileNotFoundError(f"{images}: expected a folder of images for {path.name}")
-    there, boxes = image_files(images), read_rows(path)
-    files, notes = fill_gaps(there), list[str]()
-    if len(boxes) == 1 < len(files):
-        boxes = np.concatenate((boxes, np.full((len(files) - 1, 4), np.nan)))
-    else:
-        files, notes = match_rows(path, boxes, there, files)
-    frames, changed = open_images(list(files.values()))
-    numbers = np.array(list(files))
-    notes += truth_notes(path, boxes, numbers) + order_notes(images, files) + changed
-    warnings = tuple(f"{path.stem}: {note}" for note in notes)
-    return [Sequence(path.stem, frames, boxes, numbers, warnings=warnings)]
+    return [read_rows_of(images, path, path.stem)]

@@ -109,9 +109,7 @@ def _widen(cells, wide):  # type: ignore[no-untyped-def]
             for c in range(cells.shape[1]):
                 bits[i, c] = np.int32(cells[i, c]) << np.int32(16)
     else:
-        for i in range(cells.shape[0]):
-            for c in range(cells.shape[1]):
-                wide[i, c] = cells[i, c]
+        wide[:] = cells
 
 
 @_compiled
@@ -125,9 +123,7 @@ def _narrow(wide, cells):  # type: ignore[no-untyped-def]
                 rounded = np.uint32(bits[i, c] + np.uint32(odd + np.uint32(0x7FFF)))
                 cells[i, c] = np.int16(np.uint32(rounded >> np.uint32(16)))
     else:
-        for i in range(cells.shape[0]):
-            for c in range(cells.shape[1]):
-                cells[i, c] = wide[i, c]
+        cells[:] = wide
 
 
 @_compiled
