@@ -26,9 +26,7 @@ FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 def normalise(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
     """Return x / (k + alpha * sum of squares over `size` channels) ** 0.75 of x (N, C, H, W)."""
-    out = torch.empty_like(x, memory_format=torch.channels_last)
-    _over_rows(_normalise, [_rows(x), _rows(out)], alpha, k, size)
-    return out
+    return normalise_and_pool(x, size, alpha, k, kernel=1, stride=1)
 
 
 def normalise_gradient(gradient: Tensor, x: Tensor, size: int, alpha: float, k: float) -> Tensor:
@@ -97,10 +95,15 @@ def _compiled(function: Callable[..., Any]) -> Any:
         return numba.njit(**options)(function)
 
 
+# Part of those that call it: it is neither compiled nor optimised twice.
+_inlined = numba.njit(inline="always")
+
+
 # What follows is Numba's Python: loops that become machine code, for float32, float64 and bits.
+# A first call waits for it, so that loops stand where `copy[:] = cells` would take two seconds.
 
 
-@_compiled
+@_inlined
 def _widen(cells, wide):  # type: ignore[no-untyped-def]
     """Copy numbers (n, C), bits of bfloat16 to float32."""
     if cells.itemsize == 2:
@@ -109,10 +112,10 @@ def _widen(cells, wide):  # type: ignore[no-untyped-def]
             for c in range(cells.shape[1]):
                 bits[i, c] = np.int32(cells[i, c]) << np.int32(16)
     else:
-        wide[:] = cells
+        _copy(cells, wide)
 
 
-@_compiled
+@_inlined
 def _narrow(wide, cells):  # type: ignore[no-untyped-def]
     """Copy them back, float32 to bits of the nearest bfloat16; of two, to the even one."""
     if cells.itemsize == 2:
@@ -123,10 +126,18 @@ def _narrow(wide, cells):  # type: ignore[no-untyped-def]
                 rounded = np.uint32(bits[i, c] + np.uint32(odd + np.uint32(0x7FFF)))
                 cells[i, c] = np.int16(np.uint32(rounded >> np.uint32(16)))
     else:
-        cells[:] = wide
+        _copy(wide, cells)
 
 
-@_compiled
+@_inlined
+def _copy(cells, copy):  # type: ignore[no-untyped-def]
+    """Copy numbers (n, C)."""
+    for i in range(cells.shape[0]):
+        for c in range(cells.shape[1]):
+            copy[i, c] = cells[i, c]
+
+
+@_inlined
 def _windowed(values, factors, before, size, padded, sums):  # type: ignore[no-untyped-def]
     """Sum products of two (n, C) over windows of `size` channels, `before` of them before each.
 
@@ -147,7 +158,7 @@ def _windowed(values, factors, before, size, padded, sums):  # type: ignore[no-u
             sums[i] += padded[i + shift]
 
 
-@_compiled
+@_inlined
 def _normalise_cells(cells, numbers, size, padded, sums):  # type: ignore[no-untyped-def]
     """Normalise numbers (n, C) in place."""
     alpha, k, one = numbers
@@ -155,19 +166,8 @@ def _normalise_cells(cells, numbers, size, padded, sums):  # type: ignore[no-unt
     _windowed(cells, cells, size // 2, size, padded, sums)
     for i in range(cells.shape[0]):
         for c in range(cells.shape[1]):
-            root = one / np.sqrt(k + alpha * sums[i * width + c])
-            cells[i, c] *= root * np.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
-
-
-@_compiled
-def _normalise(x, out, numbers, size, first, last):  # type: ignore[no-untyped-def]
-    row = np.empty(x.shape[1:], numbers.dtype)
-    padded = np.zeros(x.shape[1] * (x.shape[2] + size - 1), numbers.dtype)
-    sums = np.empty_like(padded)
-    for r in range(first, last):
-        _widen(x[r], row)
-        _normalise_cells(row, numbers, size, padded, sums)
-        _narrow(row, out[r])
+            root = one / math.sqrt(k + alpha * sums[i * width + c])
+            cells[i, c] *= root * math.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
 
 
 @_compiled
@@ -194,7 +194,7 @@ def _normalise_and_pool(x, out, numbers, size, kernel, stride, first, last):  # 
         _narrow(largest, out[image, job % height])
 
 
-@_compiled
+@_inlined
 def _maximum(cells, result):  # type: ignore[no-untyped-def]
     """Find the largest of each column of cells (n, C), n > 0; NaN is larger than all."""
     for c in range(len(result)):
@@ -224,8 +224,8 @@ def _normalise_gradient(gradient, x, out, numbers, size, first, last):  # type: 
         _windowed(row, row, size // 2, size, padded, sums)
         for i in range(count):
             for c in range(channels):
-                root = one / np.sqrt(k + alpha * sums[i * width + c])
-                given[i, c] *= root * np.sqrt(root)
+                root = one / math.sqrt(k + alpha * sums[i * width + c])
+                given[i, c] *= root * math.sqrt(root)
                 scaled[i, c] = given[i, c] * root * root
         _windowed(row, scaled, (size - 1) // 2, size, mirrored, sums)
         for i in range(count):
