@@ -27,10 +27,10 @@ VIDEOS = [video((250, 40, 40)), video((40, 40, 250))]
 
 
 def first_batches(
-    count: int, scene: bool = False, mined: int = 1, **boxes: int
+    count: int, padding: float | None = None, mined: int = 1, **boxes: int
 ) -> list[tuple[int, list[BoxSamples]]]:
     """Return the boxes of the first batches of VIDEOS; positives and negatives of all frames."""
-    samples = iter(Samples(VIDEOS, seed=1, scene=scene, mined=mined, **boxes))
+    samples = iter(Samples(VIDEOS, seed=1, padding=padding, mined=mined, **boxes))
     return [next(samples) for _ in range(count)]
 
 

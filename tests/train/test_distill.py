@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from torch.nn.functional import conv2d
 
 from trackerlib.nets import googlenet, squeezenet, vggm
-from trackerlib.ops.response_norm import response_norm
 from trackerlib.train import distill, trainer
 from trackerlib.train.distill import (
     IMAGE_SIDE,
@@ -27,9 +26,6 @@ NETWORKS = {"googlenet": googlenet.GoogLeNet, "squeezenet": squeezenet.SqueezeNe
 CONFIGS = {"googlenet": googlenet.Config, "squeezenet": squeezenet.Config}
 
 
-COMPILED_NORM = distill.norm
-
-
 @pytest.fixture(scope="module", autouse=True)
 def untrained_teachers():
     """The teachers' networks with random weights: nothing here depends on what they know."""
@@ -42,12 +38,6 @@ def untrained_teachers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distill.weights, "load", load)
         yield
-
-
-@pytest.fixture(autouse=True)
-def eager_norm(monkeypatch):
-    """Compiling the norm takes longer than all the rest; one test says that it changes nothing."""
-    monkeypatch.setattr(distill, "norm", lambda x: response_norm(x, *vggm.NORMS["matconvnet"]))
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +58,6 @@ def goals(images):
     torch.manual_seed(2)
     student = vggm.VGGM(vggm.Config(dense=True))
     return {layer: targets(student, layer, images) for layer in distill.LEVELS}
-
-
-def test_the_compiled_norm_is_the_networks_own():
-    torch.manual_seed(0)
-    x = torch.randn(1, 16, 5, 5)
-    torch.testing.assert_close(COMPILED_NORM(x), distill.norm(x))
 
 
 @pytest.mark.parametrize("layer", distill.LEVELS)

@@ -57,7 +57,7 @@ def batches(network) -> dict[int, Batch]:
         patch.setattr(fdn, "SHORT", 300)  # pixels of a frame: half of them are enough for a disc
         return {
             number: task.batch(number, frames)
-            for number, frames in first_batches(2, scene=network == "rtmdnet")
+            for number, frames in first_batches(2, padding=1.2 if network == "rtmdnet" else None)
         }
 
 
@@ -75,7 +75,7 @@ def test_two_videos_are_learned_and_the_fixed_backbone_is_not(run, network):
 def test_of_many_negatives_those_like_the_target_are_learned(run):
     training = run(mined=4)
     task = training.task
-    ((number, frames),) = first_batches(1, scene=True, mined=4)
+    ((number, frames),) = first_batches(1, padding=1.2, mined=4)
     batch = task.batch(number, frames)._replace(video=0)
     assert len(batch.negatives) == 4 * len(frames) * 12
     for _ in range(20):
@@ -110,7 +110,7 @@ def test_the_embedding_sets_the_videos_targets_apart(run):
 def test_a_batch_has_as_many_boxes_as_asked_for():
     """Section 4.3 of RT-MDNet: 8 frames, 32 and 96 of each; by default a batch is 32 and 96."""
     for counts, of_frame in (({"positives": 256, "negatives": 768}, (32, 96)), ({}, (4, 12))):
-        ((_, frames),) = first_batches(1, scene=True, **counts)
+        ((_, frames),) = first_batches(1, padding=1.2, **counts)
         assert len(frames) == 8
         assert {(len(f.positives), len(f.negatives)) for f in frames} == {of_frame}
     assert (settings().positives, settings().negatives) == (32, 96)
@@ -190,7 +190,7 @@ def test_the_backbone_learns_ten_times_slower_where_it_is_not_fixed(run):
     training = run(fixed=False)
     task = training.task
     before = task.backbone.conv3.weight.detach().clone()
-    ((number, frames),) = first_batches(1, scene=True)
+    ((number, frames),) = first_batches(1, padding=1.2)
     training.training_step(task.batch(number, frames))
     assert (task.backbone.conv3.weight - before).abs().max() > 0
     max_lr = {group["max_lr"] for group in task.optimizer.param_groups}
@@ -286,7 +286,7 @@ def test_features_of_fewer_batches_are_kept_where_they_take_more_memory():
 
 
 def test_the_share_misclassified_is_between_nothing_and_all_wrong():
-    task = make_task(settings(), held_out=first_batches(2, scene=True))
+    task = make_task(settings(), held_out=first_batches(2, padding=1.2))
     found = task.validate()
     assert list(found) == ["misclassified held-out boxes", "loss"] and task.best == "loss"
     assert 0 <= found["misclassified held-out boxes"] < 0.5

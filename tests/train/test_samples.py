@@ -40,7 +40,7 @@ def test_what_another_process_draws_is_the_same():
 
 
 def test_rtmdnets_boxes_lie_in_the_scene_around_the_target():
-    for _, frames in first_batches(3, scene=True):
+    for _, frames in first_batches(3, padding=1.2):
         for drawing in frames:
             low, high = reachable_centres(drawing.target)
             found = centres(drawing.negatives)

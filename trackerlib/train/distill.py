@@ -8,6 +8,8 @@ conv3 as the one that best predicts what they have at their last: half of its 51
 are to be GoogLeNet's inception_3a, half SqueezeNet's fire5, position by position. Then conv2
 and conv3 are trained together [1], in the dense and in the pooled form at once.
 
+--start vggm begins with a backbone of the registry in their place, and trains it further.
+
 The curves are in <out>/loss.png; a training that was stopped resumes from
 <out>/checkpoint.pt, and the backbone is written to <out>/vggm.safetensors. Convolutions
 run in bfloat16 on a GPU, and on a CPU that multiplies matrices of it (AMX).
@@ -159,9 +161,8 @@ def forms(student: vggm.VGGM, layer: str, images: Tensor) -> list[Form]:
     return [Form(x, stride=1, dilation=3, step=1), Form(pooled, stride=1, dilation=1, step=2)]
 
 
-@torch.compile(dynamic=False)
 def norm(x: Tensor) -> Tensor:
-    """Return the student's response normalisation; not compiled, it takes half of the time."""
+    """Return the student's response normalisation."""
     return response_norm(x, *vggm.NORMS["matconvnet"])
 
 
@@ -250,6 +251,14 @@ class Distillation:
         images = images.to(self.device)
         for layer in LEVELS:
             solve(self.student, layer, targets(self.student, layer, images), images)
+        self._choose_rates()
+
+    def continue_from(self, name: str) -> None:
+        """Take all layers from the backbone of this name in the registry."""
+        self.student.load_state_dict(weights.load(name, dense=True).state_dict())
+        self._choose_rates()
+
+    def _choose_rates(self) -> None:
         # Adam moves every weight by about its lr: a layer of small weights needs a small one.
         for group in self.optimizer.param_groups:
             group["max_lr"] = MAX_LR * float(group["params"][0].square().mean().sqrt())
@@ -291,15 +300,28 @@ def fast_halves(device: torch.device) -> bool:
     return device.type == "cuda" or torch.cpu._is_amx_tile_supported()
 
 
-def distill(photos: list[Path], out: Path, minutes: float, device: str = "cpu") -> None:
-    """Train for so many minutes, all runs of this folder together."""
+def distill(
+    photos: list[Path],
+    out: Path,
+    minutes: float,
+    device: str = "cpu",
+    start: str | None = None,
+) -> None:
+    """Train for so many minutes, all runs of this folder together.
+
+    start  name of a backbone in the registry that is distilled further; None: a new one
+    """
     sources = images.photographs(photos), images.rendered()
     first = as_batch(islice(images.stream(0, IMAGE_SIDE, *sources), VALIDATION_IMAGES))
     task = Distillation(first, device)
     config = trainer.Config(60 * minutes, WARM_UP, VALIDATE_EVERY)
     training = Trainer(task, out, config)
     if not training.resume():
-        task.initialise(as_batch(islice(images.stream(1, IMAGE_SIDE, *sources), SOLUTION_IMAGES)))
+        if start:
+            task.continue_from(start)
+        else:
+            stream = images.stream(1, IMAGE_SIDE, *sources)
+            task.initialise(as_batch(islice(stream, SOLUTION_IMAGES)))
         training.validate()
     # Every resumed run draws images of its own; seeds 0 and 1 are taken.
     dataset = Batches(sources[0], sources[1], seed=2 + training.step)
@@ -333,8 +355,9 @@ def main() -> None:
     assert __doc__ is not None
     parser = arguments.parser("distill", __doc__.splitlines()[0], minutes=120)
     parser.add_argument("--device", default="cpu", help="cpu, cuda")
+    parser.add_argument("--start", metavar="NAME", help="of a backbone to distil further")
     given = parser.parse_args()
-    distill(given.photos, given.out, given.minutes, given.device)
+    distill(given.photos, given.out, given.minutes, given.device, given.start)
 
 
 if __name__ == "__main__":

@@ -98,12 +98,11 @@ class MultiDomainTask:
         metadata: Mapping[str, Any] | None = None,
     ):
         self.chosen = settings
-        self.scene = settings.network == "rtmdnet"
         self.held_out = held_out
         self.metadata = dict(metadata or {})
         self.waits: list[float] = []  # seconds, for each new batch
         self.held_out_features = cache(self._halves)  # of a fixed backbone they stay the same
-        dense = self.scene and not settings.sparse
+        dense = settings.scene is not None and not settings.sparse
         self.backbone = cast(Backbone, weights.load(settings.backbone, dense=dense))
         self.head = DomainHead(
             settings.videos, Config(BINS**2 * self.backbone.taps["conv3"].channels)
@@ -128,7 +127,9 @@ class MultiDomainTask:
             return CropFeatures(backbone)
         if chosen.network == "fdn":
             return FrameFeatures(backbone, "conv3", **pooling)
-        return SceneFeatures(backbone, "conv3", **pooling)
+        features = SceneFeatures(backbone, "conv3", **pooling)
+        features.padding = chosen.padding
+        return features
 
     def _optimizer(self) -> torch.optim.SGD:
         max_lr: dict[nn.Module, float] = {self.head: MAX_LR}
@@ -148,7 +149,9 @@ class MultiDomainTask:
             boxes = torch.cat((inside, outside))
             with self.precision():
                 # FDN's map is made once, for all boxes; RT-MDNet's scene is around the target.
-                self.features.set_frame(frame, target if self.scene else enclosing(boxes))
+                self.features.set_frame(
+                    frame, enclosing(boxes) if self.chosen.scene is None else target
+                )
                 features = self.features(boxes)
             positives.append(features[: len(inside)])
             negatives.append(features[len(inside) :])
@@ -255,7 +258,7 @@ class MultiDomainTask:
     @torch.no_grad()
     def untrained_loss(self, videos: list[Video]) -> Losses:
         """Return the loss of the first batch, without dropout."""
-        video, frames = next(iter(Samples(videos, 0, self.scene)))
+        video, frames = next(iter(Samples(videos, 0, self.chosen.scene)))
         _, positives, negatives = self.batch(video, frames)
         number = torch.tensor([video])
         scores = [self.head(x.float(), number)[:, 0] for x in (positives, negatives)]
@@ -344,9 +347,8 @@ def train(
     workers  processes that draw boxes
     """
     torch.manual_seed(settings.seed)  # of the first weights
-    scene = settings.network == "rtmdnet"
     batches = {
-        kind: list(islice(Samples(videos, 0, scene), len(videos)))
+        kind: list(islice(Samples(videos, 0, settings.scene), len(videos)))
         for kind, videos in mixture.held_out.items()
     }
     task = MultiDomainTask(settings, batches, mode, mixture.metadata)
@@ -357,7 +359,7 @@ def train(
     samples = Samples(
         mixture.videos,
         1 + settings.seed,
-        scene,
+        settings.scene,
         settings.mined,
         settings.positives,
         settings.negatives,

@@ -3,6 +3,7 @@
 import argparse
 
 from trackerlib.paths import expanded
+from trackerlib.trackers.rtmdnet import ROI_PADDING
 from trackerlib.train import arguments
 from trackerlib.train.augmentation import Augmentation
 from trackerlib.train.mixture import MADE, Mixture, Request, Source, mix, parse_source
@@ -73,6 +74,7 @@ def _settings(given: argparse.Namespace, videos: Mixture, augmentation: Augmenta
         fixed=given.fixed_backbone,
         pooling=given.pooling,
         sparse=given.sparse,
+        padding=given.padding,
         embedding=given.embedding,
         accumulate=given.accumulate,
         mined=given.mine,
@@ -114,6 +116,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     add("--network", default="mdnet", choices=NETWORKS)
     add("--pooling", help="of boxes from the map, if not the network's own")
     add("--sparse", action="store_true", help="RT-MDNet's map at stride 16")
+    add("--padding", type=float, default=ROI_PADDING, help="of RT-MDNet's boxes, in their sides")
     add("--embedding", type=float, default=0.0, help="weight of its loss")
     add("--embedding-mean", default="boxes", choices=MEANS, help="that its loss is averaged over")
     add("--accumulate", type=int, default=1, metavar="STEPS", help="before the weights move")

@@ -47,7 +47,7 @@ class BoxSamples(NamedTuple):
 class Samples(IterableDataset):
     """Endless batches of boxes, the videos in a new order every round.
 
-    scene      whether the boxes are from the scene around the target
+    padding    of the scene around the target from which all boxes are; None: of the whole frame
     mined      negatives that are drawn for each that is trained on
     negatives  that are trained on, of FRAMES frames together, as positives
 
@@ -62,14 +62,14 @@ class Samples(IterableDataset):
         self,
         videos: list[Video],
         seed: int,
-        scene: bool = False,
+        padding: float | None = None,
         mined: int = 1,
         positives: int = POSITIVES,
         negatives: int = NEGATIVES,
     ):
         self.videos = videos
         self.seed = seed
-        self.scene = scene
+        self.padding = padding
         self.positives = positives
         self.negatives = negatives * mined
         self.shares: list[tuple[float, list[int]]] = [(1.0, list(range(len(videos))))]
@@ -95,7 +95,7 @@ class Samples(IterableDataset):
         shown = self.augmentation.over(self.videos[video], rng)
         draw = partial(
             draw_boxes,
-            scene=self.scene,
+            padding=self.padding,
             positives=self.positives,
             negatives=self.negatives,
         )
@@ -150,18 +150,18 @@ def draw_boxes(
     video: Video,
     rng: np.random.Generator,
     generator: torch.Generator,
-    scene: bool = False,
+    padding: float | None = None,
     positives: int = POSITIVES,
     negatives: int = NEGATIVES,
 ) -> BoxSamples:
     """Return a frame of a video with positives and negatives.
 
-    scene      whether they are all from the scene around the target
+    padding    of the scene around the target from which they all are; None: of the whole frame
     negatives  of FRAMES frames together, as positives
     """
     frame, box = video(rng)
     target = torch.from_numpy(box)
-    region = reachable_centres(target) if scene else None
+    region = None if padding is None else reachable_centres(target, padding=padding)
     sampler = over(frame, MIN_BOX_SIDE, generator, region)
     close = partial(sampler.gaussian, target, *POSITIVE_RANGE)
     inside = with_iou(close, target, positives // FRAMES, min_iou=POSITIVE_IOU)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from trackerlib.trackers.rtmdnet import ROI_PADDING
 from trackerlib.train.augmentation import Augmentation
 from trackerlib.train.samples import FRAMES, NEGATIVES, POSITIVES
 
@@ -25,6 +26,7 @@ class Settings:
     fixed: bool  # whether its convolutions are not trained
     pooling: str | None = None  # of boxes from the map; None: the network's own
     sparse: bool = False  # RT-MDNet's map at stride 16
+    padding: float = ROI_PADDING  # of RT-MDNet's boxes, in their sides
     embedding: float = 0.0  # weight of the instance embedding loss
     accumulate: int = 1  # steps before the weights move
     mined: int = 1  # negatives that are drawn for each that is trained on: the hardest of them
@@ -49,3 +51,8 @@ class Settings:
                     f"multidomain.Settings: expected {field} in multiples of {multiple}, as many "
                     f"in each of {FRAMES} frames, got {value}"
                 )
+
+    @property
+    def scene(self) -> float | None:
+        """Return the padding of the scene that RT-MDNet's boxes are from; None for the others."""
+        return self.padding if self.network == "rtmdnet" else None
