@@ -43,13 +43,15 @@ def through_kernels(input, boxes, gradient, grid, scale, pool):
     return pooled, kernels.backward(gradient, winners, input, boxes, *settings)
 
 
-PYTORCH = "cpu", through_op
+ON_CPU = "cpu", through_op
 
 
-@pytest.fixture(params=["pytorch", "triton"])
-def path(request):
+@pytest.fixture(params=["numba", "pytorch", "triton"])
+def path(request, monkeypatch):
     """The device and the function of a path."""
-    return PYTORCH if request.param == "pytorch" else request.getfixturevalue("kernels")
+    if request.param == "pytorch":
+        monkeypatch.setattr(bilinear, "for_cpu", lambda *_: None)
+    return request.getfixturevalue("kernels") if request.param == "triton" else ON_CPU
 
 
 @pytest.fixture
@@ -75,12 +77,12 @@ def check(path, input, boxes, grid=3, scale=SCALE, pool=True):
 
 @pytest.mark.parametrize("label", CASES)
 def test_equals_the_definition(path, label):
-    check(path, some_map(), rows(CASES[label]), grid=7 if path == PYTORCH else 3)
+    check(path, some_map(), rows(CASES[label]), grid=7 if path == ON_CPU else 3)
 
 
 @pytest.mark.parametrize(("grid", "pool"), [(7, True), (3, True), (4, True), (4, False)])
 def test_equals_the_definition_at_random_regions(path, grid, pool):
-    count = 20 if path == PYTORCH else 9 // grid
+    count = 20 if path == ON_CPU else 9 // grid
     check(path, some_map(), random_boxes(count), grid, pool=pool)
 
 
@@ -136,18 +138,19 @@ def test_maps_of_other_shapes(path, shape):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_half_types_are_rounded_once_and_double_not_at_all(path, dtype):
-    check(path, some_map(dtype=dtype), random_boxes(20 if path == PYTORCH else 2))
+    check(path, some_map(dtype=dtype), random_boxes(20 if path == ON_CPU else 2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_regions_may_be_of_another_type(path, dtype):
-    boxes = random_boxes(20 if path == PYTORCH else 2).to(dtype)
+    boxes = random_boxes(20 if path == ON_CPU else 2).to(dtype)
     check(path, some_map(), boxes, scale=0.13)
 
 
 def test_few_regions_at_a_time(monkeypatch):
+    monkeypatch.setattr(bilinear, "for_cpu", lambda *_: None)
     monkeypatch.setattr(bilinear, "MAX_BYTES", 100)
-    check(PYTORCH, some_map(), random_boxes(20))
+    check(ON_CPU, some_map(), random_boxes(20))
 
 
 @pytest.mark.parametrize("layout", layouts(some_map()))
@@ -165,7 +168,7 @@ def test_maps_stored_otherwise(path, layout):
 def test_of_equal_points_the_first_takes_the_gradient(path, dtype):
     check(path, torch.zeros(SHAPE, dtype=dtype), rows(CASES["inside"]))
     sparse = some_map(dtype=dtype).sub(0.7).relu()
-    check(path, sparse, random_boxes(20 if path == PYTORCH else 2))
+    check(path, sparse, random_boxes(20 if path == ON_CPU else 2))
 
 
 def test_nan_stays_in_its_channel_and_image(path):

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import local_response_norm, max_pool2d
 
 from trackerlib.nets.vggm import NORMS
+from trackerlib.ops import kernels
 from trackerlib.ops import response_norm as norms
 from trackerlib.ops.response_norm import pooled_response_norm, response_norm
 
@@ -90,8 +91,8 @@ def test_what_is_no_number_stays_none():
 def test_without_numba_the_result_is_the_same_and_a_warning_says_so(monkeypatch):
     x = 100 * torch.rand(1, 7, 6, 5)
     expected = pooled_response_norm(x, 5, 1e-2, 2.0, 3, 2)
-    monkeypatch.setitem(sys.modules, "trackerlib.ops.kernels.response_norm", None)
-    norms._kernels.cache_clear()
+    monkeypatch.setitem(sys.modules, "trackerlib.ops.kernels.on_cpu", None)
+    kernels._numba_loads.cache_clear()
     try:
         with pytest.warns(UserWarning, match="pip install numba"):
             torch.testing.assert_close(pooled_response_norm(x, 5, 1e-2, 2.0, 3, 2), expected)
@@ -99,4 +100,4 @@ def test_without_numba_the_result_is_the_same_and_a_warning_says_so(monkeypatch)
             warnings.simplefilter("error")  # said once
             pooled_response_norm(x, 5, 1e-2, 2.0, 3, 2)
     finally:
-        norms._kernels.cache_clear()
+        kernels._numba_loads.cache_clear()

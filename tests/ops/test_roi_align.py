@@ -64,13 +64,15 @@ def through_kernels(input, boxes, gradient, bins, scale, **settings):
     return pooled, kernels.backward(gradient, winners, input, boxes, scale, sampling)
 
 
-PYTORCH = "cpu", through_op
+ON_CPU = "cpu", through_op
 
 
-@pytest.fixture(params=["pytorch", "triton"])
-def path(request):
+@pytest.fixture(params=["numba", "pytorch", "triton"])
+def path(request, monkeypatch):
     """The device and the function of a path."""
-    return PYTORCH if request.param == "pytorch" else request.getfixturevalue("kernels")
+    if request.param == "pytorch":
+        monkeypatch.setattr(bilinear, "for_cpu", lambda *_: None)
+    return request.getfixturevalue("kernels") if request.param == "triton" else ON_CPU
 
 
 @pytest.fixture
@@ -97,12 +99,12 @@ def check(path, input, boxes, settings, bins=1, scale=SCALE):
 @BOTH
 @pytest.mark.parametrize("label", CASES)
 def test_equals_the_definition(path, label, settings):
-    check(path, some_map(), rows(CASES[label]), settings, bins=3 if path == PYTORCH else 1)
+    check(path, some_map(), rows(CASES[label]), settings, bins=3 if path == ON_CPU else 1)
 
 
 @pytest.mark.parametrize("settings", [MASK_RCNN, FDN, *OTHERS], ids=str)
 def test_equals_the_definition_at_random_regions(path, settings):
-    boxes = random_boxes(20 if path == PYTORCH else 2)
+    boxes = random_boxes(20 if path == ON_CPU else 2)
     check(path, some_map(), boxes, settings, bins=2)
 
 
@@ -117,18 +119,19 @@ def test_maps_of_other_shapes(path, shape, settings):
 @BOTH
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_half_types_are_rounded_once_and_double_not_at_all(path, dtype, settings):
-    check(path, some_map(dtype=dtype), random_boxes(20 if path == PYTORCH else 2), settings)
+    check(path, some_map(dtype=dtype), random_boxes(20 if path == ON_CPU else 2), settings)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_regions_may_be_of_another_type(path, dtype):
-    boxes = random_boxes(20 if path == PYTORCH else 2).to(dtype)
+    boxes = random_boxes(20 if path == ON_CPU else 2).to(dtype)
     check(path, some_map(), boxes, MASK_RCNN, scale=0.13)
 
 
 def test_few_regions_at_a_time(monkeypatch):
+    monkeypatch.setattr(bilinear, "for_cpu", lambda *_: None)
     monkeypatch.setattr(bilinear, "MAX_BYTES", 100)
-    check(PYTORCH, some_map(), random_boxes(20), FDN)
+    check(ON_CPU, some_map(), random_boxes(20), FDN)
 
 
 @BOTH
@@ -149,7 +152,7 @@ def test_of_equal_points_the_first_takes_the_gradient(path, dtype):
     _, shares = check(path, flat, rows(CASES["inside"]), FDN)
     assert (shares[0].flatten(1) != 0).sum(1).max() == 4  # the neighbours of one point
     sparse = some_map(dtype=dtype).sub(0.7).relu()
-    check(path, sparse, random_boxes(20 if path == PYTORCH else 2), FDN)
+    check(path, sparse, random_boxes(20 if path == ON_CPU else 2), FDN)
 
 
 def test_points_on_the_limit_of_one_cell_outside(path):

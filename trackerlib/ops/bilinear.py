@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from trackerlib.ops.kernels import for_cpu
 from trackerlib.ops.rois import boxes_first
 
 MAX_BYTES = 2**21  # of points held at once: more leave the cache, fewer take more calls
@@ -132,6 +133,9 @@ def max_weighted_sum(
         for bins, extent, step in zip((h, w), window, stride, strict=True)
     ]
     maxima = rows.new_empty(K, *sides, rows.shape[1])
+    if kernels := for_cpu("bilinear", rows):
+        kernels.max_weighted_sum(rows, *neighbours, window, stride, maxima, winners)
+        return maxima
     kept = [] if winners is None else [winners]
     for (part, *first), few in _few_boxes(rows, neighbours, maxima, *kept):
         # Stored channels-last, where the pooling takes no longer than maxima of pairs.
@@ -154,6 +158,8 @@ def scatter_add_max(
 
     grad, winners  (K, H, W, C); the rest as in `scatter_add` and `max_weighted_sum`
     """
+    if kernels := for_cpu("bilinear", grad):
+        return kernels.scatter_add_max(grad, winners, *neighbours, count)
     pooling = list(window), list(stride), [0, 0], [1, 1], False  # no padding, no dilation
     of_points = grad.new_empty(*neighbours.cells.shape[:3], grad.shape[-1])
     few = max(1, MAX_BYTES // (of_points[:1].nbytes + 1))

@@ -4,8 +4,7 @@
     networks. NeurIPS 2012, section 3.3.
 """
 
-import warnings
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import max_pool2d
 
-TYPES = (torch.float32, torch.float64, torch.bfloat16)  # that the kernels know
+from trackerlib.ops.kernels import for_cpu
 
 
 def response_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
@@ -24,7 +23,7 @@ def response_norm(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
 
     Source: [1].
     """
-    kernels = _kernels_for(x)
+    kernels = _kernels(x)
     if kernels is None:
         return composed(x, size, alpha, k)
     if torch.is_grad_enabled() and x.requires_grad:
@@ -39,7 +38,7 @@ def pooled_response_norm(
 
     Without gradients, and as there, it is one pass too.
     """
-    kernels = None if torch.is_grad_enabled() and x.requires_grad else _kernels_for(x)
+    kernels = None if torch.is_grad_enabled() and x.requires_grad else _kernels(x)
     if kernels is not None:
         return kernels.normalise_and_pool(x, size, alpha, k, kernel, stride)
     return max_pool2d(response_norm(x, size, alpha, k), kernel, stride)
@@ -60,34 +59,14 @@ class _WithGradient(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, *numbers: Any) -> Tensor:
         ctx.save_for_backward(x)
         ctx.numbers = numbers
-        return _kernels_for(x).normalise(x, *numbers)
+        return _kernels(x).normalise(x, *numbers)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        kernels = _kernels_for(x)
-        return kernels.normalise_gradient(gradient, x, *ctx.numbers), None, None, None
+        return _kernels(x).normalise_gradient(gradient, x, *ctx.numbers), None, None, None
 
 
-def _kernels_for(x: Tensor) -> Any:
-    """Return the module of kernels, or None where a tensor is not for them.
-
-    That is on a GPU, in a graph that another compiler makes, and where Numba does not load.
-    """
-    is_plain = x.device.type == "cpu" and not torch.compiler.is_compiling()
-    return _kernels() if is_plain and x.dtype in TYPES else None
-
-
-@cache
-def _kernels() -> Any:
-    try:
-        import trackerlib.ops.kernels.response_norm as kernels
-    except ImportError as error:
-        warnings.warn(
-            f"response_norm: Numba does not load, so it takes four times as long ({error}); "
-            "pip install numba",
-            stacklevel=4,
-        )
-        return None
-    return kernels
+def _kernels(x: Tensor) -> Any:
+    return for_cpu("response_norm", x)

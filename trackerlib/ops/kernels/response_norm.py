@@ -6,22 +6,18 @@ come as the int16 of their bits. What is compiled is kept on disk for the next p
 """
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
-from typing import Any
+from functools import partial
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from trackerlib.ops.kernels.on_cpu import compiled, inlined, narrow, numbers, rise, share, widen
+
 __all__ = ["normalise", "normalise_and_pool", "normalise_gradient"]
 
-SHARED = 2**16  # numbers for which a second thread is worth its call
-# Sums may be taken in another order, but NaN and infinity are what they are.
-FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
+BLOCK = 8  # cells whose numbers stay in the fastest cache from step to step
 
 
 def normalise(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
@@ -51,8 +47,7 @@ def normalise_and_pool(
 
 def _maps(x: Tensor) -> np.ndarray:
     """Return the numbers of a map as (N, H, W, C), a view if it is channels-last."""
-    cells = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-    return (cells.view(torch.int16) if x.dtype == torch.bfloat16 else cells).numpy()
+    return numbers(x.permute(0, 2, 3, 1))
 
 
 def _rows(x: Tensor) -> np.ndarray:
@@ -64,80 +59,17 @@ def _rows(x: Tensor) -> np.ndarray:
 def _over_rows(
     kernel: Callable[..., None], arrays: list[np.ndarray], alpha: float, k: float, *sizes: int
 ) -> None:
-    """Call a kernel on ranges of the rows of its last array, one for each of PyTorch's threads."""
+    """Call a kernel on ranges of the rows of its last array."""
     *_, out = arrays
     real = np.float64 if out.dtype == np.float64 else np.float32
     run = partial(kernel, *[*arrays, np.array((alpha, k, 1), real), *sizes])
-    rows = math.prod(out.shape[:-2])
-    threads = min(rows, torch.get_num_threads()) if arrays[0].size > SHARED else 1
-    if threads <= 1:
-        run(0, rows)
-        return
-    edges = [rows * part // threads for part in range(threads + 1)]
-    list(_threads(threads).map(run, edges, edges[1:]))
+    share(run, math.prod(out.shape[:-2]), arrays[0].size)
 
 
-@lru_cache(maxsize=1)
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, "kernels")
+# What follows is Numba's Python, see `on_cpu`.
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)  # it has none of its parent's threads
-
-
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile when it is first called; in memory alone if there is no place to keep files."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        return numba.njit(**options)(function)
-
-
-# Part of those that call it: it is neither compiled nor optimised twice.
-_inlined = numba.njit(inline="always")
-
-
-# What follows is Numba's Python: loops that become machine code, for float32, float64 and bits.
-# A first call waits for it, so that loops stand where `copy[:] = cells` would take two seconds.
-
-
-@_inlined
-def _widen(cells, wide):  # type: ignore[no-untyped-def]
-    """Copy numbers (n, C), bits of bfloat16 to float32."""
-    if cells.itemsize == 2:
-        bits = wide.view(np.int32)
-        for i in range(cells.shape[0]):
-            for c in range(cells.shape[1]):
-                bits[i, c] = np.int32(cells[i, c]) << np.int32(16)
-    else:
-        _copy(cells, wide)
-
-
-@_inlined
-def _narrow(wide, cells):  # type: ignore[no-untyped-def]
-    """Copy them back, float32 to bits of the nearest bfloat16; of two, to the even one."""
-    if cells.itemsize == 2:
-        bits = wide.view(np.uint32)
-        for i in range(cells.shape[0]):
-            for c in range(cells.shape[1]):
-                odd = np.uint32(np.uint32(bits[i, c] >> np.uint32(16)) & np.uint32(1))
-                rounded = np.uint32(bits[i, c] + np.uint32(odd + np.uint32(0x7FFF)))
-                cells[i, c] = np.int16(np.uint32(rounded >> np.uint32(16)))
-    else:
-        _copy(wide, cells)
-
-
-@_inlined
-def _copy(cells, copy):  # type: ignore[no-untyped-def]
-    """Copy numbers (n, C)."""
-    for i in range(cells.shape[0]):
-        for c in range(cells.shape[1]):
-            copy[i, c] = cells[i, c]
-
-
-@_inlined
+@inlined
 def _windowed(values, factors, before, size, padded, sums):  # type: ignore[no-untyped-def]
     """Sum products of two (n, C) over windows of `size` channels, `before` of them before each.
 
@@ -158,10 +90,10 @@ def _windowed(values, factors, before, size, padded, sums):  # type: ignore[no-u
             sums[i] += padded[i + shift]
 
 
-@_inlined
-def _normalise_cells(cells, numbers, size, padded, sums):  # type: ignore[no-untyped-def]
+@inlined
+def _normalise_cells(cells, constants, size, padded, sums):  # type: ignore[no-untyped-def]
     """Normalise numbers (n, C) in place."""
-    alpha, k, one = numbers
+    alpha, k, one = constants
     width = cells.shape[1] + size - 1
     _windowed(cells, cells, size // 2, size, padded, sums)
     for i in range(cells.shape[0]):
@@ -170,57 +102,56 @@ def _normalise_cells(cells, numbers, size, padded, sums):  # type: ignore[no-unt
             cells[i, c] *= root * math.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
 
 
-@_compiled
-def _normalise_and_pool(x, out, numbers, size, kernel, stride, first, last):  # type: ignore[no-untyped-def]
+@compiled
+def _normalise_and_pool(x, out, constants, size, kernel, stride, first, last):  # type: ignore[no-untyped-def]
     """Make rows first to last of all images' rows; pooled rows of x are kept while needed."""
     height, width, channels = out.shape[1:]
-    row = np.empty(x.shape[2:], numbers.dtype)
-    rows = np.empty((kernel, width, channels), numbers.dtype)
-    largest = np.empty((width, channels), numbers.dtype)
-    padded = np.zeros(x.shape[2] * (channels + size - 1), numbers.dtype)
+    row = np.empty(x.shape[2:], constants.dtype)
+    rows = np.empty((kernel, width, channels), constants.dtype)
+    largest = np.empty((width, channels), constants.dtype)
+    padded = np.zeros(BLOCK * (channels + size - 1), constants.dtype)
     sums = np.empty_like(padded)
     known = 0
     for job in range(first, last):
         image, top = job // height, stride * (job % height)
         known = top if job == first else max(known, top) if top else 0
         for y in range(known, top + kernel):
-            _widen(x[image, y], row)
-            _normalise_cells(row, numbers, size, padded, sums)
+            widen(x[image, y], row)
+            for start in range(0, len(row), BLOCK):
+                _normalise_cells(row[start : start + BLOCK], constants, size, padded, sums)
             for j in range(width):
                 _maximum(row[stride * j : stride * j + kernel], rows[y % kernel, j])
         known = top + kernel
         for j in range(width):
             _maximum(rows[:, j], largest[j])
-        _narrow(largest, out[image, job % height])
+        narrow(largest, out[image, job % height])
 
 
-@_inlined
+@inlined
 def _maximum(cells, result):  # type: ignore[no-untyped-def]
-    """Find the largest of each column of cells (n, C), n > 0; NaN is larger than all."""
+    """Find the largest of each column of cells (n, C)."""
     for c in range(len(result)):
-        result[c] = cells[0, c]
-    for i in range(1, cells.shape[0]):
-        for c in range(len(result)):
-            value = cells[i, c]
-            result[c] = value if value > result[c] or value != value else result[c]
+        result[c] = -np.inf
+    for i in range(cells.shape[0]):
+        rise(result, cells[i])
 
 
-@_compiled
-def _normalise_gradient(gradient, x, out, numbers, size, first, last):  # type: ignore[no-untyped-def]
+@compiled
+def _normalise_gradient(gradient, x, out, constants, size, first, last):  # type: ignore[no-untyped-def]
     """With y = k + alpha * (sum of squares) and the gradient g, the gradient by x is
 
     g * y ** -0.75 - 1.5 * alpha * x * (sum of x * g * y ** -1.75 over those in whose sum x is).
     """
-    alpha, k, one = numbers
+    alpha, k, one = constants
     count, channels = x.shape[1:]
     width, slope = channels + size - 1, alpha + alpha / 2
-    row = np.empty((count, channels), numbers.dtype)
+    row = np.empty((count, channels), constants.dtype)
     given, scaled = np.empty_like(row), np.empty_like(row)
-    padded = np.zeros(count * width, numbers.dtype)
+    padded = np.zeros(count * width, constants.dtype)
     mirrored, sums = np.zeros_like(padded), np.empty_like(padded)
     for r in range(first, last):
-        _widen(x[r], row)
-        _widen(gradient[r], given)
+        widen(x[r], row)
+        widen(gradient[r], given)
         _windowed(row, row, size // 2, size, padded, sums)
         for i in range(count):
             for c in range(channels):
@@ -231,4 +162,4 @@ def _normalise_gradient(gradient, x, out, numbers, size, first, last):  # type: 
         for i in range(count):
             for c in range(channels):
                 given[i, c] -= slope * row[i, c] * sums[i * width + c]
-        _narrow(given, out[r])
+        narrow(given, out[r])
