@@ -28,6 +28,7 @@ from trackerlib.trackers.protocols import BackboneLike, BoxFeatures
 SHORT, LONG = 600, 1000  # pixels of a frame's sides: the short one, the long one at most, [1]
 POOLING = ("align", "pool")
 GEOMETRIES = ("centred", "released")
+STEP = 0.2  # of the target to the next frame, as it is expected, in its mean sides
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ class FrameFeatures:
 
         box    (4,) that boxes lie in: only their part of the map is made, and more of it when
                one lies elsewhere; None makes the whole map
-        later  (4,) that boxes are likely to lie in later on: the whole map is made at once
-               where that costs less than the two parts
+        later  (4,) that boxes are likely to lie in later on: their part is made with the other,
+               which costs less than to make both of them again
         """
         self.pixels = torch.from_numpy(frame).to(self.device)
         size = torch.tensor(frame.shape[:2], dtype=torch.float64)
@@ -112,17 +113,10 @@ class FrameFeatures:
         self.sides = (size * self.zoom + self.around).round().long()  # (2,) y, x: pixels
         self.limit = (self.sides - int(2 * self.tap.centre)) // self.tap.stride + 1  # positions
         self.first, self.end = self.limit, torch.zeros_like(self.limit)  # none is there
-        if box is None or self._twice(box, later):
+        if box is None:
             self._make(torch.zeros_like(self.limit), self.limit)
         else:
-            self.cover(box[None])
-
-    def _twice(self, box: Tensor, later: Tensor | None) -> bool:
-        """Tell whether the parts of the map for both boxes (4,) together exceed the whole map."""
-        if later is None:
-            return False
-        parts = [end - first for first, end in (self._needed(b[None]) for b in (box, later))]
-        return bool(parts[0].prod() + parts[1].prod() > self.limit.prod())
+            self.cover(torch.stack((box, box if later is None else later)))
 
     def cover(self, boxes: Tensor) -> None:
         """Make the part of the map that boxes (K, 4), K > 0, are pooled from, if it is missing."""
@@ -247,17 +241,20 @@ class Tracker(mdnet.Tracker):
         else:
             candidates = surroundings(self.box, self.translation, config.scale)
             # A target that was lost is likely to be lost again: no samples would follow.
-            later = self._of_samples() if self.score > 0 else None
+            later = self._of_samples(STEP) if self.score > 0 else None
             self.features.set_frame(frame, candidates, later)
 
     def _collect_samples(self, count: int, max_iou: float) -> Tensor:
         self.features.cover(self._of_samples()[None])  # at once for positives and negatives
         return super()._collect_samples(count, max_iou)
 
-    def _of_samples(self) -> Tensor:
-        """Return a box (4,) that positives and negatives around the target lie in."""
+    def _of_samples(self, step: float = 0.0) -> Tensor:
+        """Return a box (4,) that positives and negatives around the target lie in.
+
+        step  by which it may have moved, in its mean sides
+        """
         config = self.config
-        translation = max(config.positive_translation, config.negative_translation)
+        translation = step + max(config.positive_translation, config.negative_translation)
         scale = max(config.positive_scale, config.negative_scale)
         return surroundings(self.box, translation, scale)
 
