@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "trackers.mdnet.features",
         "trackers.protocols.BoxFeatures",
         "trackers.fdn.FrameFeatures",
+        "trackers.rtmdnet.ROI_PADDING",
         "trackers.rtmdnet.SceneFeatures",
         "trackers.rtmdnet.reachable_centres",
     },
@@ -56,7 +57,7 @@ THIRD_PARTIES = {
     "boxes": {"numpy", "torch"},
     "checks": {"numpy", "torch"},
     "paths": {"numpy", "torch"},
-    "ops": {"numba", "numpy", "torch", "triton"},
+    "ops": {"llvmlite", "numba", "numpy", "torch", "triton"},
 }
 # A paper's file or folder builds on mdnet/, and on these; never on another paper.
 PAPERS = {"mdnet", "fdn", "rtmdnet", "dlst", "deeptrack", "detection", "hcf", "msdat", "kcf"}

@@ -7,10 +7,17 @@ which they are made of in PyTorch, take three times as long, and their gradients
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from trackerlib.ops.kernels.on_cpu import compiled, inlined, narrow, numbers, rise, share
+from trackerlib.ops.kernels.on_cpu import (
+    compiled,
+    inlined,
+    narrowed,
+    numbers,
+    rise,
+    share,
+    widened,
+)
 
 __all__ = ["max_weighted_sum", "scatter_add_max"]
 
@@ -31,8 +38,7 @@ def max_weighted_sum(
     rows            (cells, C)
     cells, weights  (K, h, w, T), as `ops.bilinear.Neighbours`
     """
-    table = rows.float() if rows.dtype == torch.bfloat16 else rows  # read many times
-    inputs = [numbers(x) for x in (table, cells, weights.to(table.dtype))]
+    inputs = [numbers(x) for x in (rows, cells, weights)]
     outputs = [numbers(maxima), None if winners is None else numbers(winners)]
     run = partial(_max_weighted_sum, *inputs, *outputs, *window, *stride)
     share(run, len(cells), cells.numel() * rows.shape[1])
@@ -62,8 +68,8 @@ def _max_weighted_sum(  # type: ignore[no-untyped-def]
 ):
     h, w = cells.shape[1:3]
     H, W, C = maxima.shape[1:]
-    points = np.empty((h * w, C), rows.dtype)
-    largest = np.empty((W, C), rows.dtype)
+    points = np.empty((h * w, C), weights.dtype)
+    largest = np.empty(C, weights.dtype)
     for box in range(first, last):
         for y in range(h):
             for x in range(w):
@@ -72,16 +78,18 @@ def _max_weighted_sum(  # type: ignore[no-untyped-def]
             for j in range(W):
                 start = i * down * w + j * right
                 for c in range(C):
-                    largest[j, c] = -np.inf
+                    largest[c] = -np.inf
                     if winners is not None:
                         winners[box, i, j, c] = start
                 for y in range(height):
                     for x in range(width):
                         number = start + y * w + x
                         if winners is not None:
-                            _note(number, points[number], largest[j], winners[box, i, j])
-                        rise(largest[j], points[number])
-            narrow(largest, maxima[box, i])
+                            _note(number, points[number], largest, winners[box, i, j])
+                        rise(largest, points[number])
+                found = maxima[box, i, j]
+                for c in range(C):
+                    found[c] = narrowed(largest[c], found[c])
 
 
 @inlined
@@ -92,10 +100,12 @@ def _sum(rows, cells, weights, result):  # type: ignore[no-untyped-def]
         p, q, r, s = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
         if t == 0:
             for i in range(len(result)):
-                result[i] = p * a[i] + q * b[i] + r * c[i] + s * d[i]
+                result[i] = p * widened(a[i]) + q * widened(b[i])
+                result[i] += r * widened(c[i]) + s * widened(d[i])
         else:
             for i in range(len(result)):
-                result[i] += p * a[i] + q * b[i] + r * c[i] + s * d[i]
+                result[i] += p * widened(a[i]) + q * widened(b[i])
+                result[i] += r * widened(c[i]) + s * widened(d[i])
 
 
 @inlined

@@ -13,9 +13,14 @@ from typing import Any
 import numba
 import numpy as np
 import torch
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from torch import Tensor
 
-__all__ = ["compiled", "inlined", "narrow", "numbers", "rise", "share", "widen"]
+__all__ = ["compiled", "inlined", "narrowed", "numbers", "rise", "share", "widened"]
+
+WORD = ir.IntType(32)
 
 SHARED = 2**16  # numbers for which a second thread is worth its call
 # Sums may be taken in another order, but NaN and infinity are what they are.
@@ -62,41 +67,40 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.cache_clear)  # it has none of its parent's threads
 
 
-# What follows is Numba's Python: loops that become machine code, for float32, float64 and bits.
-# A first call waits for it, so that loops stand where `copy[:] = cells` would take two seconds.
+# What follows is Numba's Python, for float32, float64 and bits of bfloat16. A first call waits
+# for its compilation: loops stand where `copy[:] = cells` would take two seconds.
 
 
-@inlined
-def widen(cells, wide):  # type: ignore[no-untyped-def]
-    """Copy numbers (n, C), bits of bfloat16 to float32."""
-    if cells.itemsize == 2:
-        bits = wide.view(np.int32)
-        for i in range(cells.shape[0]):
-            for c in range(cells.shape[1]):
-                bits[i, c] = np.int32(cells[i, c]) << np.int32(16)
-    else:
-        _copy(cells, wide)
+@intrinsic
+def widened(context: Any, cell: types.Number) -> Any:
+    """Return a number as it is, bits of bfloat16 as float32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        if cell != types.int16:
+            return value
+        bits = builder.shl(builder.zext(value, WORD), WORD(16))
+        return builder.bitcast(bits, ir.FloatType())
+
+    return (types.float32 if cell == types.int16 else cell)(cell), code
 
 
-@inlined
-def narrow(wide, cells):  # type: ignore[no-untyped-def]
-    """Copy them back, float32 to bits of the nearest bfloat16; of two, to the even one."""
-    if cells.itemsize == 2:
-        bits = wide.view(np.uint32)
-        for i in range(cells.shape[0]):
-            for c in range(cells.shape[1]):
-                odd = np.uint32(np.uint32(bits[i, c] >> np.uint32(16)) & np.uint32(1))
-                rounded = np.uint32(bits[i, c] + np.uint32(odd + np.uint32(0x7FFF)))
-                cells[i, c] = np.int16(np.uint32(rounded >> np.uint32(16)))
-    else:
-        _copy(wide, cells)
+@intrinsic
+def narrowed(context: Any, value: types.Number, cell: types.Number) -> Any:
+    """Return a number as it is, or, for cells of bits, those of the nearest bfloat16.
 
+    Of two that are as near, it is the even one.
+    """
 
-@inlined
-def _copy(cells, copy):  # type: ignore[no-untyped-def]
-    for i in range(cells.shape[0]):
-        for c in range(cells.shape[1]):
-            copy[i, c] = cells[i, c]
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if cell != types.int16:
+            return arguments[0]
+        bits = builder.bitcast(arguments[0], WORD)
+        is_odd = builder.and_(builder.lshr(bits, WORD(16)), WORD(1))
+        rounded = builder.add(bits, builder.add(is_odd, WORD(0x7FFF)))
+        return builder.trunc(builder.lshr(rounded, WORD(16)), ir.IntType(16))
+
+    return (types.int16 if cell == types.int16 else value)(value, cell), code
 
 
 @inlined

@@ -13,11 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trackerlib.ops.kernels.on_cpu import compiled, inlined, narrow, numbers, rise, share, widen
+from trackerlib.ops.kernels.on_cpu import (
+    compiled,
+    inlined,
+    narrowed,
+    numbers,
+    rise,
+    share,
+    widened,
+)
 
 __all__ = ["normalise", "normalise_and_pool", "normalise_gradient"]
-
-BLOCK = 8  # cells whose numbers stay in the fastest cache from step to step
 
 
 def normalise(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
@@ -66,73 +72,71 @@ def _over_rows(
     share(run, math.prod(out.shape[:-2]), arrays[0].size)
 
 
-# What follows is Numba's Python, see `on_cpu`.
+# What follows is Numba's Python, see `on_cpu`. Channels (C,) of one map cell stay in the fastest
+# cache from step to step.
 
 
 @inlined
-def _windowed(values, factors, before, size, padded, sums):  # type: ignore[no-untyped-def]
-    """Sum products of two (n, C) over windows of `size` channels, `before` of them before each.
-
-    padded  (n * (C + size - 1),): the products as they lie in memory, with zeros between two
-            cells, so that a shift by a channel is one by a number
-    sums    as many; of each C + size - 1, the first C are the result
-    """
-    count, channels = values.shape
-    width = channels + size - 1
-    for i in range(count):
-        for c in range(channels):
-            padded[i * width + c + before] = values[i, c] * factors[i, c]
-    inside = count * width - size + 1
-    for i in range(inside):
-        sums[i] = padded[i]
+def _windowed(products, size, sums):  # type: ignore[no-untyped-def]
+    """Sum products (C + size - 1,) over windows of `size` channels, to sums (C,)."""
+    p = products
+    if size == 5:  # VGG-M's, in one pass
+        for c in range(len(sums)):
+            sums[c] = p[c] + p[c + 1] + p[c + 2] + p[c + 3] + p[c + 4]
+        return
+    for c in range(len(sums)):
+        sums[c] = p[c]
     for shift in range(1, size):
-        for i in range(inside):
-            sums[i] += padded[i + shift]
+        for c in range(len(sums)):
+            sums[c] += p[c + shift]
 
 
 @inlined
-def _normalise_cells(cells, constants, size, padded, sums):  # type: ignore[no-untyped-def]
-    """Normalise numbers (n, C) in place."""
-    alpha, k, one = constants
-    width = cells.shape[1] + size - 1
-    _windowed(cells, cells, size // 2, size, padded, sums)
-    for i in range(cells.shape[0]):
-        for c in range(cells.shape[1]):
-            root = one / math.sqrt(k + alpha * sums[i * width + c])
-            cells[i, c] *= root * math.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
+def _squares(cells, squares, size):  # type: ignore[no-untyped-def]
+    """Square cells (C,), between the zeros at both ends of squares (C + size - 1,)."""
+    for c in range(len(cells)):
+        value = widened(cells[c])
+        squares[size // 2 + c] = value * value
 
 
 @compiled
 def _normalise_and_pool(x, out, constants, size, kernel, stride, first, last):  # type: ignore[no-untyped-def]
     """Make rows first to last of all images' rows; pooled rows of x are kept while needed."""
+    alpha, k, one = constants
     height, width, channels = out.shape[1:]
     row = np.empty(x.shape[2:], constants.dtype)
     rows = np.empty((kernel, width, channels), constants.dtype)
-    largest = np.empty((width, channels), constants.dtype)
-    padded = np.zeros(BLOCK * (channels + size - 1), constants.dtype)
-    sums = np.empty_like(padded)
+    squares = np.zeros(channels + size - 1, constants.dtype)
+    sums, largest = np.empty_like(row[0]), np.empty_like(row[0])
     known = 0
     for job in range(first, last):
         image, top = job // height, stride * (job % height)
         known = top if job == first else max(known, top) if top else 0
         for y in range(known, top + kernel):
-            widen(x[image, y], row)
-            for start in range(0, len(row), BLOCK):
-                _normalise_cells(row[start : start + BLOCK], constants, size, padded, sums)
+            for i in range(len(row)):
+                cells = x[image, y, i]
+                _squares(cells, squares, size)
+                _windowed(squares, size, sums)
+                for c in range(channels):
+                    root = one / math.sqrt(k + alpha * sums[c])
+                    power = root * math.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
+                    row[i, c] = widened(cells[c]) * power
             for j in range(width):
                 _maximum(row[stride * j : stride * j + kernel], rows[y % kernel, j])
         known = top + kernel
         for j in range(width):
-            _maximum(rows[:, j], largest[j])
-        narrow(largest, out[image, job % height])
+            _maximum(rows[:, j], largest)
+            cells = out[image, job % height, j]
+            for c in range(channels):
+                cells[c] = narrowed(largest[c], cells[c])
 
 
 @inlined
 def _maximum(cells, result):  # type: ignore[no-untyped-def]
     """Find the largest of each column of cells (n, C)."""
     for c in range(len(result)):
-        result[c] = -np.inf
-    for i in range(cells.shape[0]):
+        result[c] = cells[0, c]
+    for i in range(1, cells.shape[0]):
         rise(result, cells[i])
 
 
@@ -143,23 +147,21 @@ def _normalise_gradient(gradient, x, out, constants, size, first, last):  # type
     g * y ** -0.75 - 1.5 * alpha * x * (sum of x * g * y ** -1.75 over those in whose sum x is).
     """
     alpha, k, one = constants
-    count, channels = x.shape[1:]
-    width, slope = channels + size - 1, alpha + alpha / 2
-    row = np.empty((count, channels), constants.dtype)
-    given, scaled = np.empty_like(row), np.empty_like(row)
-    padded = np.zeros(count * width, constants.dtype)
-    mirrored, sums = np.zeros_like(padded), np.empty_like(padded)
+    slope, channels = alpha + alpha / 2, x.shape[2]
+    squares = np.zeros(channels + size - 1, constants.dtype)
+    mirrored, sums = np.zeros_like(squares), np.empty(channels, constants.dtype)
+    powers = np.empty_like(sums)
     for r in range(first, last):
-        widen(x[r], row)
-        widen(gradient[r], given)
-        _windowed(row, row, size // 2, size, padded, sums)
-        for i in range(count):
+        for i in range(x.shape[1]):
+            cells, given, result = x[r, i], gradient[r, i], out[r, i]
+            _squares(cells, squares, size)
+            _windowed(squares, size, sums)
             for c in range(channels):
-                root = one / math.sqrt(k + alpha * sums[i * width + c])
-                given[i, c] *= root * math.sqrt(root)
-                scaled[i, c] = given[i, c] * root * root
-        _windowed(row, scaled, (size - 1) // 2, size, mirrored, sums)
-        for i in range(count):
+                root = one / math.sqrt(k + alpha * sums[c])
+                powers[c] = root * math.sqrt(root)
+                both = widened(cells[c]) * widened(given[c])
+                mirrored[(size - 1) // 2 + c] = both * powers[c] * root * root
+            _windowed(mirrored, size, sums)
             for c in range(channels):
-                given[i, c] -= slope * row[i, c] * sums[i * width + c]
-        narrow(given, out[r])
+                rest = slope * widened(cells[c]) * sums[c]
+                result[c] = narrowed(widened(given[c]) * powers[c] - rest, result[c])
