@@ -19,7 +19,7 @@ from trackerlib.checks import among, first_frame, in_range, next_frame
 from trackerlib.data.crops import crop, grey
 from trackerlib.ops import correlation_filter as cf
 from trackerlib.ops import hog
-from trackerlib.ops.one_thread import one_thread
+from trackerlib.ops.threads import one_thread
 from trackerlib.trackers.lost import Watch, Watched
 
 PUBLISHED: dict[

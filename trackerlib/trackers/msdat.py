@@ -15,7 +15,7 @@ from torch import Tensor
 from trackerlib import weights
 from trackerlib.checks import in_range
 from trackerlib.nets.adaptation import Adaptation
-from trackerlib.ops.one_thread import one_thread
+from trackerlib.ops.threads import one_thread
 from trackerlib.trackers import hcf
 from trackerlib.trackers.presets import Departure
 

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from itertools import repeat
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from trackerlib.nets.head import Head
 from trackerlib.nets.losses import binary_loss
+from trackerlib.ops.threads import one_thread, threads
 from trackerlib.trackers.mdnet.config import OnlineConfig
 from trackerlib.trackers.mdnet.memory import Samples
 from trackerlib.trackers.mdnet.parts import KnownOutputs, TwoParts
@@ -45,6 +47,7 @@ class Classifier:
         self.generator = generator
         self.dtype = dtype
         self.outputs: Tensor | None = None
+        self.threads = 1
 
     @torch.no_grad()
     def scores(self, features: Tensor) -> Tensor:
@@ -77,6 +80,21 @@ class Classifier:
         It ends early when a loss is below the threshold [2], section 3.4: before the step
         on its mini-batch, or after it if `threshold_after_step`, as the code of [2].
         """
+        self.threads = torch.get_num_threads()
+        # Of a head in parts, the first layer's work is shared among threads, and nothing else is.
+        small = one_thread() if isinstance(self.head, TwoParts) else nullcontext()
+        with small:
+            return self._fine_tune(positives, negatives, lr, iterations, loss_threshold, mining)
+
+    def _fine_tune(
+        self,
+        positives: Samples,
+        negatives: Samples,
+        lr: float,
+        iterations: int,
+        loss_threshold: float,
+        mining: str,
+    ) -> list[float]:
         config, generator = self.config, self.generator
         batches = positives.batches(iterations, config.batch_positives, generator)
         if mining == "iteration":
@@ -107,7 +125,8 @@ class Classifier:
             norm = back_propagate()
             if norm > config.max_grad_norm:
                 clip_grads_with_norm_(network.parameters(), config.max_grad_norm, norm)
-            optimizer.step()
+            with threads(self.threads):
+                optimizer.step()
             if is_last:
                 break
         return losses
@@ -137,10 +156,12 @@ class Classifier:
         with autocast(features.device, self.dtype):
             with torch.no_grad():
                 rows = head.rows(features)
-                outputs = head.first(rows)
+                with threads(self.threads):
+                    outputs = head.first(rows)
                 chosen = self._chosen(head, outputs, positives)
             layer = head.first
-            outputs = KnownOutputs.apply(layer.weight, layer.bias, rows[chosen], outputs[chosen])
+            known = rows[chosen], outputs[chosen], self.threads
+            outputs = KnownOutputs.apply(layer.weight, layer.bias, *known)
             return head.rest(outputs, self.generator).float()
 
     def _step_in_span(self, span: Span, step: int) -> Step:

@@ -5,6 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from trackerlib.ops.threads import threads
+
 
 @runtime_checkable
 class TwoParts(Protocol):
@@ -28,9 +30,15 @@ class KnownOutputs(torch.autograd.Function):
     """A linear layer whose outputs of some rows are known: its gradient alone is computed."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, outputs: Tensor) -> Tensor:
-        """Return the outputs (n, ..., outputs) that the layer has of the rows (n, ..., inputs)."""
+    def forward(  # type: ignore[override]
+        ctx: Any, weight: Tensor, bias: Tensor, rows: Tensor, outputs: Tensor, count: int
+    ) -> Tensor:
+        """Return the outputs (n, ..., outputs) that the layer has of the rows (n, ..., inputs).
+
+        count  of threads that share the gradient's work
+        """
         ctx.save_for_backward(rows)
+        ctx.threads = count
         return outputs.clone()
 
     @staticmethod
@@ -38,4 +46,6 @@ class KnownOutputs(torch.autograd.Function):
         """Return the gradients of weight and bias, given that of the outputs."""
         (rows,) = ctx.saved_tensors
         gradient = gradient.flatten(0, -2)  # (n, outputs)
-        return gradient.T @ rows.flatten(0, -2).to(gradient), gradient.sum(0), None, None
+        with threads(ctx.threads):
+            of_weight = gradient.T @ rows.flatten(0, -2).to(gradient)
+        return of_weight, gradient.sum(0), None, None, None

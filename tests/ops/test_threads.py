@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trackerlib.ops.one_thread import one_thread
+from trackerlib.ops.threads import one_thread
 
 
 @pytest.fixture(params=[1, 3])
