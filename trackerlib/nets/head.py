@@ -108,6 +108,8 @@ def layer(
 ) -> nn.Linear:
     """Return an untrained fully connected layer: normal weights, all biases the same."""
     new = nn.Linear(inputs, outputs)
+    if new.weight.is_meta:  # of shapes alone, whose initialisation would import torch._dynamo
+        return new
     nn.init.normal_(new.weight, std=STD, generator=generator)
     nn.init.constant_(new.bias, bias)
     return new

@@ -1,6 +1,8 @@
 """The classifier: that it learns, from which negatives, how fast which layer."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ from trackerlib.trackers.dlst.networks import Classification, Localization
 from trackerlib.trackers.fdn import Config as FDNConfig
 from trackerlib.trackers.mdnet.classifier import Classifier, make_optimizer
 from trackerlib.trackers.mdnet.config import Config
+from trackerlib.trackers.mdnet.descent import SGD
 from trackerlib.trackers.mdnet.memory import Samples
 
 CONFIG = replace(Config(), mining_pool=128)
@@ -220,6 +223,36 @@ def test_two_steps_of_sgd_against_a_loop(changes):
         torch.testing.assert_close(parameter.detach().flatten(), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_the_steps_are_those_of_pytorchs_class():
+    config, heads = Config(bias_factor=2.0, bias_decay=False), []
+    for make in (make_optimizer, lambda *given: torch_class(make_optimizer(*given))):
+        head = Head(HeadConfig(9), torch.Generator().manual_seed(0))
+        optimizer = make(head, 1e-2, config)
+        for step in range(3):
+            optimizer.zero_grad()
+            torch.manual_seed(step)
+            head(torch.randn(5, 9)).square().sum().backward()
+            optimizer.step()
+        heads.append(head.state_dict())
+    assert all(torch.equal(value, heads[1][name]) for name, value in heads[0].items())
+
+
+def torch_class(ours):
+    return torch.optim.SGD(ours.param_groups, momentum=ours.momentum, fused=True)
+
+
+def test_a_first_box_does_not_wait_for_torch_dynamo():
+    script = """
+import sys, numpy as np
+from trackerlib.trackers import parse
+tracker = parse("rtmdnet:first_iterations=1,first_negatives=200").build()
+frame = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+tracker.init(frame, [60, 40, 30, 30])
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 def test_biases_are_as_weights_by_default():
     config = Config()
     assert (config.bias_factor, config.bias_decay, config.max_grad_norm) == (1, True, 10)
@@ -279,14 +312,14 @@ def stepped(config, threshold, iterations=5):
     learner, moved = classifier(config), []
     rest = learner.head.rest
     learner.head.rest = lambda x, dropout=None: rest(x)  # without dropout a loss is repeatable
-    step = torch.optim.SGD.step
+    step = SGD.step
 
     def counted(optimizer, *arguments):
         moved.append(True)
         return step(optimizer, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.SGD, "step", counted)
+        patch.setattr(SGD, "step", counted)
         one, other = torch.ones(1, 36), -torch.ones(1, 36)
         rows = torch.zeros(128, dtype=torch.long)
         losses = learner.fine_tune(

@@ -19,6 +19,7 @@ from trackerlib.nets.head import Head
 from trackerlib.nets.losses import binary_loss
 from trackerlib.ops.threads import one_thread, threads
 from trackerlib.trackers.mdnet.config import OnlineConfig
+from trackerlib.trackers.mdnet.descent import SGD
 from trackerlib.trackers.mdnet.memory import Samples
 from trackerlib.trackers.mdnet.parts import KnownOutputs, TwoParts
 from trackerlib.trackers.mdnet.span import Span
@@ -202,7 +203,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype, dtype != torch.float32)
 
 
-def make_optimizer(network: nn.Module, lr: float, config: OnlineConfig) -> torch.optim.SGD:
+def make_optimizer(network: nn.Module, lr: float, config: OnlineConfig) -> SGD:
     """Return SGD whose last layer has `fc6_factor` times the learning rate.
 
     network  layers that have a weight and a bias each
@@ -217,10 +218,4 @@ def make_optimizer(network: nn.Module, lr: float, config: OnlineConfig) -> torch
         {"params": [weight], "lr": lr * fc6},
         {"params": [bias], "lr": lr * fc6 * biased, "weight_decay": bias_decay},
     ]
-    return torch.optim.SGD(
-        groups,
-        lr=lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+    return SGD(groups, lr, config.momentum, config.weight_decay)
