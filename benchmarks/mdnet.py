@@ -57,12 +57,12 @@ ROWS = {
     "FDN, head not trained": "fdn:head=random",
     "FDN, 2 layers, not trained": "fdn:fc_layers=2,head=random",
     "FDN, no threshold": "fdn:loss_threshold=0",
-    "RT-MDNet": "rtmdnet:padding=1.6",
-    "RT-MDNet, float32": "rtmdnet:padding=1.6,mode=float32",
-    "RT-MDNet, int8": "rtmdnet:padding=1.6,mode=int8",
-    "RT-MDNet, no regression": "rtmdnet:padding=1.6,regression=false",
-    "RT-MDNet, no embedding": "rtmdnet:padding=1.6,head=vggm-rtmdnet-binary",
-    "RT-MDNet, neither": "rtmdnet:padding=1.6,regression=false,head=vggm-rtmdnet-binary",
+    "RT-MDNet": "rtmdnet",
+    "RT-MDNet, float32": "rtmdnet:mode=float32",
+    "RT-MDNet, int8": "rtmdnet:mode=int8",
+    "RT-MDNet, no regression": "rtmdnet:regression=false",
+    "RT-MDNet, no embedding": "rtmdnet:head=vggm-rtmdnet-binary",
+    "RT-MDNet, neither": "rtmdnet:regression=false,head=vggm-rtmdnet-binary",
     "DLST": "dlst",
     "DLST, R = 4": "dlst:radius=4",
     "DLST-sloc": "dlst:search=located",
@@ -80,7 +80,7 @@ TABLE_2 = {
 }
 for name, choice in TABLE_2.items():
     own = name.lower().replace(",", "").replace(" ", "-")  # the name its head is added under
-    ROWS[name] = f"rtmdnet:padding=1.6,regression=false,{choice},head={own}"
+    ROWS[name] = f"rtmdnet:regression=false,{choice},head={own}"
 DIFFICULT = ("Ball", "Columns")  # fast motion and occlusion, in the embedded benchmark
 TIMED = {
     "MDNet, float32": "mdnet:mode=float32",

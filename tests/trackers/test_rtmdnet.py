@@ -183,7 +183,7 @@ def test_after_a_failure_the_search_is_as_wide_as_configured(moving):
         tracker.config = replace(tracker.config, candidates=3000)
         offset = (B.centres(tracker._candidates()) - B.centres(tracker.box)).abs().max()
         assert offset / tracker.box[2:].mean() <= widest + 1e-9
-    assert (rtmdnet.Config().padding, rtmdnet.Config().reach) == (ROI_PADDING, REACH) == (1.2, 1)
+    assert (rtmdnet.Config().padding, rtmdnet.Config().reach) == (ROI_PADDING, REACH) == (1.6, 1)
 
 
 @pytest.mark.parametrize(
