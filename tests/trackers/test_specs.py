@@ -76,9 +76,12 @@ def test_a_set_of_weights_names_those_that_it_has(monkeypatch):
     ships = trackers.registry()
     monkeypatch.setattr(trackers, "registry", lambda: ships | {"vggm-real": ships["vggm"]})
     assert parse("fdn:weights=real").config.backbone == "vggm-real"
-    with pytest.raises(ValueError, match="got 'unreal'; the registry has none of vggm-unreal, v"):
+    # What was trained on another backbone is not mixed with this one.
+    with pytest.raises(ValueError, match="has not all of vggm-real, vggm-msdat-real"):
+        parse("msdat:weights=real")
+    with pytest.raises(ValueError, match="got 'unreal'; the registry has not all of vggm-unreal"):
         parse("fdn:weights=unreal")
-    with pytest.raises(ValueError, match="got 'real'; the registry has none of its, as it takes"):
+    with pytest.raises(ValueError, match="got 'real'; the registry has not all of its, as"):
         parse("kcf:weights=real")
 
 

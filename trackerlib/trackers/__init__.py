@@ -156,15 +156,18 @@ def parse(text: str) -> SpecLike:
 
 
 def _of_set(module: str, config_class: type[ConfigLike], name: str) -> dict[str, str]:
-    """Return the fields whose weights a set has too: in the set real, x is x-real."""
+    """Return the fields whose weights a set has too: in the set real, x is x-real.
+
+    A backbone may be that of another set; what was trained on it, not.
+    """
     known = registry()
     fields = {field.name: field.default for field in dataclasses.fields(config_class)}
     named = {field: f"{fields[field]}-{name}" for field in WEIGHTS if field in fields}
     found = {field: weights for field, weights in named.items() if weights in known}
-    if not found:
+    if not found or set(named) - set(found) - {"backbone"}:
         raise ValueError(
             f"parse: expected a set of weights of {module}, such as real, got {name!r}; the "
-            f"registry has none of {', '.join(named.values()) or 'its, as it takes none'}. "
+            f"registry has not all of {', '.join(named.values()) or 'its, as it takes none'}. "
             "`python -m trackerlib weights list` names all weights"
         )
     return found
