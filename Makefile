@@ -35,6 +35,9 @@ BOOK := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*') _config.y
 TABLE := $(BUILD)/otb_table.ipynb
 HTML := $(BUILD)/_build/html/index.html
 
+# Every file that is installed is one whose hash is known; --no-deps, since the locks name them all.
+LOCKED := --no-deps --require-hashes
+
 # Idle threads that spin take the core from those that work.
 export OMP_WAIT_POLICY := PASSIVE
 # The environment's own kernel, whatever else is installed for this user.
@@ -49,7 +52,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-trunks bench-trackers doctor clean
+.PHONY: help book check test test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-trunks bench-trackers doctor lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -151,13 +154,25 @@ doctor: $(READY) ## what is there, what is missing, how fast this machine is, an
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.lock requirements-cuda.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps -e .
+	$(BIN)/python -m pip install --quiet $(LOCKED) -r requirements.lock
+	if $(BIN)/python -m pip check | grep -qE '^torch .* requires (nvidia|cuda)-'; then \
+	  $(BIN)/python -m pip install --quiet $(LOCKED) -r requirements-cuda.lock; fi
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
+
+# What PyTorch's build for CUDA adds has a file of its own; the hashes of the builds without CUDA,
+# which lie elsewhere, are put beside those of the default builds.
+lock: $(READY) ## write the locks anew from requirements.txt, with the hash of every file
+	mkdir -p $(BUILD)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header requirements.txt --output-file $(BUILD)/all.lock
+	rm -f requirements.lock requirements-cuda.lock
+	awk '/^[a-z]/ {out = /^(nvidia|cuda)-/ ? "requirements-cuda.lock" : "requirements.lock"} \
+	  {print > out} /^torch==/ {while ((getline < "requirements-torch-cpu.hashes") > 0) print > out}' \
+	  $(BUILD)/all.lock
 
 $(TABLE): book/reproduction/otb_table.ipynb $(LIBRARY) $(READY)
 	mkdir -p $(BUILD)
