@@ -1,9 +1,12 @@
 """Workers that go away: a line while they are gone, an error when they stay away."""
 
+import shutil
+import subprocess
 import threading
 
+import dask
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 from fake_tracker import Fake
 
 from trackerlib.eval import cluster
@@ -64,3 +67,39 @@ def test_a_scheduler_that_goes_away_is_told(empty):
         threading.Timer(0.2, future.cancel).start()
         with pytest.raises(ConnectionError, match="the dask scheduler went away; what was"):
             cluster.finished(client, [future])
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate and its key, the same for scheduler, workers and client."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl, to make a certificate")
+    key, made = str(tmp_path / "key.pem"), str(tmp_path / "made.pem")
+    kind = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=here"]
+    command = ["openssl", *kind, "-keyout", key, "-out", made]
+    subprocess.run(command, check=True, capture_output=True)
+    return {"ca-file": made, "client.cert": made, "client.key": key}
+
+
+def test_tls_takes_its_certificates_from_dasks_configuration(certificate):
+    made, key = certificate["client.cert"], certificate["client.key"]
+    sides = {f"tls_{side}_cert": made for side in ("scheduler", "worker", "client")}
+    sides |= {f"tls_{side}_key": key for side in ("scheduler", "worker", "client")}
+    security = Security(tls_ca_file=made, require_encryption=True, **sides)
+    with LocalCluster(
+        n_workers=1, processes=False, protocol="tls://", security=security, dashboard_address=None
+    ) as secure:
+        address = secure.scheduler_address
+        assert address.startswith("tls://")
+        settings = {f"{cluster.TLS}.{name}": file for name, file in certificate.items()}
+        with dask.config.set(settings), cluster.connected(1, address) as client:
+            assert client.submit(len, "abc").result() == 3
+
+
+def test_tls_without_certificates_says_where_they_go():
+    said = r"no ca-file, client.cert, client.key: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+    with (
+        pytest.raises(ValueError, match=f"for tls://127.0.0.1:9, got {said}"),
+        cluster.connected(1, "tls://127.0.0.1:9"),
+    ):
+        pass

@@ -21,6 +21,7 @@ __all__ = ["GONE", "connected", "dask_setup", "finished"]
 ABSENCE = 10.0  # seconds
 MAX_ABSENCE = 300.0  # seconds
 GONE = "run: the dask scheduler went away; what was computed is kept, run again to go on"
+TLS = "distributed.comm.tls"  # of dask's configuration, which every client reads
 UNDISTURBED = {  # dask samples its workers' stacks and has them return freed memory at once
     "distributed.worker.profile.enabled": False,
     "distributed.worker.preload": ["trackerlib.eval.cluster"],  # calls dask_setup
@@ -44,12 +45,17 @@ def dask_setup(_worker: object) -> None:
 def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
     """Yield a client of a running scheduler, or of a local cluster of so many processes.
 
-    Raises OSError where the scheduler is out of reach, or no worker comes.
+    A scheduler has no authentication, and its workers run what any client sends them: tls://
+    takes those clients alone whose certificate it knows.
+
+    Raises OSError where the scheduler is out of reach, or no worker comes; ValueError for tls://
+    without certificates.
     """
     import dask
     from distributed import Client, LocalCluster
 
     if scheduler:
+        _check_certificates(scheduler)
         with Client(scheduler) as client:
             _await_worker(client)
             yield client
@@ -66,6 +72,20 @@ def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
         Client(cluster) as client,
     ):
         yield client
+
+
+def _check_certificates(scheduler: str) -> None:
+    import dask
+
+    settings = ("ca-file", "client.cert", "client.key")
+    lacking = [name for name in settings if not dask.config.get(f"{TLS}.{name}", None)]
+    if scheduler.startswith("tls://") and lacking:
+        names = [f"DASK_{TLS}.{name}".replace(".", "__").replace("-", "_") for name in lacking]
+        raise ValueError(
+            f"run: expected certificates for {scheduler}, got no {', '.join(lacking)}: set "
+            f"{', '.join(name.upper() for name in names)} to their files, or the same in dask's "
+            f"configuration, as the scheduler and its workers have them ({TLS})"
+        )
 
 
 def _await_worker(client: "Client") -> None:
