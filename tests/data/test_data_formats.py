@@ -201,6 +201,15 @@ def test_cvat(tmp_path, layout):
     assert "street-dog4" in opened(tmp_path, "street-dog4")
 
 
+def test_cvat_with_a_document_type_is_refused(tmp_path):
+    """Only there could XML declare entities, which may grow without end or name other files."""
+    head, rest = CVAT.split("\n", 1)
+    write(tmp_path / "street.xml", f"{head}\n<!DOCTYPE annotations>\n{rest}")
+    video(tmp_path / "street.avi")
+    with pytest.raises(FileNotFoundError, match=r"XML of CVAT, got: a document type, 'annot"):
+        opened(tmp_path)
+
+
 def test_cvat_without_its_video_or_tracks(tmp_path):
     path = write(tmp_path / "street.xml", CVAT)
     with pytest.raises(FileNotFoundError, match=r"of the name street or clip.avi, found no video"):

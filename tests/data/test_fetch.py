@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from made import write_sequence
 
+from trackerlib.data import fetch as fetching
 from trackerlib.data import manifest
 from trackerlib.data.fetch import download, fetch, unpack
 
@@ -23,6 +24,7 @@ class Host:
 
     def __init__(self):
         self.files, self.ranges, self.breaks, self.declares = {}, [], None, True
+        self.moved = {}  # name -> where it is now
         host = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,6 +38,11 @@ class Host:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def respond(self, request):
+        if moved := self.moved.get(request.path.strip("/")):
+            request.send_response(302)
+            request.send_header("Location", moved)
+            request.end_headers()
+            return
         content = self.files.get(request.path.strip("/"))
         wanted = request.headers.get("Range")
         self.ranges.append(wanted)
@@ -245,3 +252,50 @@ def test_a_disk_that_fills_up_in_mid_download_is_named(tmp_path, host):
     with pytest.raises(OSError, match=r"a\.zip\.part") as raised:
         download(f"{host.address}/a.zip", tmp_path / "a.zip")
     assert raised.value.errno == errno.ENOSPC and not (tmp_path / "a.zip").exists()
+
+
+def test_http_from_elsewhere_is_refused_before_a_connection(tmp_path):
+    for url in ("http://a.invalid/x.zip", "http://127.0.0.1@a.invalid/x.zip", "file:///x.zip"):
+        with pytest.raises(ConnectionError, match=r"cannot be fetched \(expected https, got '"):
+            download(url, tmp_path / "x.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redirect_from_https_to_http_is_refused(host, monkeypatch):
+    """As _session sees it: each place that a redirect leads to asks for an adapter."""
+    import requests
+
+    session = fetching._session(plain=False)
+    assert session.get_adapter("https://a.invalid/x").send
+    with pytest.raises(requests.RequestException, match="expected https, got 'http://"):
+        session.get_adapter(host.address)
+
+
+def test_redirects_are_followed_five_times(tmp_path, host):
+    host.files["last"] = b"here"
+    host.moved = {f"{n}": f"{host.address}/{n + 1}" for n in range(4)}
+    host.moved["4"] = f"{host.address}/last"
+    download(f"{host.address}/0", tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == b"here"
+    host.moved["more"] = f"{host.address}/0"
+    with pytest.raises(ConnectionError, match="Exceeded 5 redirects"):
+        download(f"{host.address}/more", tmp_path / "b.zip")
+    host.moved["round"] = f"{host.address}/round"
+    with pytest.raises(ConnectionError, match="Exceeded 5 redirects"):
+        download(f"{host.address}/round", tmp_path / "b.zip")
+
+
+def test_a_redirect_to_a_file_is_refused(tmp_path, host):
+    host.moved["a.zip"] = (tmp_path / "mine").as_uri()
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(ConnectionError, match="cannot be fetched"):
+        download(f"{host.address}/a.zip", tmp_path / "a.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_too_many_entries_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "MAX_ENTRIES", 3)
+    (tmp_path / "a.zip").write_bytes(zipped(a="", b="", c="", d=""))
+    with pytest.raises(ValueError, match=r"at most 3 entries, got 4 in .*a.zip; delete it"):
+        unpack(tmp_path / "a.zip", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

@@ -99,6 +99,15 @@ def test_a_file_gives_back_its_rows(file, dataset, tmp_path):
     assert again.read_bytes() == file.read_bytes()
 
 
+def test_a_member_that_unpacks_to_more_than_any_of_ours_is_damaged(file, monkeypatch):
+    with zipfile.ZipFile(file) as packed:
+        largest = max(packed.infolist(), key=lambda entry: entry.file_size)
+    monkeypatch.setattr("trackerlib.eval.archive.MAX_MEMBER", largest.file_size - 1)
+    _, damages = read_archive(file)
+    assert damages and all("damaged" in damage for damage in damages)
+    assert any(largest.filename in damage for damage in damages)
+
+
 def test_numpy_reads_a_file(file):
     with np.load(file, allow_pickle=False) as members:
         (name,) = (

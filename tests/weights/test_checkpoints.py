@@ -297,3 +297,16 @@ def test_the_network_that_a_file_may_be_of_is_named(tmp_path, table, folder):
     made.save_torch(tmp_path / "a", made.tensors({"conv1_1": (64, 3, 3, 3)}), "zip")
     with pytest.raises(ValueError, match=r"it has also conv1_1.bias, .* named as those of vgg19"):
         weights.add(tmp_path / "a", "mine", "pytorch", "vggm")
+
+
+@pytest.mark.parametrize("kind", ["npz", "torch"])
+def test_an_archive_that_declares_too_much_is_refused(tmp_path, monkeypatch, kind):
+    path, zeros = tmp_path / f"a.{kind}", np.zeros(1000, np.float32)
+    if kind == "npz":
+        np.savez_compressed(path, zeros=zeros)
+    else:
+        torch.save({"zeros": torch.from_numpy(zeros)}, path)
+    assert list(containers.load(path)) == ["zeros"]
+    monkeypatch.setattr(containers, "MAX_UNPACKED", 4000)
+    with pytest.raises(ValueError, match=r"at most 4,000 bytes of tensors in .*a\."):
+        containers.load(path)

@@ -54,7 +54,8 @@ def read(path: Path) -> list[Sequence]:
     Raises FileNotFoundError without the video, ValueError for XML that is not CVAT's.
     """
     try:
-        document = ElementTree.parse(path).getroot()
+        parser = ElementTree.XMLParser(target=_WithoutDoctype())  # noqa: S314, so without entities
+        document = ElementTree.parse(path, parser).getroot()  # noqa: S314, by that parser
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: expected XML of CVAT, got: {error}") from error
     source = document.findtext(".//meta//source") or ""
@@ -71,6 +72,13 @@ def read(path: Path) -> list[Sequence]:
         for track, label in zip(tracks, labels, strict=True)
     ]
     return split_targets(video, [target for target in found if target], path)
+
+
+class _WithoutDoctype(ElementTree.TreeBuilder):
+    """What XML holds, refused where it declares a document type, and so could have entities."""
+
+    def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
+        raise ElementTree.ParseError(f"a document type, {name!r}, which CVAT never writes")
 
 
 def _is_ours(path: Path) -> bool:

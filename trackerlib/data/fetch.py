@@ -11,10 +11,15 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from trackerlib.data import manifest
 from trackerlib.data.manifest import Entry, check_target, find, locate
 from trackerlib.paths import expanded
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["download", "fetch", "unpack"]
 
@@ -23,6 +28,9 @@ ARCHIVED = "https://web.archive.org/web/20221118171918id_/" + HOST  # a copy, sh
 LIMIT = 1 << 30  # bytes of an archive, and of what it unpacks to
 BLOCK_BYTES = 1 << 16  # of a download; an interruption loses at most one
 TIMEOUT = 30  # seconds without a byte
+MAX_REDIRECTS = 5
+MAX_ENTRIES = 100_000  # of an archive; OTB's longest has 3,872 frames
+LOOPBACK = "127.0.0.1", "localhost"  # this machine itself
 
 
 def fetch(root: str | Path, names: list[str], host: str = HOST, limit: int = LIMIT) -> list[Path]:
@@ -34,6 +42,8 @@ def fetch(root: str | Path, names: list[str], host: str = HOST, limit: int = LIM
 
     An archive <root>/<Video>.zip that is already there is used instead of a download,
     and is removed once its sequence is in place.
+    The benchmark's host speaks http alone: what comes could be changed on the way, and its
+    manifest has hashes of the annotations but not of the images.
     Raises ValueError for an unknown name, an archive over the limit, unsafe or
     damaged, and for a sequence that is not the benchmark's; ConnectionError if the
     host cannot be reached, with what to do by hand; OSError if the disk is full.
@@ -65,7 +75,7 @@ def _fetch_video(root: Path, video: str, host: str, limit: int) -> Path:
             f"download {archive.name} elsewhere (a copy may be at {ARCHIVED}/{archive.name}), "
             f"put it at {archive} and run again: it will be checked and unpacked"
         )
-        download(f"{host}/{archive.name}", archive, limit, by_hand)
+        download(f"{host}/{archive.name}", archive, limit, by_hand, plain=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".fetch-") as staging:
         unpack(archive, Path(staging), limit)
         unpacked = locate(Path(staging), entries[0]) or Path(staging, video)
@@ -81,19 +91,24 @@ def _verify(folder: Path, entries: list[Entry], cure: str) -> None:
         raise ValueError(f"fetch: {cure} and fetch again: " + "; ".join(problems))
 
 
-def download(url: str, path: Path, limit: int = LIMIT, by_hand: str = "") -> None:
+def download(
+    url: str, path: Path, limit: int = LIMIT, by_hand: str = "", *, plain: bool = False
+) -> None:
     """Download a file; what an interrupted download left in <path>.part is not fetched again.
 
     by_hand  what to do instead, for the message if there is no connection
+    plain    whether http will do; else https alone, redirects included, but on this machine
 
-    Raises ConnectionError if the host cannot be reached or stops halfway,
-    ValueError if the file has more than `limit` bytes, OSError if the disk is full.
+    Raises ConnectionError if the host cannot be reached, stops halfway or redirects more than
+    MAX_REDIRECTS times or to http, ValueError if the file has more than `limit` bytes, OSError if
+    the disk is full.
     """
     import requests
 
     part = path.with_name(path.name + ".part")
     try:
-        _transfer(url, part, limit)
+        with _session(plain or urlsplit(url).hostname in LOOPBACK) as session:
+            _transfer(session, url, part, limit)
     except requests.RequestException as error:
         raise ConnectionError(
             f"download: {url} cannot be fetched ({error}). Run again to resume"
@@ -105,16 +120,30 @@ def download(url: str, path: Path, limit: int = LIMIT, by_hand: str = "") -> Non
     part.rename(path)
 
 
-def _transfer(url: str, part: Path, limit: int) -> None:
+def _session(plain: bool) -> "requests.Session":
+    import requests
+
+    class Session(requests.Session):
+        def get_adapter(self, url: str | bytes) -> requests.adapters.BaseAdapter:
+            if not plain and urlsplit(str(url)).scheme != "https":  # of each redirect, too
+                raise requests.exceptions.InvalidSchema(f"expected https, got {str(url)!r}")
+            return super().get_adapter(url)
+
+    session = Session()
+    session.max_redirects = MAX_REDIRECTS
+    return session
+
+
+def _transfer(session: "requests.Session", url: str, part: Path, limit: int) -> None:
     import requests
     from tqdm.auto import tqdm
 
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if have and response.status_code == requests.codes.requested_range_not_satisfiable:
             part.unlink()  # it is no beginning of this file
-            return _transfer(url, part, limit)
+            return _transfer(session, url, part, limit)
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
             have = 0
@@ -134,7 +163,7 @@ def unpack(archive: Path, into: Path, limit: int = LIMIT) -> None:
     """Unpack a zip archive into a folder, never outside it.
 
     Raises ValueError, before anything is written, if an entry is a link or its name
-    leaves the folder, or if the archive declares more than `limit` bytes; also if
+    leaves the folder, or if the archive declares more than `limit` bytes or MAX_ENTRIES; also if
     it is damaged, encrypted or compressed in a way unknown here. OSError if the
     disk is full.
     """
@@ -145,6 +174,11 @@ def unpack(archive: Path, into: Path, limit: int = LIMIT) -> None:
                 _check_entry(archive, entry)
             size = sum(entry.file_size for entry in entries)
             _check_size(f"{archive}, unpacked", size, limit)
+            if len(entries) > MAX_ENTRIES:
+                raise ValueError(
+                    f"unpack: expected at most {MAX_ENTRIES:,} entries, got {len(entries):,} in "
+                    f"{archive}; delete it"
+                )
             _check_space(into, size)
             zipped.extractall(into)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

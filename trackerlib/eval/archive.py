@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 COLUMNS = ("x", "y", "w", "h", "seconds", "iou", "error", "relative", "scale")
+MAX_MEMBER = 1 << 28  # bytes; 3 million frames
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of a zip's calendar: the same rows are the same bytes
 
 Outcome = Result | Failure
@@ -264,9 +265,9 @@ def _add(file: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _content(file: zipfile.ZipFile, name: str) -> bytes:
-    """Return a member; nothing where it is damaged or missing."""
+    """Return a member; nothing where it is damaged, missing or larger than any of ours."""
     try:
-        return file.read(name)
+        return file.read(name) if file.getinfo(name).file_size <= MAX_MEMBER else b""
     except (KeyError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return b""
 

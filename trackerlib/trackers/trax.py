@@ -133,7 +133,7 @@ class TraxTracker:
         self._images = tempfile.TemporaryDirectory(prefix="trackerlib-")
         self._said, self._sent = Path(self._images.name, "stderr.txt"), 0
         with self._said.open("wb") as said:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603, the user's own command, without a shell
                 self._command,
                 cwd=self._folder,
                 stdin=subprocess.PIPE,

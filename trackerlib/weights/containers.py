@@ -38,6 +38,7 @@ DAMAGE = (  # what the readers raise for bytes that they did not expect
     TypeError,
     ValueError,
 )
+MAX_UNPACKED = 1 << 33  # bytes that an archive may declare; a thousandth of it may be on the disk
 SAFETENSORS, NPZ, TORCH = "safetensors", "an .npz of NumPy", "a file of torch.save"
 BEGINNINGS = {  # of files: what they are
     b"MATLAB 7.3": "a MATLAB file of version 7.3",
@@ -90,10 +91,11 @@ HARMLESS: list[Any] = [  # what a pickle may ask for besides tensors; a name whe
 def load(path: Path) -> dict[str, Any]:
     """Return what a file of torch.save, a safetensors or an .npz file holds, by name.
 
-    Raises ValueError for a file that is damaged, of another kind, without names, or that asks
-    for code, which is not run.
+    Raises ValueError for a file that is damaged, of another kind, without names, an archive of
+    more than MAX_UNPACKED bytes, or that asks for code, which is not run.
     """
     kind = kind_of(path)
+    _check_unpacked(path)
     if kind == SAFETENSORS:
         state: Any = _safetensors(path)
     elif kind == NPZ:
@@ -130,6 +132,19 @@ def _kind_of_zip(path: Path) -> str | None:
     if "data.pkl" in names:
         return TORCH
     return NPZ if all(name.endswith(".npy") for name in names) else "a zip archive: unpack it"
+
+
+def _check_unpacked(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (*DAMAGE, OSError):
+        return  # no archive, or one that its reader will refuse
+    if size > MAX_UNPACKED:
+        raise ValueError(
+            f"read: expected at most {MAX_UNPACKED:,} bytes of tensors in {path}, whose entries "
+            f"declare {size:,}; get it again from its authors"
+        )
 
 
 def is_named(state: Any) -> TypeGuard[dict[str, Any]]:
