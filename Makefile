@@ -154,25 +154,26 @@ doctor: $(READY) ## what is there, what is missing, how fast this machine is, an
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)
 
-$(READY): requirements.lock requirements-cuda.lock pyproject.toml
+$(READY): requirements.lock requirements-cuda.lock requirements-torch-cpu.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(LOCKED) -r requirements-torch-cpu.lock 2>/dev/null \
+	  || echo "pip was given no PyTorch without CUDA: the default build is installed"
 	$(BIN)/python -m pip install --quiet $(LOCKED) -r requirements.lock
 	if $(BIN)/python -m pip check | grep -qE '^torch .* requires (nvidia|cuda)-'; then \
 	  $(BIN)/python -m pip install --quiet $(LOCKED) -r requirements-cuda.lock; fi
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-# What PyTorch's build for CUDA adds has a file of its own; the hashes of the builds without CUDA,
-# which lie elsewhere, are put beside those of the default builds.
+# What PyTorch's build for CUDA adds has a file of its own, and so has its build without CUDA, whose
+# hashes no package index of Python's knows: the version in requirements-torch-cpu.lock is by hand.
 lock: $(READY) ## write the locks anew from requirements.txt, with the hash of every file
 	mkdir -p $(BUILD)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header requirements.txt --output-file $(BUILD)/all.lock
 	rm -f requirements.lock requirements-cuda.lock
 	awk '/^[a-z]/ {out = /^(nvidia|cuda)-/ ? "requirements-cuda.lock" : "requirements.lock"} \
-	  {print > out} /^torch==/ {while ((getline < "requirements-torch-cpu.hashes") > 0) print > out}' \
-	  $(BUILD)/all.lock
+	  {print > out}' $(BUILD)/all.lock
 
 $(TABLE): book/reproduction/otb_table.ipynb $(LIBRARY) $(READY)
 	mkdir -p $(BUILD)

@@ -44,7 +44,7 @@ def test_what_is_installed_is_what_is_pinned():
     assert not [str(r) for r in here if not r.specifier.contains(found[r.name], prereleases=True)]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements-torch-cpu.lock"])
 def test_every_pin_has_hashes(lock):
     found = locked(lock)
     bare = [str(pin) for pin, digests in found if not digests]
@@ -65,10 +65,12 @@ def test_the_lock_has_what_other_systems_and_pythons_need():
     assert all(held[name].evaluate({"sys_platform": at}) for name, at in elsewhere.items())
 
 
-def test_builds_of_pytorch_without_cuda_have_hashes_too():
-    known = set(re.findall("[0-9a-f]{64}", (ROOT / "requirements-torch-cpu.hashes").read_text()))
-    [digests] = [digests for pin, digests in locked(LOCKS[0]) if pin.name == "torch"]
-    assert len(known) == 8 and known < set(digests)  # Python 3.11 to 3.14, x86-64 and ARM
+def test_pytorch_without_cuda_is_the_same_version_and_comes_first():
+    [(pin, digests)] = locked("requirements-torch-cpu.lock")
+    [pinned] = [pin for pin in requirements() if pin.name == "torch"]
+    assert str(pin) == f"{pinned}+cpu" and len(digests) == 8  # Python 3.11 to 3.14, x86-64 and ARM
+    steps = re.findall(r"LOCKED\) -r ([^\s;]+)", (ROOT / "Makefile").read_text())
+    assert steps == ["requirements-torch-cpu.lock", *LOCKS]
 
 
 def test_what_cuda_needs_is_for_linux_alone_and_apart():
