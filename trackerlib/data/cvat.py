@@ -67,10 +67,12 @@ def read(path: Path) -> list[Sequence]:
             f'{path}: expected tracks, found none; export the task as "CVAT for video 1.1"'
         )
     labels = _labels(tracks)
-    found = [
-        _target(track, label, len(video), path)
-        for track, label in zip(tracks, labels, strict=True)
-    ]
+    try:
+        found = [
+            _target(track, label, len(video)) for track, label in zip(tracks, labels, strict=True)
+        ]
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
     return split_targets(video, [target for target in found if target], path)
 
 
@@ -100,13 +102,13 @@ def _labels(tracks: list[ElementTree.Element]) -> list[str]:
     ]
 
 
-def _target(track: ElementTree.Element, label: str, length: int, path: Path) -> Target | None:
+def _target(track: ElementTree.Element, label: str, length: int) -> Target | None:
     keys: dict[int, np.ndarray | None] = {}
     occluded = set()
     for shape in track:
         index = int(shape.get("frame", -1))
         outside = shape.get("outside") == "1"
-        keys[index] = None if outside else _box(shape, path)
+        keys[index] = None if outside else _box(shape)
         if shape.get("occluded") == "1":
             occluded.add(index)
     target = between_keys(label, keys, length)
@@ -117,7 +119,7 @@ def _target(track: ElementTree.Element, label: str, length: int, path: Path) -> 
     return target
 
 
-def _box(shape: ElementTree.Element, path: Path) -> np.ndarray:
+def _box(shape: ElementTree.Element) -> np.ndarray:
     try:
         if shape.tag == "box":
             return xyxy_to_xywh(np.array([float(shape.attrib[key]) for key in CORNERS]))
@@ -126,9 +128,9 @@ def _box(shape: ElementTree.Element, path: Path) -> np.ndarray:
             return polygon_to_xywh(np.array(numbers, dtype=np.float64))
     except (KeyError, ValueError) as error:
         raise ValueError(
-            f"{path}: expected numbers for {shape.tag} in frame {shape.get('frame')}, got: {error}"
+            f"expected numbers for {shape.tag} in frame {shape.get('frame')}, got: {error}"
         ) from error
     raise ValueError(
-        f"{path}: expected boxes or polygons, got {shape.tag} in frame {shape.get('frame')}; "
+        f"expected boxes or polygons, got {shape.tag} in frame {shape.get('frame')}; "
         "convert it in CVAT, or leave that track out"
     )

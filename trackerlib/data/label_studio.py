@@ -14,7 +14,6 @@ box, which turns about its top left corner, becomes the box around it. Of severa
 a task that were not cancelled, the first counts.
 """
 
-import json
 import re
 from collections import Counter
 from functools import partial
@@ -26,12 +25,21 @@ import numpy as np
 
 from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.sequence import Sequence
-from trackerlib.data.targets import Videos, between_keys, find_video, named, split_targets
+from trackerlib.data.targets import (
+    MALFORMED,
+    Target,
+    Videos,
+    between_keys,
+    find_video,
+    named,
+    read_json,
+    split_targets,
+)
 from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
 
-KIND = "videorectangle"
+KIND, KEYS = "videorectangle", "sequence"
 PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of files that were uploaded
 PARTS = ("x", "y", "width", "height")
 
@@ -55,38 +63,41 @@ def read(path: Path, task: dict[str, Any], name: str) -> list[Sequence]:
     video = named(
         read_unannotated(find_video(path.parent, [file, PREFIX.sub("", file), name])), name
     )
-    height, width = video.frames[0].shape[:2]
-    results = _results(task)
-    labels = _labels(results)
-    targets = []
-    for label, result in zip(labels, results, strict=True):
-        keys = _keys(result["value"]["sequence"], (width, height), path)
-        target = between_keys(label, keys, len(video))
-        targets += [target] if target else []
+    try:
+        targets = _targets(_results(task), video)
+    except MALFORMED as error:
+        raise ValueError(
+            f"{path}: expected targets of Label Studio, got: {type(error).__name__}: {error}"
+        ) from error
     return split_targets(video, targets, path)
 
 
-def _keys(
-    sequence: list[dict[str, Any]], size: tuple[int, int], path: Path
-) -> dict[int, np.ndarray | None]:
+def _targets(results: list[dict[str, Any]], video: Sequence) -> list[Target]:
+    height, width = video.frames[0].shape[:2]
+    every = [_keys(result["value"][KEYS], (width, height)) for result in results]
+    found = [
+        between_keys(label, keys, len(video))
+        for label, keys in zip(_labels(results), every, strict=True)
+    ]
+    return [target for target in found if target]
+
+
+def _keys(sequence: list[dict[str, Any]], size: tuple[int, int]) -> dict[int, np.ndarray | None]:
     """Return the box at every key frame, and None from where the target is gone."""
     keys: dict[int, np.ndarray | None] = {}
     for key in sorted(sequence, key=lambda key: key["frame"]):
         try:
             keys[int(key["frame"]) - 1] = _box(key, *size)
-            if not key.get("enabled", True):
-                keys[int(key["frame"])] = None  # it is there in the key frame itself
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: expected a key frame with {PARTS}, got {key}") from error
+            raise ValueError(f"expected a key frame with {PARTS}, got {key}") from error
+        if not key.get("enabled", True):
+            keys[int(key["frame"])] = None  # it is there in the key frame itself
     return keys
 
 
 def _tasks(path: Path) -> list[dict[str, Any]]:
     """Return the tasks of an export that have boxes in videos; none of other JSON."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError:
-        return []
+    content = read_json(path)
     tasks = content if isinstance(content, list) else [content]
     return [task for task in tasks if isinstance(task, dict) and _results(task)]
 
@@ -95,15 +106,17 @@ def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
     annotations = task.get("annotations") or task.get("completions")
     annotations = annotations if isinstance(annotations, list) else []
     kept = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
-    found = kept[0].get("result", []) if kept else []
+    found = kept[0].get("result") if kept else []
+    found = found if isinstance(found, list) else []
     found = [one for one in found if isinstance(one, dict) and one.get("type") == KIND]
-    return [one for one in found if one.get("value", {}).get("sequence")]
+    return [one for one in found if isinstance(one.get("value"), dict) and one["value"].get(KEYS)]
 
 
 def _file(task: dict[str, Any]) -> str:
     """Return the name of a task's video, as its address ends."""
-    texts = [text for text in task.get("data", {}).values() if isinstance(text, str)]
-    address = unquote(task.get("file_upload") or (texts[0] if texts else ""))
+    data = task.get("data")
+    values = [task.get("file_upload"), *(data.values() if isinstance(data, dict) else ())]
+    address = unquote(next((text for text in values if isinstance(text, str) and text), ""))
     return PurePosixPath(address.rpartition("?d=")[2].partition("?")[0]).name
 
 

@@ -29,6 +29,7 @@ __all__ = ["read", "videos"]
 
 TRUTH = "gt/gt.txt"
 COUNTS, VISIBLE = 6, 8  # columns
+LARGEST = 2**53  # whole number that float64 tells from the next
 
 
 def videos(root: Path) -> Videos:
@@ -47,6 +48,8 @@ def read(path: Path) -> list[Sequence]:
     folder = path.parents[1]
     video = named(open_folder(folder / _images(folder / "seqinfo.ini")), folder.name)
     rows = parse_rows(path.read_text(encoding="utf-8-sig"), (6, 7, 8, 9, 10), path)
+    if not ((abs(rows[:, :2]) < LARGEST) & (rows[:, :2] % 1 == 0)).all():  # NaN is neither
+        raise ValueError(f"{path}: expected whole numbers of frame and target in every row")
     where = {int(number): index for index, number in enumerate(video.frame_numbers)}
     targets = []
     for label in np.unique(rows[:, 1]):
@@ -59,8 +62,11 @@ def read(path: Path) -> list[Sequence]:
 
 
 def _images(path: Path) -> str:
-    info = configparser.ConfigParser()
-    info.read(path)
+    info = configparser.ConfigParser(interpolation=None)
+    try:
+        info.read(path, encoding="utf-8-sig")
+    except configparser.Error as error:
+        raise ValueError(f"{path}: expected a file of MOTChallenge's, got: {error}") from error
     return info.get("Sequence", "imDir", fallback="img1")
 
 

@@ -4,11 +4,13 @@ A target begins where it is first marked. A frame in which it is absent has a bo
 visibility 0; one that is not annotated has a box of NaN.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from trackerlib.data.rows import truth_notes
 from trackerlib.data.sequence import Sequence
 
 __all__ = [
+    "MALFORMED",
     "VIDEO_ENDINGS",
     "Target",
     "Videos",
@@ -23,11 +26,21 @@ __all__ = [
     "find_video",
     "from_known",
     "named",
+    "read_json",
     "split_targets",
 ]
 
 Videos = dict[str, Callable[[], list[Sequence]]]  # name of a video -> what reads its targets
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif")
+MALFORMED = (  # what reading nested annotations raises where they are of another form
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,18 +91,34 @@ def split_targets(video: Sequence, targets: Ordered[Target], path: Path) -> list
     return found
 
 
+def read_json(path: Path) -> Any:
+    """Return what a file of JSON holds; None where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+    except (ValueError, RecursionError):  # no JSON, or [[[[...
+        return None
+
+
 def between_keys(label: str, keys: Mapping[int, np.ndarray | None], length: int) -> Target | None:
     """Return a target whose box moves evenly from one key frame to the next.
 
     keys    index of a frame -> box (4,), or None from where on the target is absent
     length  of the video; the last key holds until its end
 
-    None where no key has a box.
+    None where no key has a box. Raises ValueError for a box in no frame of the video, or one that
+    is not finite.
     """
-    boxed = [index for index, box in keys.items() if box is not None]
+    boxed = {index: box for index, box in keys.items() if box is not None}
     if not boxed:
         return None
-    first, end = min(boxed), max(length, max(boxed) + 1)
+    first, last, end = min(boxed), max(boxed), length
+    if first < 0 or last >= end:
+        raise ValueError(
+            f"expected annotations of the {length} frames of the video, got some of frame "
+            f"{(first if first < 0 else last) + 1} (target {label})"
+        )
+    if odd := [index for index, box in boxed.items() if not np.isfinite(box).all()]:
+        raise ValueError(f"expected finite boxes, got {boxed[odd[0]]} in frame {odd[0] + 1}")
     boxes, visibility = np.full((end - first, 4), np.nan), np.zeros(end - first)
     ordered = sorted((index, box) for index, box in keys.items() if first <= index < end)
     for (start, box), (stop, other) in pairwise([*ordered, (end, None)]):

@@ -24,7 +24,15 @@ import numpy as np
 
 from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.sequence import Sequence
-from trackerlib.data.targets import Videos, find_video, from_known, named, split_targets
+from trackerlib.data.targets import (
+    MALFORMED,
+    Videos,
+    find_video,
+    from_known,
+    named,
+    read_json,
+    split_targets,
+)
 from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
@@ -57,8 +65,10 @@ def read(path: Path) -> list[Sequence]:
     """
     try:
         regions = list(_regions(_entries(path)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected regions of VIA, got: {error}") from error
+    except MALFORMED as error:
+        raise ValueError(
+            f"{path}: expected regions of VIA, got: {type(error).__name__}: {error}"
+        ) from error
     if not regions:
         raise ValueError(f"{path}: expected a region with a box, found none")
     source = path.parent
@@ -85,15 +95,13 @@ def read(path: Path) -> list[Sequence]:
 
 def _entries(path: Path) -> Any:
     """Return what an export of VIA holds; None of another file."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
     if path.suffix.lower() == ".csv":
-        return (
-            list(csv.DictReader(text.splitlines())) if COLUMN in text.partition("\n")[0] else None
-        )
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return None
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        try:
+            return list(csv.DictReader(text.splitlines())) if COLUMN in text[:4096] else None
+        except csv.Error:
+            return None
+    content = read_json(path)
     if not isinstance(content, dict):
         return None
     if {"project", "metadata", "view", "file"} <= content.keys():
@@ -134,8 +142,9 @@ def _timed(project: dict[str, Any]) -> Iterator[Region]:
             for key, value in sorted(one.get("av", {}).items())
         ]
         time = float(one["z"][0]) if one["z"] else None
-        box = np.array(one["xy"][1:5], dtype=np.float64)
-        yield Region(file, time, _plain("+".join(values)), box)
+        if time is not None and not np.isfinite(time):
+            raise ValueError(f"a region at {time} s")
+        yield Region(file, time, _plain("+".join(values)), _finite(np.array(one["xy"][1:5])))
 
 
 def _label(attributes: dict[str, Any]) -> str:
@@ -149,11 +158,19 @@ def _plain(text: str) -> str:
 
 def _box(shape: dict[str, Any]) -> np.ndarray:
     if shape["name"] == "rect":
-        return np.array([shape[key] for key in ("x", "y", "width", "height")], dtype=np.float64)
+        return _finite(np.array([shape[key] for key in ("x", "y", "width", "height")]))
     if shape["name"] in ("polygon", "polyline"):
         corners = np.stack((shape["all_points_x"], shape["all_points_y"]), -1)
-        return polygon_to_xywh(corners.astype(np.float64).ravel())
+        return _finite(polygon_to_xywh(corners.astype(np.float64).ravel()))
     raise ValueError(f"a region of shape {shape['name']}, neither rectangle nor polygon")
+
+
+def _finite(numbers: np.ndarray) -> np.ndarray:
+    """Return a box (4,) float64. Raises ValueError for other numbers."""
+    box = numbers.astype(np.float64)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        raise ValueError(f"a region with {numbers.tolist()} where four finite numbers should be")
+    return box
 
 
 def _index(region: Region, video: Sequence, path: Path) -> int:

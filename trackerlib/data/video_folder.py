@@ -69,8 +69,11 @@ def _truth(source: Path) -> dict[str, Path]:
 
 def _columns(path: Path) -> list[str]:
     """Return the names of a CSV's columns; none if it is no table of boxes."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = [name.strip().lower() for name in next(csv.reader(file), [])]
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        try:
+            names = [name.strip().lower() for name in next(csv.reader(file), [])]
+        except csv.Error:  # such as a field without end
+            return []
     return names if {"frame", *SIDES} <= set(names) else []
 
 
@@ -92,8 +95,8 @@ def _from_table(path: Path, video: Sequence) -> Iterator[Target]:
     names = _columns(path)
     boxes: dict[str, np.ndarray] = {}
     seen: dict[str, np.ndarray] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file, names)):
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        for number, row in enumerate(_rows(csv.DictReader(file, names), path)):
             if number == 0 or not (row["frame"] or "").strip():
                 continue
             label, index = (row.get("target") or "1").strip(), _frame(row, where, path, number + 1)
@@ -108,10 +111,17 @@ def _from_table(path: Path, video: Sequence) -> Iterator[Target]:
             yield Target(label, first, rows[first:], seen[label][first:] if told else None)
 
 
+def _rows(table: csv.DictReader, path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from table
+    except csv.Error as error:
+        raise ValueError(f"{path}: expected a table, got: {error}") from error
+
+
 def _frame(row: dict[str, str], where: dict[int, int], path: Path, line: int) -> int:
     try:
         return where[int(float(row["frame"]))]
-    except (KeyError, ValueError) as error:
+    except (KeyError, OverflowError, ValueError) as error:
         raise ValueError(
             f"{path}, line {line}: expected a frame from {min(where)} to {max(where)}, got "
             f"{row['frame']!r}"
@@ -126,4 +136,6 @@ def _box(row: dict[str, str], path: Path, line: int) -> tuple[np.ndarray, float]
         gone = any(float(row.get(name) or 0) > 0 for name in ABSENT)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}, line {line}: expected numbers, got: {error}") from error
+    if np.isinf(box).any():
+        raise ValueError(f"{path}, line {line}: expected finite numbers, got {box.tolist()}")
     return (np.full(4, np.nan), 0.0) if gone else (box, visible)

@@ -22,6 +22,8 @@ region/io.py. OTB's toolkit counts a segment's first frame, `startFrame`, from `
 """
 
 import re
+import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,6 +79,19 @@ FORMATS: dict[str, tuple[Layout, ...]] = {  # the last one is for the sequences 
     ),
     "vot": (Layout(f"{VOT}.txt", f"{VOT}_time.value", first="1"),),
 }
+DAMAGE = (  # what SciPy raises for a file that it did not expect
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 NAMES = {  # what stands in the place of a name when files are looked for
     "{tracker}": r"(?P<tracker>[^/]+?)",
     "{seed}": r"(\.seed(?P<seed>\d+))?",
@@ -264,10 +279,10 @@ def _mat_runs(path: Path, names: list[str]) -> Iterator[RawRun]:
     known = next((name for name in names if stem.lower().startswith(f"{name}_")), "")
     sequence, _, tracker = stem.partition("_") if not known else _cut(stem, len(known))
     tracker, _, seed = tracker.partition(".seed")
-    run = RawRun(path, tracker, sequence, int(seed or 0))
+    run = RawRun(path, tracker, sequence, int(seed) if seed.isdecimal() else 0)
     try:
         cells = np.atleast_1d(loadmat(path, simplify_cells=True)["results"])
-    except (LookupError, ValueError, TypeError, OSError, RuntimeError, MatReadError) as error:
+    except (*DAMAGE, MatReadError) as error:
         cure = "save the cell array `results` with MATLAB's -v7"
         yield replace(run, problem=f"{path}: expected a file of OTB's toolkit: {error!r}; {cure}")
         return
@@ -282,12 +297,15 @@ def _cut(stem: str, length: int) -> tuple[str, str, str]:
 def _cell_run(run: RawRun, cell: Any) -> RawRun:
     where = f"{run.path}, results{{{run.segment + 1}}}"
     kind = cell.get("type", "rect") if isinstance(cell, dict) else type(cell).__name__
-    boxes = np.asarray(cell["res"], dtype=np.float64) if kind == "rect" else np.empty(0)
+    try:
+        boxes = np.asarray(cell["res"], dtype=np.float64) if kind == "rect" else np.empty(0)
+        stated = isinstance(cell, dict) and {"startFrame", "annoBegin"} <= cell.keys()
+        start = int(cell["startFrame"]) - int(cell["annoBegin"]) if stated else None
+    except (LookupError, OverflowError, TypeError, ValueError) as error:
+        return replace(run, problem=f"{where}: expected a run of OTB's toolkit: {error!r}")
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         got = f"type {kind}" if kind != "rect" else f"res {boxes.shape}"
         return replace(run, problem=f"{where}: expected type rect and res (n, 4), got {got}")
-    stated = {"startFrame", "annoBegin"} <= cell.keys()
-    start = int(cell["startFrame"]) - int(cell["annoBegin"]) if stated else None
     return replace(run, boxes=boxes, seconds=np.full(len(boxes), np.nan), start=start)
 
 
