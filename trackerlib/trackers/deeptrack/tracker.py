@@ -21,6 +21,7 @@ from torch import Tensor
 
 from trackerlib.boxes import box_iou, centres, first_box
 from trackerlib.checks import first_frame, next_frame
+from trackerlib.ops.threads import one_thread
 from trackerlib.trackers.deeptrack.config import Config
 from trackerlib.trackers.deeptrack.cues import PATCH_SIDE, PatchFeatures
 from trackerlib.trackers.deeptrack.learner import Learner
@@ -52,6 +53,7 @@ class Tracker(Watched):
         self.dtype = inference.number_type(self.config.mode, device)
 
     @torch.no_grad()
+    @one_thread()  # of the many small steps of learning; several would wait for each other
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
         """Learn the target.
 
@@ -80,6 +82,7 @@ class Tracker(Watched):
         self.losses = self.classifier.initialise(self.positives, self.negatives)
 
     @torch.no_grad()
+    @one_thread()
     def update(self, frame: np.ndarray) -> np.ndarray:
         """Find the target in the next frame (H, W, 3), update the model -> box (4,) float64.
 
