@@ -20,6 +20,8 @@ SHARED = TESTS.parents[1] / "shared"
 # A busy machine is no reason to fail, and a failure must come again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+# `make trust`: other examples each time, and many.
+hypothesis.settings.register_profile("trust", deadline=None, max_examples=2000, print_blob=True)
 
 
 # A shell starts jobs in the background with these ignored, and processes pass that on; what is

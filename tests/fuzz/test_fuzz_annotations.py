@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trackerlib.data import cvat, label_studio, mot, via, video_folder
@@ -14,7 +14,6 @@ from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import between_keys
 
 LENGTH, WIDTH, HEIGHT = 4, 32, 24
-MANY = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBERS = st.one_of(
     st.integers(-3, 9),
     st.sampled_from([10**18, -(10**18), 10**400, 2**63]),
@@ -95,7 +94,6 @@ TASK = fields(
 )
 
 
-@MANY
 @given(either(st.lists(either(TASK))))
 def test_label_studio(folder, content):
     path = folder / "export.json"
@@ -136,7 +134,6 @@ PROJECT = fields(
 )
 
 
-@MANY
 @given(st.one_of(st.dictionaries(st.text(max_size=3), either(IMAGE), max_size=3), PROJECT, JSON))
 def test_via(folder, content):
     path = folder / "street.json"
@@ -148,7 +145,6 @@ def test_via(folder, content):
         path.unlink()
 
 
-@MANY
 @given(
     st.lists(
         st.tuples(
@@ -192,7 +188,6 @@ POLYGON = st.builds('<polygon frame="{}" points="{}"/>'.format, st.integers(0, 3
 OTHER = st.sampled_from(['<mask frame="0"/>', "<box/>", "<!-- -->", "<box", "&amp;", "&x;"])
 
 
-@MANY
 @given(st.lists(st.lists(st.one_of(BOX, BOX, POLYGON, OTHER), max_size=3), max_size=3))
 def test_cvat(folder, tracks):
     text = "".join(
@@ -209,7 +204,6 @@ def test_cvat(folder, tracks):
 CELL = st.one_of(st.integers(1, LENGTH).map(str), SAID)
 
 
-@MANY
 @given(st.lists(st.lists(CELL, min_size=5, max_size=10), max_size=5), st.sampled_from([6, 9, 0]))
 def test_mot(folder, rows, width):
     path = folder / "mot" / "gt" / "gt.txt"
@@ -217,7 +211,6 @@ def test_mot(folder, rows, width):
     defined(mot.read, path)
 
 
-@MANY
 @given(st.text(max_size=40) | st.just("[Sequence]\nimDir=%(nothing)s") | st.just("[Sequence"))
 def test_the_settings_of_mot(folder, text):
     (folder / "mot" / "gt" / "gt.txt").write_text("1,1,2,2,5,5\n2,1,3,2,5,5\n")
@@ -229,7 +222,6 @@ def test_the_settings_of_mot(folder, text):
         path.unlink()
 
 
-@MANY
 @given(st.lists(st.lists(CELL, max_size=7), max_size=5))
 @example([["1", "2", "2", "5", '"' + "x" * 140_000]])
 @example([["inf", "2", "2", "5", "5"]])

@@ -124,9 +124,9 @@ def _session(plain: bool) -> "requests.Session":
     import requests
 
     class Session(requests.Session):
-        def get_adapter(self, url: str | bytes) -> requests.adapters.BaseAdapter:
-            if not plain and urlsplit(str(url)).scheme != "https":  # of each redirect, too
-                raise requests.exceptions.InvalidSchema(f"expected https, got {str(url)!r}")
+        def get_adapter(self, url: str) -> requests.adapters.BaseAdapter:
+            if not plain and urlsplit(url).scheme != "https":  # of each redirect, too
+                raise requests.exceptions.InvalidSchema(f"expected https, got {url!r}")
             return super().get_adapter(url)
 
     session = Session()
