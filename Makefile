@@ -52,7 +52,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-trunks bench-trackers doctor lock clean
+.PHONY: help book check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-trunks bench-trackers doctor lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -75,6 +75,12 @@ test: $(READY) ## run everything that is tested; the slowest tests: DURATIONS=20
 	$(BIN)/mypy
 	$(UNIT_TESTS) -n auto
 	$(NBVAL)
+
+trust: $(READY) ## search longer for input that breaks it, and make the table of hostile situations again
+	mkdir -p $(BUILD)
+	$(UNIT_TESTS) -n auto --hypothesis-profile=trust tests/fuzz
+	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.hostile --json $(BUILD)/hostile.json
+	diff data/hostile.json $(BUILD)/hostile.json
 
 test-arithmetic: $(READY) ## compare the notebooks' outputs under another processor's arithmetic
 	$(BIN)/python -m trackerlib data render
