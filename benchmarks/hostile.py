@@ -1,6 +1,6 @@
 """Every tracker in every hostile situation: what comes, a box in every frame or an error in words.
 
-    python -m benchmarks.hostile --json data/hostile.json
+    python -m benchmarks.hostile --json data/hostile.json --page book/reproduction/hostile.md
     python -m benchmarks.hostile --trackers kcf mdnet --situations "one-pixel target"
 
 Trackers run with little per frame (`benchmarks.smoke.quick`), since the question is whether an
@@ -10,6 +10,7 @@ finite numbers with an area, or the error: its type and what it says. Anything e
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,18 @@ WIDTH, HEIGHT, SIDE = 160, 120, 24  # pixels, of frames and of the target
 FEW, MANY = 4, 2000  # frames
 FAST = "identity", "kcf"  # which follow MANY frames in seconds; the others get LONG
 LONG = 40
+HEAD = """# Hostile situations
+
+What does a tracker make of a target that leaves, of a frame without content, or of a box of one
+pixel? Every tracker of the library was put into the situations below, with little computation per
+frame, since boxes are not scored here. What comes is defined in all of them: a box in every frame,
+of four finite numbers and with an area, or an error that says what was expected. A
+`ValueError` costs the sequence and nothing else: a run goes on with the next one.
+
+`data/hostile.json` has every tracker's outcome, and `make trust` makes it again.
+
+| situation | boxes | refused: words and trackers |
+|---|---|---|"""
 ABOUT = "benchmarks/hostile.py: boxes that came, or the error, of trackers with little per frame"
 
 
@@ -134,18 +147,40 @@ def table(trackers: list[str], situations: list[Situation]) -> list[dict[str, An
     return rows
 
 
+def page(rows: list[dict[str, Any]]) -> str:
+    """Return the page of the book: a line for each situation, from the rows of the table."""
+    lines = [HEAD]
+    for name in (one.name for one in SITUATIONS):
+        counts = sorted({row[name] for row in rows if row[name].endswith(" boxes")}, key=len)
+        words: dict[str, list[str]] = {}
+        for row in rows:
+            if row[name] not in counts:
+                said = re.sub(r".*: (?=expected)|, got .*", "", row[name])
+                words.setdefault(said, []).append(f"`{row['tracker']}`")
+        of = {
+            said: "all" if len(who) == len(rows) else ", ".join(who) for said, who in words.items()
+        }
+        refused = "; ".join(f"{said} ({who})" for said, who in of.items())
+        lines.append(f"| {name} | {' or '.join(counts) or 'none'} | {refused or 'none'} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Make the table that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--trackers", nargs="+", default=names())
     parser.add_argument("--situations", nargs="+", default=[one.name for one in SITUATIONS])
     parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--page", type=Path, help="page of the book to write")
     arguments = parser.parse_args()
     chosen = [one for one in SITUATIONS if one.name in arguments.situations]
     rows = table(arguments.trackers, chosen)
     if arguments.json:
         with draft_of(arguments.json) as draft:
             draft.write_text(json.dumps({"about": ABOUT, "rows": rows}, indent=1) + "\n")
+    if arguments.page:
+        with draft_of(arguments.page) as draft:
+            draft.write_text(page(rows))
 
 
 if __name__ == "__main__":

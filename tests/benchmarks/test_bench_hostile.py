@@ -1,6 +1,7 @@
 """The table of hostile situations: what it says of trackers that misbehave, and what is stored."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +31,14 @@ def test_every_tracker_and_situation_is_stored_with_boxes_or_words():
         for name, cell in row.items():
             said = cell.endswith(" boxes") or "expected" in cell
             assert name == "tracker" or said, f"{row['tracker']}, {name}: {cell}"
+
+
+def test_the_page_shows_what_is_stored():
+    root = Path(__file__).resolve().parents[2]
+    assert (root / "book/reproduction/hostile.md").read_text() == hostile.page(STORED)
+    small = [{one.name: "4 boxes" for one in hostile.SITUATIONS} | {"tracker": n} for n in "ab"]
+    small[1]["4K frames"] = "ValueError in frame 1: a.b: expected less, got more"
+    assert "| 4K frames | 4 boxes | expected less (`b`) |" in hostile.page(small)
 
 
 class Odd:
