@@ -2,9 +2,10 @@
 
     python -m benchmarks.training --json data/training.json "RT-MDNet, real=FOLDER" ...
 
-FOLDER is the --out of `trackerlib.train.multidomain`. A layer's move is the distance of its
-weights from those that the training began with, as a share of their norm; fully connected layers
-begin at random and have none.
+FOLDER is the --out of `trackerlib.train.multidomain`, or of `trackerlib.train.distill`, whose
+relative errors are taken before the first step and after the last. A layer's move is the
+distance of its weights from those that the training began with, as a share of their norm; fully
+connected layers begin at random and have none.
 """
 
 import argparse
@@ -23,6 +24,11 @@ def training(folder: Path) -> dict[str, Any]:
     """Return what the checkpoint of a folder tells."""
     state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     settings, history = state["settings"], state["history"]
+    if "fixed" not in settings:  # a distillation
+        first, last = (
+            {name: round(v, 4) for name, v in history[i]["held_out"].items()} for i in (0, -1)
+        )
+        return {"steps": state["step"], "before": first, "after": last}
     row = {
         "minutes": round(state["elapsed"] / 60, 1),
         "steps": state["step"],
@@ -51,12 +57,14 @@ def main() -> None:
     parser.add_argument("trainings", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--json", type=Path, default="build/training.json")
     given = parser.parse_args()
-    rows = json.loads(given.json.read_text())["trainings"] if given.json.exists() else {}
+    known = json.loads(given.json.read_text()) if given.json.exists() else {}
+    kinds = {"trainings": known.get("trainings", {}), "distilled": known.get("distilled", {})}
     for text in given.trainings:
         name, _, folder = text.rpartition("=")
-        rows[name] = training(Path(folder))
+        row = training(Path(folder))
+        kinds["distilled" if "before" in row else "trainings"][name] = row
     given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_text(json.dumps({"about": ABOUT, "trainings": rows}, indent=1) + "\n")
+    given.json.write_text(json.dumps({"about": ABOUT, **kinds}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
