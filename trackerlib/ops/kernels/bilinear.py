@@ -1,7 +1,7 @@
 """Maxima of weighted sums of map cells on a CPU, and their gradient, compiled by Numba.
 
 A box's points stay in the cache until their maxima are found; `embedding_bag` and max-pooling,
-which they are made of in PyTorch, take three times as long, and their gradients ten times.
+which they are made of in PyTorch, take three to five times as long, and their gradients twice.
 """
 
 from functools import partial
