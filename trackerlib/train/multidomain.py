@@ -127,9 +127,9 @@ class MultiDomainTask:
             return CropFeatures(backbone)
         if chosen.network == "fdn":
             return FrameFeatures(backbone, "conv3", **pooling)
-        features = SceneFeatures(backbone, "conv3", **pooling)
-        features.padding = chosen.padding
-        return features
+        scene = SceneFeatures(backbone, "conv3", **pooling)
+        scene.padding = chosen.padding
+        return scene
 
     def _optimizer(self) -> torch.optim.SGD:
         max_lr: dict[nn.Module, float] = {self.head: MAX_LR}
@@ -147,17 +147,15 @@ class MultiDomainTask:
         positives, negatives = [], []
         for frame, target, inside, outside in frames:
             boxes = torch.cat((inside, outside))
+            # FDN's map is made once, for all boxes; RT-MDNet's scene is around the target.
+            around = enclosing(boxes) if self.chosen.scene is None else target
             with self.precision():
-                # FDN's map is made once, for all boxes; RT-MDNet's scene is around the target.
-                self.features.set_frame(
-                    frame, enclosing(boxes) if self.chosen.scene is None else target
-                )
+                self.features.set_frame(frame, around)
                 features = self.features(boxes)
             positives.append(features[: len(inside)])
             negatives.append(features[len(inside) :])
-        return Batch(
-            video, torch.cat(positives).to(self.dtype), torch.cat(negatives).to(self.dtype)
-        )
+        kinds = (torch.cat(boxes).to(self.dtype) for boxes in (positives, negatives))
+        return Batch(video, *kinds)
 
     def kept_batch(self, video: int, frames: list[BoxSamples]) -> Batch:
         """Return the same in numbers of 16 bits, which take half of the memory.

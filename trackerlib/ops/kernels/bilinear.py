@@ -38,9 +38,11 @@ def max_weighted_sum(
     rows            (cells, C)
     cells, weights  (K, h, w, T), as `ops.bilinear.Neighbours`
     """
-    inputs = [numbers(x) for x in (rows, cells, weights)]
-    outputs = [numbers(maxima), None if winners is None else numbers(winners)]
-    run = partial(_max_weighted_sum, *inputs, *outputs, *window, *stride)
+    inputs = [numbers(x) for x in (rows, cells.flatten(1, 2), weights.flatten(1, 2))]
+    outputs = [None if x is None else numbers(x.flatten(1, 2)) for x in (maxima, winners)]
+    # Points and maxima in a row, then rows and columns of each.
+    sides = cells.shape[2], maxima.shape[2], window[0], window[1], stride[0], stride[1]
+    run = partial(_max_weighted_sum, *(inputs + outputs), sides)
     share(run, len(cells), cells.numel() * rows.shape[1])
 
 
@@ -53,43 +55,32 @@ def scatter_add_max(
 ) -> Tensor:
     """Return the gradient (count, C) of `max_weighted_sum`, from that of the maxima."""
     total = grad.new_zeros(count, grad.shape[-1])
-    arrays = [numbers(x) for x in (grad, winners, cells, weights.to(grad.dtype), total)]
+    tables = (grad, winners, cells, weights.to(grad.dtype))
+    arrays = [numbers(x.flatten(1, 2)) for x in tables]
     # Of several boxes that share a cell, one thread adds in their order: each has some channels.
-    share(partial(_scatter_add_max, *arrays), grad.shape[-1], cells.numel() * grad.shape[-1])
+    run = partial(_scatter_add_max, *arrays, numbers(total))
+    share(run, grad.shape[-1], cells.numel() * grad.shape[-1])
     return total
 
 
-# What follows is Numba's Python, see `on_cpu`.
+# What follows is Numba's Python, see `on_cpu`. Points and maxima of a box are numbered row by row.
 
 
 @compiled
-def _max_weighted_sum(  # type: ignore[no-untyped-def]
-    rows, cells, weights, maxima, winners, height, width, down, right, first, last
-):
-    h, w = cells.shape[1:3]
-    H, W, C = maxima.shape[1:]
-    points = np.empty((h * w, C), weights.dtype)
-    largest = np.empty(C, weights.dtype)
+def _max_weighted_sum(rows, cells, weights, maxima, winners, sides, first, last):  # type: ignore[no-untyped-def]
+    width, across, _, _, down, right = sides
+    points = np.empty((cells.shape[1], rows.shape[1]), weights.dtype)
+    largest = np.empty(rows.shape[1], weights.dtype)
     for box in range(first, last):
-        for y in range(h):
-            for x in range(w):
-                _sum(rows, cells[box, y, x], weights[box, y, x], points[y * w + x])
-        for i in range(H):
-            for j in range(W):
-                start = i * down * w + j * right
-                for c in range(C):
-                    largest[c] = -np.inf
-                    if winners is not None:
-                        winners[box, i, j, c] = start
-                for y in range(height):
-                    for x in range(width):
-                        number = start + y * w + x
-                        if winners is not None:
-                            _note(number, points[number], largest, winners[box, i, j])
-                        rise(largest, points[number])
-                found = maxima[box, i, j]
-                for c in range(C):
-                    found[c] = narrowed(largest[c], found[c])
+        for point in range(len(points)):
+            _sum(rows, cells[box, point], weights[box, point], points[point])
+        for n in range(maxima.shape[1]):
+            start = n // across * down * width + n % across * right
+            if winners is None:
+                _largest(points, start, sides, largest)
+            else:
+                _largest_and_first(points, start, sides, largest, winners[box, n])
+            _store(largest, maxima[box, n])
 
 
 @inlined
@@ -109,27 +100,61 @@ def _sum(rows, cells, weights, result):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _note(number, point, largest, winners):  # type: ignore[no-untyped-def]
-    """Write the number of a point (C,) where it is larger than what was the largest."""
-    for c in range(len(point)):
-        larger = point[c] > largest[c] or point[c] != point[c]
-        winners[c] = number if larger else winners[c]
+def _largest(points, start, sides, result):  # type: ignore[no-untyped-def]
+    """Find the largest of a window of points (P, C) in each channel."""
+    for c in range(len(result)):
+        result[c] = -np.inf
+    for y in range(sides[2]):
+        for x in range(sides[3]):
+            rise(result, points[start + y * sides[0] + x])
+
+
+@inlined
+def _largest_and_first(points, start, sides, result, winners):  # type: ignore[no-untyped-def]
+    """Find the same, and which point is the first that has it; of NaN the last, as in PyTorch."""
+    for c in range(len(result)):
+        result[c] = -np.inf
+        winners[c] = start
+    for n in range(sides[2] * sides[3]):
+        number = start + n // sides[3] * sides[0] + n % sides[3]
+        point = points[number]
+        for c in range(len(result)):
+            larger = point[c] > result[c] or point[c] != point[c]
+            winners[c] = number if larger else winners[c]
+        rise(result, point)
+
+
+@inlined
+def _store(values, cells):  # type: ignore[no-untyped-def]
+    """Write numbers (C,) to cells, of which bits are kept if they are bits."""
+    for c in range(len(values)):
+        cells[c] = narrowed(values[c], cells[c])
 
 
 @compiled
 def _scatter_add_max(grad, winners, cells, weights, total, first, last):  # type: ignore[no-untyped-def]
-    h, w, count = cells.shape[1:]
-    points = np.zeros((h * w, last - first), total.dtype)
+    points = np.empty((cells.shape[1], last - first), total.dtype)
     for box in range(len(cells)):
-        points[:] = 0
-        for i in range(grad.shape[1]):
-            for j in range(grad.shape[2]):
-                for c in range(first, last):
-                    points[winners[box, i, j, c], c - first] += grad[box, i, j, c]
-        for y in range(h):
-            for x in range(w):
-                point = points[y * w + x]
-                for t in range(count):
-                    cell, weight = total[cells[box, y, x, t], first:last], weights[box, y, x, t]
-                    for c in range(len(point)):
-                        cell[c] += weight * point[c]
+        for point in range(len(points)):
+            for c in range(last - first):
+                points[point, c] = 0
+        for n in range(grad.shape[1]):
+            _to_points(grad[box, n, first:last], winners[box, n, first:last], points)
+        for point in range(len(points)):
+            _to_cells(points[point], cells[box, point], weights[box, point], total, first, last)
+
+
+@inlined
+def _to_points(grad, winners, points):  # type: ignore[no-untyped-def]
+    """Give the gradient of a maximum (C,) to the points that it is of."""
+    for c in range(len(grad)):
+        points[winners[c], c] += grad[c]
+
+
+@inlined
+def _to_cells(point, cells, weights, total, first, last):  # type: ignore[no-untyped-def]
+    """Give a point's gradient to the cells that it was summed from, in some channels."""
+    for t in range(len(cells)):
+        cell, weight = total[cells[t], first:last], weights[t]
+        for c in range(len(point)):
+            cell[c] += weight * point[c]

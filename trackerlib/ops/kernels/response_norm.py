@@ -99,6 +99,15 @@ def _squares(cells, squares, size):  # type: ignore[no-untyped-def]
         squares[size // 2 + c] = value * value
 
 
+@inlined
+def _divided(cells, sums, alpha, k, one, result):  # type: ignore[no-untyped-def]
+    """Divide cells (C,) by (k + alpha * sums) ** 0.75."""
+    for c in range(len(cells)):
+        root = one / math.sqrt(k + alpha * sums[c])
+        power = root * math.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
+        result[c] = widened(cells[c]) * power
+
+
 @compiled
 def _normalise_and_pool(x, out, constants, size, kernel, stride, first, last):  # type: ignore[no-untyped-def]
     """Make rows first to last of all images' rows; pooled rows of x are kept while needed."""
@@ -114,13 +123,9 @@ def _normalise_and_pool(x, out, constants, size, kernel, stride, first, last):  
         known = top if job == first else max(known, top) if top else 0
         for y in range(known, top + kernel):
             for i in range(len(row)):
-                cells = x[image, y, i]
-                _squares(cells, squares, size)
+                _squares(x[image, y, i], squares, size)
                 _windowed(squares, size, sums)
-                for c in range(channels):
-                    root = one / math.sqrt(k + alpha * sums[c])
-                    power = root * math.sqrt(root)  # y ** -0.75 = y ** -0.5 * y ** -0.25
-                    row[i, c] = widened(cells[c]) * power
+                _divided(x[image, y, i], sums, alpha, k, one, row[i])
             for j in range(width):
                 _maximum(row[stride * j : stride * j + kernel], rows[y % kernel, j])
         known = top + kernel
