@@ -53,6 +53,7 @@ __all__ = [
     "not_run",
     "shown",
     "summary",
+    "value_of",
 ]
 
 TARGETS = 8  # the fewest on which a result is compared
@@ -316,7 +317,7 @@ def _ours(spec: str, number: Number, names: tuple[str, ...], report: Report) -> 
     values: dict[str, dict[int, float]] = {}
     for (name, seed), score in report.of(spec).items():
         if name in names:
-            values.setdefault(name, {})[seed] = _measure(score, number.measure)
+            values.setdefault(name, {})[seed] = value_of(score, number.measure)
     grid = pd.DataFrame(values).to_numpy()  # (seeds, sequences)
     if not grid.size or np.isnan(grid).all():
         return {}
@@ -329,7 +330,7 @@ def _ours(spec: str, number: Number, names: tuple[str, ...], report: Report) -> 
     }
 
 
-def _measure(score: Score, measure: str) -> float:
+def value_of(score: Score, measure: str) -> float:
     """Return one of a score's measures, `success60` and the like too; NaN where it has it not."""
     if found := re.fullmatch(r"success(\d+)", measure):
         return float(score.success[OTB.thresholds.index(int(found[1]) / 100)])
