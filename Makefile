@@ -22,7 +22,7 @@ OUT ?= $(BUILD)/reproduce
 RESULTS := $(if $(filter embedded,$(DATA)),embedded,otb)
 FILE ?= $(OUT)/$(RESULTS).npz
 SMOKE := $(BUILD)/smoke
-PAGES := five_trackers paper_and_reproduction
+PAGES := five_trackers paper_and_reproduction $(addprefix paper_,msdat fdn rtmdnet dlst deeptrack)
 
 # make test: how many of the slowest to list
 DURATIONS ?=

@@ -48,7 +48,7 @@ def test_a_row_that_is_missing_is_said_and_not_averaged():
     table = side_by_side(TABLE, report({"kcf": [{}]}))
     absent = row(table, "HCF", "hcf")
     assert absent["over"] == "not in the file" and not any(absent[["DP (%)", "OS, AUC"]])
-    assert any("Not in the file yet: `kcf:features=gray`, `hcf`" in note for note in table.notes)
+    assert row(table, "KCF", "kcf:features=gray")["over"] == "not in the file"
     assert row(table, "KCF", "kcf")["over"] == f"{len(NAMES)} targets"
 
 
@@ -104,6 +104,9 @@ def test_sequences_that_the_file_has_not_are_named():
     table = side_by_side(item, report({"dlst": [{}]}))
     assert "Not among the targets of the file: Biker, Singer2." in table.notes
     assert row(table, "DLST", "paper")["AUC Biker"] == "0.645"
+    runs = report({"kcf": [{}]})
+    columns = side_by_side(item, runs).numbers.columns.to_list()
+    assert columns == [*paper_tables.HEAD, "AUC Biker", "AUC Singer2"]  # and no empty one
 
 
 def test_what_is_of_no_such_run_has_the_papers_numbers_alone():
@@ -122,19 +125,21 @@ def page(runs, **given):
 def test_targets_stand_in_rows_with_their_mean():
     found = page({"kcf": [{}, {"off": 9.0}]}).by_target("Table 1", "precision20", "success60")
     table = found.numbers
-    assert table[""].to_list() == [*NAMES, "mean"]
+    assert table["over"].to_list() == [*NAMES, "mean"]
     # One seed lies within an IoU of 0.6 in every frame, the other in its first of 11 alone.
-    assert set(table["kcf: success60"]) == {f"{(1 + 1 / 11) / 2:.3f}"}
+    assert set(table["kcf: success at 0.60"]) == {f"{(1 + 1 / 11) / 2:.3f}"}
     own = published_by_sequence(NAMES)["KCF"]
     theirs = table["KCF, authors' boxes: DP (%)"].to_list()
     assert theirs[0] == f"{100 * own[NAMES[0]][1]:.1f}"
     assert theirs[-1] == f"{100 * np.mean([p for _, p in own.values()]):.1f}"
-    assert "hcf" in found.notes[0]
+    assert found.notes == (
+        "Left out: `kcf:features=gray`, not in the file; `hcf`, not in the file.",
+    )
 
 
 def test_attributes_say_how_many_targets_have_them():
     table = page({"kcf": [{}]}, attributes=ATTRIBUTES).by_attribute("Table 1", "auc").numbers
-    assert table[""].to_list() == ["BC (3)", "SV (10)"]
+    assert table["over"].to_list() == ["BC (3)", "SV (10)"]
 
 
 def test_curves_are_of_the_items_rows_alone():
@@ -156,5 +161,6 @@ def test_a_page_says_how_many_rows_the_file_has(tmp_path):
 
 def test_notebooks_show_a_table_with_its_notes():
     table = side_by_side(TABLE, report({"kcf": [{}]}))
-    assert "<code>hcf</code>" in table._repr_html_() and "`hcf`" in repr(table)
-    assert "<td>0.475</td>" in table._repr_html_()
+    assert "<td>0.475</td>" in table._repr_html_() and "0.475" in repr(table)
+    parts = page({"kcf": [{}]}).by_target("Table 1", "auc")
+    assert "<code>hcf</code>" in parts._repr_html_() and "`hcf`" in repr(parts)

@@ -8,8 +8,10 @@ targets, says so in the table, and takes no part in any mean.
 """
 
 import html
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from trackerlib.eval.published import published_by_sequence, published_items, pu
 from trackerlib.eval.report import Report, curves
 from trackerlib.eval.reproduction import (
     BOUNDS,
+    CURVES,
     ILLUSTRATION,
     NOT_RUN,
     PUBLISHED,
@@ -47,6 +50,7 @@ PAPER, BOXES = "paper", "authors' boxes"
 PRINTED_ALONE = "Nothing of it is computed from the file"
 HEAD = ("tracker", "numbers of", "over")
 Groups = Callable[[tuple[Sequence, ...]], dict[str, list[str]]]
+BARE = {"fraction", "count", "rank", "score", "loss"}  # units that are not written
 DIGITS = {"%": 1, "fraction": 3, "fps": 1, "times": 1}  # of ours, by the paper's unit
 
 
@@ -70,7 +74,7 @@ class Table:
         # Every second piece between backticks is code.
         pieces = html.escape(" ".join(self.notes), quote=False).split("`")
         words = [f"<code>{p}</code>" if n % 2 else p for n, p in enumerate(pieces)]
-        return f"{shown}\n<p>{''.join(words)}</p>"
+        return f"{shown}\n<p>{''.join(words)}</p>" if self.notes else shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +154,7 @@ def side_by_side(item: Item, report: Report) -> Table:
         return Table(_as_printed(item), tuple(filter(None, [alone, why])))
     used, part, left_out = _on_shared(item, report)
     cells = [*_printed(item), *_computed(item, used, part), *_absent(item, left_out)]
-    notes = [why, *_notes(item, part, report, left_out)]
+    notes = [why, *_notes(item, part, report)]
     return Table(_laid_out(item, cells, part), tuple(filter(None, notes)))
 
 
@@ -221,16 +225,17 @@ def _computed(item: Item, used: list[str], part: Report) -> Iterator[Cell]:
 
 def _absent(item: Item, left_out: dict[str, str]) -> Iterator[Cell]:
     for tracker, row in item.rows.items():
-        for spec in row.specs:
+        for spec, measure in product(row.specs, row.published or CURVES):
             if spec in left_out:
-                for measure in row.published or ("auc", "precision20"):
-                    yield Cell(tracker, spec, left_out[spec], measure)
+                yield Cell(tracker, spec, left_out[spec], measure)
 
 
 def _laid_out(item: Item, cells: list[Cell], part: Report) -> pd.DataFrame:
     """Return cells as a table: measures in columns, or attributes where the paper has these."""
     has_attributes = any(cell.subset.isupper() for cell in cells)
-    measures, trackers = _in_order(c.measure for c in cells), _in_order(c.tracker for c in cells)
+    measures = list(dict.fromkeys(cell.measure for cell in cells))
+    printed = [cell.tracker for cell in cells if cell.source == PAPER]
+    trackers = list(dict.fromkeys([*printed, *item.rows]))
     sources = [PAPER, BOXES, *item.specs]
     cells = sorted(cells, key=lambda c: (trackers.index(c.tracker), sources.index(c.source)))
     if has_attributes:
@@ -246,26 +251,24 @@ def _laid_out(item: Item, cells: list[Cell], part: Report) -> pd.DataFrame:
         key = (*([title] if has_attributes else []), cell.tracker, cell.source, cell.over)
         rows.setdefault(key, {}).setdefault(column, cell.text)
     head = (*(["measure"] if has_attributes else []), *HEAD)
-    table = [dict(zip(head, key, strict=True)) | values for key, values in rows.items()]
-    return pd.DataFrame(table).fillna("")
+    lines = [dict(zip(head, key, strict=True)) | values for key, values in rows.items()]
+    table = pd.DataFrame(lines).fillna("")
+    return table.loc[:, (table != "").any()]
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
+def _absences(left_out: dict[str, str]) -> Iterator[str]:
+    if left_out:
+        yield f"Left out: {'; '.join(f'`{spec}`, {why}' for spec, why in left_out.items())}."
 
 
-def _notes(item: Item, part: Report, report: Report, left_out: dict[str, str]) -> Iterator[str]:
+def _notes(item: Item, part: Report, report: Report) -> Iterator[str]:
     count, asked = len(part.dataset.sequences), len(report.dataset.sequences)
-    if absent := [f"`{spec}`" for spec, reason in left_out.items() if reason == NOT_RUN]:
-        yield f"Not in the file yet: {', '.join(absent)}."
-    if few := [f"`{s}` ({why})" for s, why in left_out.items() if why != NOT_RUN]:
-        yield f"Left out: {', '.join(few)}."
     if count < asked:
         names = ", ".join(one.name for one in part.dataset.sequences)
         yield f"Ours are over the {count} targets that all rows of ours have: {names}."
-    names = {one.name for one in report.dataset.sequences}
+    known = {one.name for one in report.dataset.sequences}
     subsets = {cell.subset for cell in _printed(item) if cell.subset and not cell.subset.isupper()}
-    if others := sorted(subsets - names):
+    if others := sorted(subsets - known):
         yield f"Not among the targets of the file: {', '.join(others)}."
     if more := [name.upper() for name in item.protocols if name != "ope"]:
         yield f"The paper has {' and '.join(more)} too; these results are of one pass."
@@ -283,8 +286,10 @@ def _grouped(item: Item, report: Report, measures: Iterable[str], by: Groups) ->
                 means = [float(np.mean([values[n] for n in held])) for held in groups.values()]
                 title = f"{label}: {_title(item, measure)}"
                 columns[title] = [_text(item, measure, mean) for mean in means]
-    notes = tuple(_notes(item, part, report, left_out))
-    return Table(pd.DataFrame({"": [*groups], **columns}) if columns else pd.DataFrame(), notes)
+    notes = (*_notes(item, part, report), *_absences(left_out))
+    return Table(
+        pd.DataFrame({"over": [*groups], **columns}) if columns else pd.DataFrame(), notes
+    )
 
 
 def _by_target(
@@ -323,7 +328,8 @@ def _as_printed(item: Item) -> pd.DataFrame:
         return pd.DataFrame()
     found = published_table(item.paper, item.item)
     bound = found["relation"].where(found["relation"].isin([*BOUNDS]), "")
-    found["text"] = (bound + " " + found["value"] + " " + found["unit"]).str.strip()
+    unit = found["unit"].where(~found["unit"].isin(BARE), "")
+    found["text"] = (bound + " " + found["value"] + " " + unit).str.strip()
     columns = list(dict.fromkeys(found["column"]))
     rows = found.groupby(["row", "column"], sort=False)["text"].agg(" / ".join)
     table = [
@@ -343,9 +349,10 @@ def _unit(item: Item, measure: str) -> str:
 
 
 def _title(item: Item, measure: str) -> str:
-    word = TITLES[item.paper].get(measure, measure.replace("_", " "))
+    words = re.sub(r"success(\d\d)", r"success at 0.\1", measure).replace("_", " ")
+    title = TITLES[item.paper].get(measure, words)
     unit = _unit(item, measure)
-    return word if unit in ("fraction", "count", "rank") else f"{word} ({unit})"
+    return title if unit in BARE else f"{title} ({unit})"
 
 
 def _text(item: Item, measure: str, value: float) -> str:

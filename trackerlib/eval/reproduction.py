@@ -128,8 +128,8 @@ def compare(item: Item, report: Report) -> pd.DataFrame:
                 line = _printed(tracker, spec, number) | _theirs(row, number, names)
                 line["targets"] = len(names)
                 line |= _ours(spec, number, names, report) | _speeds(spec, number.measure, fps)
-                lines.append(line | _compared(item, number, line, names, report))
-    return pd.DataFrame(lines, columns=COLUMNS).fillna({"why": ""})
+                lines.append({"why": ""} | line | _compared(item, number, line, names, report))
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 @lru_cache
