@@ -7,6 +7,7 @@ import pytest
 from made_archive import NAMES, archive
 from test_reproduction import TABLE
 
+from trackerlib.data import manifest
 from trackerlib.eval import paper_tables
 from trackerlib.eval.archive import write_archive
 from trackerlib.eval.archived import collect_archive
@@ -26,7 +27,9 @@ def report(runs, **given):
 
 
 def row(table, tracker, source):
+    """The one row of a tracker and a source; of the authors' boxes that over our targets."""
     found = table.numbers
+    found = found[(source != "authors' boxes") | found["over"].str.contains("targets")]
     found = found[(found["tracker"] == tracker) & (found["numbers of"] == source)]
     assert len(found) == 1, table
     return found.iloc[0]
@@ -82,6 +85,18 @@ def test_boxes_of_trackers_that_were_not_run_are_over_all_targets():
     table = side_by_side(TABLE, report({"hcf": [{}]}))
     assert row(table, "KCF", "authors' boxes")["over"] == "10 targets"
     assert row(table, "KCF", "kcf")["over"] == "not in the file"
+
+
+def test_the_authors_boxes_are_over_the_papers_split_too():
+    found = side_by_side(TABLE, report({"kcf": [{}]})).numbers
+    boxes = found[(found["numbers of"] == "authors' boxes") & (found["over"] == "OTB-100")]
+    split = [one.name for one in manifest.load().values() if "OTB100" in one.splits]
+    every = published_by_sequence(split)["KCF"].values()
+    assert len(every) == 100 and boxes["tracker"].to_list() == ["KCF"]
+    auc, precision = np.mean([*every], axis=0)
+    assert boxes[["OS, AUC", "DP (%)"]].to_numpy().tolist() == [
+        [f"{auc:.3f}", f"{100 * precision:.1f}"]
+    ]
 
 
 def test_attributes_are_columns_in_the_papers_order():

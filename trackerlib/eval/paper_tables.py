@@ -2,9 +2,9 @@
 
 A table has the trackers in the order in which the paper prints them, and of each of them up to
 three kinds of rows: `paper`, over the paper's own split; `authors' boxes`, where those are
-published; and this library's, by specification. The last two are over the same targets: those
-that all of our rows have. A row that the file has not, or on fewer than `reproduction.TARGETS`
-targets, says so in the table, and takes no part in any mean.
+published, over that split and over our targets; and this library's, by specification. Our
+targets are those that all of our rows have. A row that the file has not, or on fewer than
+`reproduction.TARGETS` targets, says so in the table, and takes no part in any mean.
 """
 
 import html
@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trackerlib.data import manifest
 from trackerlib.data.sequence import Sequence
 from trackerlib.eval.archived import collect_archive
-from trackerlib.eval.items import Item, read_items
+from trackerlib.eval.items import Item, Row, read_items
 from trackerlib.eval.places import read_whole
 from trackerlib.eval.published import published_by_sequence, published_items, published_table
 from trackerlib.eval.report import Report, curves
@@ -122,19 +123,19 @@ class Page:
         return {spec: curve for spec, curve in curves(part, kind).items() if spec in used}
 
 
-def page_of(paper: str, manifest: str | Path, results: str | Path, dataset: str = "otb") -> Page:
+def page_of(paper: str, items_of: str | Path, results: str | Path, dataset: str = "otb") -> Page:
     """Return a paper's page.
 
     paper     key of `published.PAPERS`
-    manifest  file for `items.read_items`
+    items_of  the manifest, for `items.read_items`
     results   a compact file; "" is the one that ships
     dataset   whose rows of it
 
     Raises ValueError for a paper that the manifest has not, and what the readers raise.
     """
-    items = {one.item: one for one in read_items(manifest) if one.paper == paper}
+    items = {one.item: one for one in read_items(items_of) if one.paper == paper}
     if not items:
-        raise ValueError(f"page_of: expected a paper of {manifest}, got {paper!r}")
+        raise ValueError(f"page_of: expected a paper of {items_of}, got {paper!r}")
     file = Path(results or shipped("results") / "otb.npz")
     return Page(items, collect_archive(read_whole(file), dataset))
 
@@ -153,7 +154,12 @@ def side_by_side(item: Item, report: Report) -> Table:
         alone = "Nothing is measured." if item.status == "illustration" else f"{PRINTED_ALONE}."
         return Table(_as_printed(item), tuple(filter(None, [alone, why])))
     used, part, left_out = _on_shared(item, report)
-    cells = [*_printed(item), *_computed(item, used, part), *_absent(item, left_out)]
+    cells = [
+        *_printed(item),
+        *_checked(item),
+        *_computed(item, used, part),
+        *_absent(item, left_out),
+    ]
     notes = [why, *_notes(item, part, report)]
     return Table(_laid_out(item, cells, part), tuple(filter(None, notes)))
 
@@ -203,6 +209,19 @@ def _printed(item: Item) -> Iterator[Cell]:
         bound = f"{row.relation} " if row.relation in BOUNDS else ""
         split = SPLITS.get(row.dataset, row.dataset)
         yield Cell(row.tracker, PAPER, split, row.measure, row.subset, f"{bound}{row.value}")
+
+
+def _checked(item: Item) -> Iterator[Cell]:
+    """Yield what the authors' boxes give over what the paper's own numbers are over."""
+    for cell in _printed(item):
+        row, split = item.rows.get(cell.tracker, Row()), cell.over.replace("-", "")
+        names = [cell.subset] if cell.subset else []
+        if not names:
+            names = [one.name for one in manifest.load().values() if split in one.splits]
+        found = published_by_sequence(names).get(row.boxes, {})
+        if names and len(found) == len(names) and cell.measure in PUBLISHED:
+            mean = float(np.mean([both[PUBLISHED[cell.measure]] for both in found.values()]))
+            yield replace(cell, source=BOXES, text=_text(item, cell.measure, mean))
 
 
 def _computed(item: Item, used: list[str], part: Report) -> Iterator[Cell]:
