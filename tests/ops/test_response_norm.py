@@ -71,6 +71,14 @@ def test_a_narrow_type_is_normalised_in_float32():
     torch.testing.assert_close(pooled, max_pool2d(expected, 3, 2), rtol=0, atol=0)
 
 
+def test_the_gradient_of_a_narrow_type_is_of_float32():
+    x = 100 * torch.rand(1, 96, 5, 5).bfloat16()
+    narrow, wide = x.clone().requires_grad_(), x.float().requires_grad_()
+    response_norm(narrow, 5, 1e-4, 2.0).sum().backward()
+    response_norm(wide, 5, 1e-4, 2.0).sum().backward()
+    torch.testing.assert_close(narrow.grad, wide.grad.bfloat16(), rtol=0, atol=0)
+
+
 def test_parts_of_a_map_are_taken_where_they_lie():
     """Every second row and column, and channels that are not all."""
     x = 100 * torch.rand(2, 12, 9, 10)

@@ -68,7 +68,7 @@ def _over_rows(
     """Call a kernel on ranges of the rows of its last array."""
     *_, out = arrays
     real = np.float64 if out.dtype == np.float64 else np.float32
-    run = partial(kernel, *[*arrays, np.array((alpha, k, 1), real), *sizes])
+    run = partial(kernel, *[*arrays, np.array((alpha, k, 1, 1.5 * alpha), real), *sizes])
     share(run, math.prod(out.shape[:-2]), arrays[0].size)
 
 
@@ -111,7 +111,7 @@ def _divided(cells, sums, alpha, k, one, result):  # type: ignore[no-untyped-def
 @compiled
 def _normalise_and_pool(x, out, constants, size, kernel, stride, first, last):  # type: ignore[no-untyped-def]
     """Make rows first to last of all images' rows; pooled rows of x are kept while needed."""
-    alpha, k, one = constants
+    alpha, k, one, _ = constants
     height, width, channels = out.shape[1:]
     row = np.empty(x.shape[2:], constants.dtype)
     rows = np.empty((kernel, width, channels), constants.dtype)
@@ -151,8 +151,8 @@ def _normalise_gradient(gradient, x, out, constants, size, first, last):  # type
 
     g * y ** -0.75 - 1.5 * alpha * x * (sum of x * g * y ** -1.75 over those in whose sum x is).
     """
-    alpha, k, one = constants
-    slope, channels = alpha + alpha / 2, x.shape[2]
+    alpha, k, one, slope = constants
+    channels = x.shape[2]
     squares = np.zeros(channels + size - 1, constants.dtype)
     mirrored, sums = np.zeros_like(squares), np.empty(channels, constants.dtype)
     powers = np.empty_like(sums)
