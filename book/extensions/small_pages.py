@@ -133,6 +133,8 @@ def trim(app: Any, error: Exception | None) -> None:
         return
     out = Path(app.outdir)
     keep_only(out / "_static" / "mathjax", MATHJAX)
+    for path in (out / "_sources").rglob("*.ipynb"):
+        path.write_text(without_pictures(path.read_text("utf-8")), "utf-8")
     for path in (out / "_static").rglob("*.map"):
         path.unlink()
     texts = [*out.rglob("*.html"), *(out / "_static").glob("**/*.js")]
@@ -145,6 +147,17 @@ def trim(app: Any, error: Exception | None) -> None:
     }
     if icons.is_file():
         icons.write_text(only(icons.read_text("utf-8"), used), "utf-8")
+
+
+def without_pictures(notebook: str) -> str:
+    """Return a notebook to download: its pictures come when it is run."""
+    content = json.loads(notebook)
+    for cell in content["cells"]:
+        for output in cell.get("outputs", []):
+            for kind in list(output.get("data", {})):
+                if kind.startswith("image/") or kind == "text/html":
+                    del output["data"][kind]
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def keep_only(folder: Path, names: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """What the pages leave out, say of themselves, and take to read."""
 
+import json
 import subprocess
 
 from book.extensions import reading_time, small_pages
@@ -20,6 +21,16 @@ def test_files_that_no_page_loads_are_removed(tmp_path):
     small_pages.keep_only(tmp_path, small_pages.MATHJAX)
     left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert left == {"tex-chtml.js", "input/tex/extensions/a.js"}
+
+
+def test_a_notebook_to_download_has_its_text_and_no_pictures():
+    pictures = {"image/png": "iVBO", "text/html": "<p>", "text/plain": ["<Figure>"]}
+    drawn = {"cell_type": "code", "outputs": [{"output_type": "display_data", "data": pictures}]}
+    printed = {"cell_type": "code", "outputs": [{"output_type": "stream", "text": "1"}]}
+    cells = [{"cell_type": "markdown", "source": "Text"}, drawn, printed]
+    kept = json.loads(small_pages.without_pictures(json.dumps({"cells": cells})))["cells"]
+    assert kept[1]["outputs"][0]["data"] == {"text/plain": ["<Figure>"]}
+    assert (kept[0], kept[2]) == (cells[0], printed)
 
 
 def test_a_page_has_the_date_and_commit_of_its_last_change(tmp_path):
