@@ -9,6 +9,8 @@ import pytest
 import torch
 from peers import load_torchvision
 
+from trackerlib.ops import bilinear
+
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel's file is imported
 
@@ -32,6 +34,14 @@ def kernel_device() -> str:
     """Where Triton kernels run: a GPU, or the interpreter with tensors of the CPU."""
     pytest.importorskip("triton", reason="needs Triton, which is not installed")
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.fixture(params=["numba", "pytorch", "triton"])
+def bilinear_by(request, monkeypatch) -> str:
+    """What sums and compares map cells; PyTorch's operations stand in for Numba's kernels."""
+    if request.param == "pytorch":
+        monkeypatch.setattr(bilinear, "for_cpu", lambda *_: None)
+    return request.param
 
 
 @pytest.fixture(scope="session")

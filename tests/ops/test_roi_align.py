@@ -67,12 +67,10 @@ def through_kernels(input, boxes, gradient, bins, scale, **settings):
 ON_CPU = "cpu", through_op
 
 
-@pytest.fixture(params=["numba", "pytorch", "triton"])
-def path(request, monkeypatch):
+@pytest.fixture
+def path(request, bilinear_by):
     """The device and the function of a path."""
-    if request.param == "pytorch":
-        monkeypatch.setattr(bilinear, "for_cpu", lambda *_: None)
-    return request.getfixturevalue("kernels") if request.param == "triton" else ON_CPU
+    return request.getfixturevalue("kernels") if bilinear_by == "triton" else ON_CPU
 
 
 @pytest.fixture
