@@ -52,7 +52,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-trunks bench-trackers doctor lock clean
+.PHONY: help book check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-backbones bench-trackers doctor lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -143,7 +143,7 @@ bench: $(READY) ## time the ops beside the floor of memory bandwidth, and the ba
 	$(BIN)/python -m benchmarks.ops --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 	$(BIN)/python -m benchmarks.nets --device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE))
 
-bench-trunks: $(READY) ## what backbones are worth for tracking, resumed if stopped: DATA= EVERY= SEEDS= ...
+bench-backbones: $(READY) ## what backbones are worth for tracking, resumed if stopped: DATA= EVERY= SEEDS= ...
 	$(BIN)/python -m benchmarks.backbones --data "$(DATA)" --split "$(or $(SPLIT),all)" \
 	  --every $(or $(EVERY),1) --store "$(or $(STORE),$(BUILD)/backbones)"
 	$(BIN)/python -m benchmarks.detection --data "$(DATA)" --split "$(or $(SPLIT),all)" \

@@ -204,8 +204,8 @@ def written(rows: list[Row], path: Path, every: int) -> None:
         shape = {"stride": row.tap.stride, "channels": row.tap.channels}
         table.append({"row": row.name, **shape, "sequences": sequences})
     about = (
-        f"make bench-trunks, every {every} frames; trackerlib/analysis/linear_probe.py says what "
-        "is measured"
+        f"make bench-backbones, every {every} frames; trackerlib/analysis/linear_probe.py says "
+        "what is measured"
     )
     path.write_text(json.dumps({"about": about, "rows": table}, indent=1) + "\n")
 

@@ -133,7 +133,7 @@ def main(words: list[str] | None = None) -> None:
     found = rows(report, backbones)
     table(found)
     if arguments.json:
-        about = "make bench-trunks; trackerlib/trackers/detection.py is the tracker"
+        about = "make bench-backbones; trackerlib/trackers/detection.py is the tracker"
         arguments.json.write_text(json.dumps({"about": about, "rows": found}, indent=1) + "\n")
 
 

@@ -42,7 +42,7 @@ def test_a_target_is_known_to_make(target, settings):
 
 def test_commands_were_found():
     assert len(COMMANDS) >= 5 and {target for target, _ in TARGETS} >= {
-        "bench-trunks",
+        "bench-backbones",
         "book",
         "check",
         "reproduce",
