@@ -84,7 +84,7 @@ trust: $(READY) ## search longer for input that breaks it, and make the table of
 
 test-arithmetic: $(READY) ## compare the notebooks' outputs under another processor's arithmetic
 	$(BIN)/python -m trackerlib data render
-	$(ARITHMETIC) $(NBVAL)
+	$(ARITHMETIC) $(NBVAL) --arithmetic
 
 lab: $(READY) ## open JupyterLab with the project's kernel
 	$(BIN)/jupyter lab book

@@ -13,8 +13,13 @@ cell with bands, blanks that pad numbers and pictures inside text do not count.
 
 Every notebook has a cache of its own, in which the rendered benchmark is the
 machine's and the store of results is empty.
+
+With --arithmetic, notebooks are left out that another processor's arithmetic
+cannot change.
 """
 
+import ast
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -27,7 +32,11 @@ from xdist.scheduler import LoadFileScheduling
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 PICTURE = re.compile(r"[A-Za-z0-9+/=]{200,}")  # base64, in a player's HTML
 UNITS, BAND_UNITS = 1, 2
-LONG = ()  # notebooks that take longest, by name: they begin first
+LONG = ("your_own/video",)  # notebooks that take long and come late: first
+# What of the library computes with NumPy or reads, and runs no network.
+PLAIN = {"data", "eval", "paths", "plots"}
+IGNORED = "nbval-ignore-output"  # tag of cells whose outputs are not compared
+MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 Band = tuple[float, float]
 
@@ -125,6 +134,52 @@ def _compare(cell, found, stored, *rest, compare=IPyNbCell.compare_outputs):
 
 IPyNbCell.sanitize = _as_output
 IPyNbCell.compare_outputs = _compare
+
+
+def imported(source: str) -> list[str]:
+    """Return the modules and names that code imports, magics apart."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(MAGIC.sub("", source))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def depends_on_arithmetic(notebook: Path) -> bool:
+    """Return whether an output is compared that PyTorch may have computed.
+
+    It may from the first cell on that imports PyTorch, or what of the library
+    is not PLAIN.
+    """
+    computes = False
+    for cell in json.loads(notebook.read_text())["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        for name in imported("".join(cell["source"])):
+            top, *rest = name.split(".")
+            is_plain = top == "trackerlib" and PLAIN.intersection(rest[:1])
+            computes |= top in ("torch", "trackerlib") and not is_plain
+        is_ignored = IGNORED in cell["metadata"].get("tags", [])
+        if computes and cell["outputs"] and not is_ignored:
+            return True
+    return False
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--arithmetic",
+        action="store_true",
+        help="leave out notebooks that another arithmetic cannot change",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    is_notebook = collection_path.suffix == ".ipynb"
+    if is_notebook and config.getoption("arithmetic"):
+        return None if depends_on_arithmetic(collection_path) else True
+    return None
 
 
 def own_cache(folder: Path) -> Path:

@@ -1,4 +1,7 @@
-"""nbval under book/conftest.py: decimals may be rounded otherwise, or lie in a band; no more."""
+"""nbval under book/conftest.py: decimals may be rounded otherwise, or lie in a band; no more.
+
+And which notebooks are compared again in another processor's arithmetic.
+"""
 
 import os
 import re
@@ -7,11 +10,14 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output, writes
 
-CONFTEST = Path(__file__).resolve().parents[2] / "book" / "conftest.py"
+from book import conftest
+
+CONFTEST = Path(conftest.__file__)
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
 CASES = [  # what is stored, what the cell prints, whether they pass as equal
     ("AUC 0.453", "AUC 0.453", True),
@@ -174,3 +180,42 @@ def test_pictures_in_a_player_count_where_the_cell_has_no_bands(found):
 def test_every_notebook_has_a_store_of_its_own_beside_the_rendered_benchmark(found, folder):
     assert found[0]["cache"] == ["PASSED"], found[1]
     assert not any((folder / "cache" / "store").iterdir())
+
+
+def showing_a_number(source, *tags):
+    output = new_output("stream", name="stdout", text="0.1\n")
+    return new_code_cell(source, outputs=[output], metadata={"tags": [*tags]})
+
+
+SHOWN, NOT_COMPARED = showing_a_number("x"), showing_a_number("x", conftest.IGNORED)
+REPEATED = {  # cells, whether what they show is compared in another arithmetic too
+    "results alone": ([showing_a_number("from trackerlib.eval import report")], False),
+    "NumPy": ([showing_a_number("import numpy as np\nfrom trackerlib import plots")], False),
+    "PyTorch": ([new_code_cell("import torch.nn as nn"), SHOWN], True),
+    "a function's import": ([new_code_cell("def f():\n    from torch import nn"), SHOWN], True),
+    "trackers": ([new_code_cell("from trackerlib import plots, trackers"), SHOWN], True),
+    "a tracker's Config": (
+        [new_code_cell("from trackerlib.trackers.fdn import Config"), SHOWN],
+        True,
+    ),
+    "the whole library": ([showing_a_number("import trackerlib")], True),
+    "a written file": ([new_code_cell("%%writefile mine.py\nimport torch"), SHOWN], True),
+    "not compared": ([new_code_cell("import torch"), NOT_COMPARED], False),
+    "compared before": ([SHOWN, new_code_cell("import torch")], False),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_what_no_arithmetic_changes_is_left_out_where_it_is_asked_for(kind, tmp_path):
+    cells, counts = REPEATED[kind]
+    path = tmp_path / "made.ipynb"
+    path.write_text(writes(new_notebook(cells=cells, metadata=KERNEL)))
+    for asked in (True, False):
+        config = SimpleNamespace(getoption={"arithmetic": asked}.get)
+        is_left_out = conftest.pytest_ignore_collect(path, config)
+        assert is_left_out == (True if asked and not counts else None)
+
+
+def test_chapters_and_solutions_are_compared_in_every_arithmetic():
+    pages = [*CONFTEST.parent.glob("chapters/*.ipynb"), *CONFTEST.parent.glob("solutions/*.ipynb")]
+    assert pages and all(map(conftest.depends_on_arithmetic, pages))
