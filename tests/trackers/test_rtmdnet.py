@@ -16,9 +16,11 @@ from trackerlib.trackers.mdnet.classifier import Classifier
 from trackerlib.trackers.mdnet.features import CROP_SIDE
 from trackerlib.trackers.rtmdnet import REACH, ROI_PADDING, SceneFeatures, reachable_centres
 
+pytestmark = pytest.mark.usefixtures("thin")
+
 
 @pytest.fixture(scope="module")
-def dense():
+def dense(thin):
     return VGGM(Config(dense=True)).eval()
 
 

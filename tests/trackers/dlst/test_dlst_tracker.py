@@ -14,6 +14,8 @@ from trackerlib.trackers import dlst, parse
 from trackerlib.trackers.dlst.classifier import ProbabilityClassifier
 from trackerlib.trackers.dlst.networks import Classification
 
+pytestmark = pytest.mark.usefixtures("thin")
+
 QUICK = SMALL | {"first_iterations": 5, "iterations": 2, "regression": False}
 
 

@@ -13,11 +13,13 @@ from trackerlib.trackers.mdnet.memory import Memory
 from trackerlib.trackers.mdnet.samplers import Sampler
 from trackerlib.trackers.rtmdnet import REACH
 
+pytestmark = pytest.mark.usefixtures("thin")
+
 TRACKERS = {"mdnet": mdnet, "fdn": fdn, "dlst": dlst, "rtmdnet": rtmdnet}
-LEARNING_RATES = {
+OWN = {
     "mdnet": {},
     "fdn": {},
-    "dlst": {"lr": 1e-2, "first_lr": 1e-2},
+    "dlst": {"lr": 1e-2, "first_lr": 1e-2, "first_regions": 8, "batch_regions": 2},
     "rtmdnet": {"lr": 1e-3, "first_lr": 5e-4},
 }
 
@@ -28,7 +30,7 @@ def kind(request):
 
 
 def configuration(kind, settings=SMALL, **changes):
-    return TRACKERS[kind].Config(**settings | LEARNING_RATES[kind] | changes)
+    return TRACKERS[kind].Config(**settings | OWN[kind] | changes)
 
 
 def build(config, seed=0):
