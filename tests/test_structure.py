@@ -5,6 +5,7 @@ import io
 import json
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,12 @@ BLOCKS = ast.For | ast.While | ast.If | ast.With | ast.Try | ast.Match
 
 def label(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return a file's code, parsed once for all that is asked of it."""
+    return ast.parse(path.read_text())
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:
@@ -131,7 +138,7 @@ def test_a_file_is_short(path):
 
 @pytest.mark.parametrize("path", FILES, ids=label)
 def test_functions_are_short_and_flat(path):
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     assert not {f.name: length(f) for f in functions(tree) if length(f) > MAX_FUNCTION}
     if path in CODE:  # an oracle in scalar loops is as deep as its tensors
         assert not {f.name: nesting(f) for f in functions(tree) if nesting(f) > MAX_NESTING}
@@ -140,7 +147,7 @@ def test_functions_are_short_and_flat(path):
 @pytest.mark.parametrize("path", FILES, ids=label)
 def test_a_call_has_one_starred_argument_at_most(path):
     is_test = path.relative_to(ROOT).parts[0] == "tests"
-    assert not [ast.unparse(call) for call in starred(ast.parse(path.read_text()), is_test)]
+    assert not [ast.unparse(call) for call in starred(tree_of(path), is_test)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=label)
@@ -157,7 +164,7 @@ def test_a_notebooks_call_has_one_starred_argument_at_most(path):
 def test_public_functions_say_what_they_do(path):
     found = {
         function.name: (ast.get_docstring(function) or "").split("\n")[0]
-        for function in public(ast.parse(path.read_text()))
+        for function in public(tree_of(path))
         if not begins_with_a_verb(ast.get_docstring(function) or "")
     }
     assert not found
