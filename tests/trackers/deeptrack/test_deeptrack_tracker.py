@@ -12,7 +12,7 @@ from trackerlib.trackers import deeptrack, parse
 
 SMALL = (
     "positives=8,negatives=60,negatives_kept=180,first_positives=20,first_negatives=120,"
-    "first_steps=120,steps=5"
+    "first_steps=60,steps=5"
 )
 
 
