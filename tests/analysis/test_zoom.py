@@ -5,7 +5,7 @@ import pytest
 
 from trackerlib import trackers
 from trackerlib.analysis.zoom import zoomed
-from trackerlib.data import synthetic
+from trackerlib.data.synthetic.dataset import Rendered
 from trackerlib.eval.metrics import scales, score
 
 FRAME = np.zeros((120, 160, 3), np.uint8)
@@ -89,25 +89,25 @@ def test_a_box_of_fixed_size_has_a_scale_of_one_by_the_zoom(name, last, moving):
     np.testing.assert_allclose(found, last ** (-np.arange(30) / 29), rtol=1e-12)
 
 
-# Medians of scale over the last quarter, as measured: up 0.86 (MDNet), 0.91 (FDN), 0.90 (DLST),
-# 0.89 (RT-MDNet, which has 1.00 where nothing changes and 1.12 down). A box of fixed size has
+# Medians of scale over the last quarter, as measured: up 0.87 (MDNet), 0.91 (FDN), 0.90 (DLST),
+# 0.88 (RT-MDNet, which has 0.99 where nothing changes and 1.13 down). A box of fixed size has
 # 0.70 up and 1.43 down: they follow the target's size, some way behind. The margin is for other
 # processors, whose last bits draw other candidates.
 @pytest.mark.parametrize(
     ("name", "last", "measured"),
     [
-        (f"rtmdnet:{FEW}", 1.5, 0.89),
-        (f"rtmdnet:{FEW}", 1.0, 1.00),
-        (f"rtmdnet:{FEW}", 1 / 1.5, 1.12),
+        (f"rtmdnet:{FEW}", 1.5, 0.88),
+        (f"rtmdnet:{FEW}", 1.0, 0.99),
+        (f"rtmdnet:{FEW}", 1 / 1.5, 1.13),
         (f"fdn:{FEW}", 1.5, 0.91),
-        (f"mdnet:{FEWER}", 1.5, 0.86),
+        (f"mdnet:{FEWER}", 1.5, 0.87),
         (f"dlst:{FEW},first_regions=16,batch_regions=4", 1.5, 0.90),
     ],
     ids=["rtmdnet-up", "rtmdnet-still", "rtmdnet-down", "fdn-up", "mdnet-up", "dlst-up"],
 )
 def test_learners_follow_the_size_some_way_behind(name, last, measured):
-    frame = synthetic.render("Visitor").frames[0][9:189, 61:241]
-    frames = 20 if name.startswith("dlst") else 30  # it takes twice as long as the others
+    frame = Rendered("Visitor", 1.0)[0][9:189, 61:241]
+    frames = 30 if name.startswith("fdn") else 20  # to catch up
     clip = zoomed(np.ascontiguousarray(frame), np.array([60.0, 55, 60, 70]), last, frames)
     found = score(track(name, clip), clip.boxes)
     assert abs(found.late_scale - measured) < 0.1
