@@ -1,11 +1,12 @@
 """Small sequences, made on disk."""
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from trackerlib.data import manifest
+from trackerlib.data import manifest, open_dataset
 
 
 def frame(number: int, size=(48, 64)) -> np.ndarray:
@@ -52,3 +53,43 @@ def entry(name: str, text: str) -> manifest.Entry:
         sha256=sha256,
         blocks=blocks,
     )
+
+
+def images(folder, numbers=range(1, 7), name="{:06d}.png", size=(48, 64)):
+    for number in numbers:
+        write_image(folder / name.format(number), frame(number, size))
+    return folder
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text if isinstance(text, str) else json.dumps(text))
+    return path
+
+
+def video(path, length=6):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(1, length + 1):
+        writer.write(frame(number)[..., ::-1])
+    writer.release()
+    return path
+
+
+def opened(root, split="all", name=None):
+    """Sequences by name, and that naming the format gives the same."""
+    dataset = open_dataset(root, split)
+    assert not dataset.problems
+    found = {sequence.name: sequence for sequence in dataset.sequences}
+    if name:
+        again = open_dataset(root, split, name).sequences
+        assert list(found) == [sequence.name for sequence in again]
+    for sequence in found.values():
+        assert len(sequence.boxes) == len(sequence) == len(sequence.frame_numbers)
+        assert np.isfinite(sequence.boxes[0]).all()
+    return found
+
+
+def shows(sequence, index, number):
+    """Whether a sequence's frame is that of a number."""
+    np.testing.assert_allclose(sequence.frames[index][5, 5], frame(number)[5, 5], atol=8)

@@ -1,12 +1,10 @@
-"""Data sets of several targets, masks and exports of annotation tools, small and made."""
+"""Data sets of several targets and masks, small and made."""
 
-import json
 import sys
 
-import cv2
 import numpy as np
 import pytest
-from made import frame, write_image, write_sequence
+from made import images, opened, shows, video, write, write_sequence
 from PIL import Image
 
 from trackerlib import arguments
@@ -14,46 +12,6 @@ from trackerlib.data import formats, open_dataset
 from trackerlib.data.sequence import FrameError
 
 NAN = np.nan
-
-
-def images(folder, numbers=range(1, 7), name="{:06d}.png", size=(48, 64)):
-    for number in numbers:
-        write_image(folder / name.format(number), frame(number, size))
-    return folder
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text if isinstance(text, str) else json.dumps(text))
-    return path
-
-
-def video(path, length=6):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
-    for number in range(1, length + 1):
-        writer.write(frame(number)[..., ::-1])
-    writer.release()
-    return path
-
-
-def opened(root, split="all", name=None):
-    """Sequences by name, and that naming the format gives the same."""
-    dataset = open_dataset(root, split)
-    assert not dataset.problems
-    found = {sequence.name: sequence for sequence in dataset.sequences}
-    if name:
-        again = open_dataset(root, split, name).sequences
-        assert list(found) == [sequence.name for sequence in again]
-    for sequence in found.values():
-        assert len(sequence.boxes) == len(sequence) == len(sequence.frame_numbers)
-        assert np.isfinite(sequence.boxes[0]).all()
-    return found
-
-
-def shows(sequence, index, number):
-    """Whether a sequence's frame is that of a number."""
-    np.testing.assert_allclose(sequence.frames[index][5, 5], frame(number)[5, 5], atol=8)
 
 
 def test_the_command_line_knows_every_format():
@@ -160,162 +118,6 @@ def test_mot(tmp_path, subset):
         open_dataset(tmp_path)
     write(folder / "gt" / "gt.txt", "1,3,5,5,8,8,1,1,1\n9,3,5,5,8,8,1,1,1\n")
     with pytest.raises(FileNotFoundError, match=r"1 to 6, got frame 9 of target 3"):
-        open_dataset(tmp_path)
-
-
-def cvat_box(number, outside=0, occluded=0, left=10):
-    return (
-        f'<box frame="{number}" outside="{outside}" occluded="{occluded}" keyframe="1" '
-        f'xtl="{left}" ytl="5.5" xbr="{left + 20}" ybr="15.5"/>'
-    )
-
-
-CVAT = f"""<?xml version="1.0" encoding="utf-8"?>
-<annotations><version>1.1</version><meta><task><source>clip.avi</source></task></meta>
-<track id="0" label="car">{cvat_box(0)}{cvat_box(2, left=14)}{cvat_box(3, 1)}
-{cvat_box(5, occluded=1)}</track>
-<track id="1" label="a bike">{cvat_box(2)}{cvat_box(3, left=11)}{cvat_box(4, 1)}</track>
-<track id="4" label="dog"><polygon frame="1" outside="0" points="1,2;9,3;4,8"/></track>
-<track id="5" label="dog">{cvat_box(0)}</track>
-</annotations>"""
-
-
-@pytest.mark.parametrize("layout", ["video", "named by the file", "images"])
-def test_cvat(tmp_path, layout):
-    if layout == "images":
-        write(tmp_path / "street" / "annotations.xml", CVAT)
-        images(tmp_path / "street" / "images", range(6), "frame_{:06d}.png")
-    else:
-        write(tmp_path / "street.xml", CVAT)
-        video(tmp_path / ("street.avi" if layout == "video" else "clip.avi"))
-        write(tmp_path / "other.xml", "<project><version>1</version></project>")
-    found = opened(tmp_path, name="cvat")
-    assert list(found) == ["street-car", "street-a_bike", "street-dog4", "street-dog5"]
-    car, bike, dog, _ = found.values()
-    np.testing.assert_array_equal(car.boxes[0], [10, 5.5, 20, 10])
-    np.testing.assert_array_equal(car.boxes[:, 0], [10, 12, 14, NAN, NAN, 10])
-    np.testing.assert_array_equal(car.visibility, [1, 1, 1, 0, 0, NAN])
-    np.testing.assert_array_equal(bike.boxes[:, 0], [10, 11, NAN, NAN])
-    np.testing.assert_array_equal(dog.boxes[0], [1, 2, 8, 6])
-    shows(bike, 0, 2 if layout == "images" else 3)
-    assert "street-dog4" in opened(tmp_path, "street-dog4")
-
-
-def test_cvat_with_a_document_type_is_refused(tmp_path):
-    """Only there could XML declare entities, which may grow without end or name other files."""
-    head, rest = CVAT.split("\n", 1)
-    write(tmp_path / "street.xml", f"{head}\n<!DOCTYPE annotations>\n{rest}")
-    video(tmp_path / "street.avi")
-    with pytest.raises(FileNotFoundError, match=r"XML of CVAT, got: a document type, 'annot"):
-        opened(tmp_path)
-
-
-def test_cvat_without_its_video_or_tracks(tmp_path):
-    path = write(tmp_path / "street.xml", CVAT)
-    with pytest.raises(FileNotFoundError, match=r"of the name street or clip.avi, found no video"):
-        open_dataset(tmp_path)
-    video(tmp_path / "street.avi", 4)
-    with pytest.raises(FileNotFoundError, match=r"of the 4 frames of the video, got some of fra"):
-        open_dataset(tmp_path)
-    path.write_text("<annotations><version>1.1</version><image/></annotations>")
-    with pytest.raises(FileNotFoundError, match=r'export the task as "CVAT for video 1.1"'):
-        open_dataset(tmp_path)
-
-
-def key(number, enabled=True, x=10.0, rotation=0):
-    box = {"x": x, "y": 50.0, "width": 25.0, "height": 25.0}
-    return {"frame": number, "enabled": enabled, "rotation": rotation, "time": 0.1, **box}
-
-
-def region(labels, *keys):
-    return {"type": "videorectangle", "value": {"labels": labels, "sequence": list(keys)}}
-
-
-def test_label_studio(tmp_path):
-    results = [
-        region(["Car"], key(1), key(3, x=30, enabled=False), key(5)),
-        region(["Car"], key(2, rotation=90)),
-        {"type": "choices", "value": {"choices": ["day"]}},
-    ]
-    task = {
-        "data": {"video": "/data/upload/1/0a1b2c3d-my%20street.avi"},
-        "annotations": [{"was_cancelled": True, "result": []}, {"result": results}],
-    }
-    write(tmp_path / "export.json", [task])
-    write(tmp_path / "notes.json", {"annotations": 3})
-    video(tmp_path / "my street.avi")
-    found = opened(tmp_path, name="label-studio")
-    assert list(found) == ["my street-Car1", "my street-Car2"]
-    one, two = found.values()
-    np.testing.assert_allclose(one.boxes[0], [6.4, 24, 16, 12])
-    np.testing.assert_allclose(one.boxes[:, 0], [6.4, 12.8, 19.2, NAN, 6.4, 6.4])
-    np.testing.assert_array_equal(one.visibility, [1, 1, 1, 0, 1, 1])
-    np.testing.assert_allclose(two.boxes[0], [6.4 - 12, 24, 12, 16])  # about its corner
-    assert len(two) == 5
-
-
-def via_region(x, track=None):
-    shape = {"name": "rect", "x": x, "y": 5, "width": 20, "height": 10}
-    return {"shape_attributes": shape, "region_attributes": {"track": track} if track else {}}
-
-
-def via_entries():
-    entries = {
-        f"{number:06d}.png{9}": {
-            "filename": f"{number:06d}.png",
-            "size": 9,
-            "regions": [via_region(number, "a"), via_region(2 * number, "b")],
-            "file_attributes": {},
-        }
-        for number in (1, 2, 4)
-    }
-    entries["000003.png9"] = {"filename": "000003.png", "size": 9, "regions": []}
-    return entries
-
-
-@pytest.mark.parametrize("kind", ["project", "json", "csv"])
-def test_via_of_images(tmp_path, kind):
-    images(tmp_path / "street")
-    entries = via_entries()
-    if kind == "csv":
-        lines = ["filename,file_size,region_shape_attributes,region_attributes"]
-        for entry in entries.values():
-            for one in entry["regions"] or [{"shape_attributes": {}, "region_attributes": {}}]:
-                cells = [json.dumps(one[k]).replace('"', '""') for k in one]
-                lines.append(f'{entry["filename"]},9,"{cells[0]}","{cells[1]}"')
-        write(tmp_path / "street.csv", "\n".join(lines))
-    else:
-        write(
-            tmp_path / "street.json",
-            entries if kind == "json" else {"_via_img_metadata": entries, "_via_settings": {}},
-        )
-    found = opened(tmp_path, name="via")
-    assert list(found) == ["street-a", "street-b"]
-    np.testing.assert_array_equal(found["street-b"].boxes[:, 0], [2, 4, NAN, 8])
-    assert found["street-a"].visibility is None
-
-
-def test_via_of_a_video(tmp_path):
-    timed = {
-        f"1_{i}": {"vid": "1", "z": [0.1 * i], "xy": [2, 10 + i, 5, 20, 10], "av": {"1": "0"}}
-        for i in (1, 3)
-    }
-    timed["1_span"] = {"vid": "1", "z": [0, 1], "xy": [], "av": {}}
-    project = {
-        "project": {},
-        "file": {"1": {"fid": "1", "fname": "clip.avi", "type": 4}},
-        "view": {"1": {"fid_list": ["1"]}},
-        "attribute": {"1": {"options": {"0": "ball"}}},
-        "metadata": timed,
-    }
-    write(tmp_path / "street.json", project)
-    video(tmp_path / "clip.avi")
-    (sequence,) = opened(tmp_path, name="via").values()
-    assert sequence.frame_numbers.tolist() == [2, 3, 4]
-    np.testing.assert_array_equal(sequence.boxes[:, 0], [11, NAN, 13])
-    timed["1_again"] = timed["1_1"]
-    write(tmp_path / "street.json", project)
-    with pytest.raises(FileNotFoundError, match=r"one box of target 'ball' in clip.avi at 0.1 s"):
         open_dataset(tmp_path)
 
 

@@ -9,7 +9,8 @@
 Frames count from 0, images in the order of their names; boxes are edges, 0-based. From a box with
 outside="1" on the target is absent, until the next one. CVAT writes a box for every frame; between
 those of an export that has key frames alone, the box moves evenly. Where it is occluded, its
-visible fraction is not known (NaN). Polygons, polylines and points become the box around them.
+visible fraction is not known (NaN). Polygons, polylines, points, ellipses and what is rotated
+(clockwise about its centre) become the box around them.
 
 A target is named by its label, if no other has it, else by label and id: street-car2.
 """
@@ -27,16 +28,19 @@ from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import (
     Target,
     Videos,
+    around_ellipse,
     between_keys,
     find_video,
     named,
     split_targets,
+    turned,
 )
 from trackerlib.data.video import read_unannotated
 
 __all__ = ["read", "videos"]
 
 CORNERS = ("xtl", "ytl", "xbr", "ybr")
+RADII = ("cx", "cy", "rx", "ry")
 POINTED = ("polygon", "polyline", "points")
 FILE = "annotations.xml"
 
@@ -58,6 +62,10 @@ def read(path: Path) -> list[Sequence]:
         document = ElementTree.parse(path, parser).getroot()  # noqa: S314, by that parser
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: expected XML of CVAT, got: {error}") from error
+    if len(tasks := document.findall(".//meta//tasks/task")) > 1:
+        raise ValueError(
+            f"{path}: expected one task, got the {len(tasks)} of a project; export each by itself"
+        )
     source = document.findtext(".//meta//source") or ""
     name = _name(path)
     video = named(read_unannotated(find_video(path.parent, [name, Path(source).name])), name)
@@ -121,11 +129,16 @@ def _target(track: ElementTree.Element, label: str, length: int) -> Target | Non
 
 def _box(shape: ElementTree.Element) -> np.ndarray:
     try:
+        degrees = float(shape.get("rotation", 0))
         if shape.tag == "box":
-            return xyxy_to_xywh(np.array([float(shape.attrib[key]) for key in CORNERS]))
+            box = xyxy_to_xywh(np.array([float(shape.attrib[key]) for key in CORNERS]))
+            return turned(box, degrees, (0.5, 0.5))
+        if shape.tag == "ellipse":
+            numbers = np.array([float(shape.attrib[key]) for key in RADII])
+            return around_ellipse(numbers[:2], numbers[2:], degrees)
         if shape.tag in POINTED:
-            numbers = re.split(r"[;,]", shape.attrib["points"])
-            return polygon_to_xywh(np.array(numbers, dtype=np.float64))
+            points = re.split(r"[;,]", shape.attrib["points"])
+            return polygon_to_xywh(np.array(points, dtype=np.float64))
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"expected numbers for {shape.tag} in frame {shape.get('frame')}, got: {error}"

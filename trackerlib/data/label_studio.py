@@ -1,4 +1,4 @@
-"""Annotations that Label Studio exports as JSON, of its template for tracking in videos.
+"""Annotations that Label Studio exports as JSON or JSON-MIN, of its template for videos.
 
     <root>/export.json                list of tasks, each with data and annotations
     <root>/street.mp4                 the video of a task, by the name at the end of its address,
@@ -8,14 +8,20 @@
      "sequence": [{"frame": 1, "enabled": true, "rotation": 0,
                    "x": 20.5, "y": 15.6, "width": 58.9, "height": 30.1}, ...]}}
 
-Frames count from 1; x, y, width and height are per cent of the frame. Between key frames the box
+JSON-MIN has what is in a `value` here under the name of the control: {"video": ..., "box": [...]}.
+
+Frames count from 1; x, y, width and height are per cent of the frame. Label Studio counts by the
+rate that its template names, 24 per second where it names none: where `framesCount` is not that
+of the video, its frames are spread evenly over those of the video. Between key frames the box
 moves evenly, and from one with `enabled` false on the target is absent until the next. A rotated
 box, which turns about its top left corner, becomes the box around it. Of several annotations of
-a task that were not cancelled, the first counts.
+a task that were not cancelled, the first counts. Videos of one name in several tasks get the
+task's id: street-7.
 """
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,10 +29,10 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import (
     MALFORMED,
+    VIDEO_ENDINGS,
     Target,
     Videos,
     between_keys,
@@ -34,6 +40,7 @@ from trackerlib.data.targets import (
     named,
     read_json,
     split_targets,
+    turned,
 )
 from trackerlib.data.video import read_unannotated
 
@@ -46,11 +53,21 @@ PARTS = ("x", "y", "width", "height")
 
 def videos(root: Path) -> Videos:
     """Return the videos of a folder, by name; none if it is of another format."""
-    found: Videos = {}
+    tasks: dict[tuple[str, str], tuple[Path, dict[str, Any]]] = {}
     for path in sorted(root.glob("*.json")):
-        for task in _tasks(path):
+        for number, task in enumerate(_tasks(path), start=1):
             name = PurePosixPath(PREFIX.sub("", _file(task))).stem or path.stem
-            found[name] = partial(read, path, task, name)
+            known = (name, str(task.get("id", number)))
+            if (other := tasks.setdefault(known, (path, task))[0]) != path:
+                raise ValueError(
+                    f"{root}: expected one export of task {known[1]}, {name}, got it in "
+                    f"{other.name} and {path.name}; leave one of them out"
+                )
+    counts = Counter(name for name, _ in tasks)
+    found: Videos = {}
+    for (name, identity), (path, task) in tasks.items():
+        label = name if counts[name] == 1 else f"{name}-{identity}"
+        found[label] = partial(read, path, task, label)
     return found
 
 
@@ -60,11 +77,15 @@ def read(path: Path, task: dict[str, Any], name: str) -> list[Sequence]:
     Raises FileNotFoundError without the video, ValueError for annotations that do not parse.
     """
     file = _file(task)
-    video = named(
-        read_unannotated(find_video(path.parent, [file, PREFIX.sub("", file), name])), name
-    )
+    plain = PREFIX.sub("", file)
+    names = [file, plain, PurePosixPath(plain).stem, name]
+    video = named(read_unannotated(find_video(path.parent, names)), name)
     try:
-        targets = _targets(_results(task), video)
+        results = _results(task)
+        targets = _targets(results, video)
+        if counts := {_count(one, video) for one in results} - {len(video)}:
+            note = f"{name}: labelled as {max(counts)} frames, spread over the {len(video)} there"
+            video = replace(video, warnings=(*video.warnings, note))
     except MALFORMED as error:
         raise ValueError(
             f"{path}: expected targets of Label Studio, got: {type(error).__name__}: {error}"
@@ -74,7 +95,10 @@ def read(path: Path, task: dict[str, Any], name: str) -> list[Sequence]:
 
 def _targets(results: list[dict[str, Any]], video: Sequence) -> list[Target]:
     height, width = video.frames[0].shape[:2]
-    every = [_keys(result["value"][KEYS], (width, height)) for result in results]
+    every = [
+        _keys(result["value"][KEYS], (width, height), (_count(result, video), len(video)))
+        for result in results
+    ]
     found = [
         between_keys(label, keys, len(video))
         for label, keys in zip(_labels(results), every, strict=True)
@@ -82,16 +106,28 @@ def _targets(results: list[dict[str, Any]], video: Sequence) -> list[Target]:
     return [target for target in found if target]
 
 
-def _keys(sequence: list[dict[str, Any]], size: tuple[int, int]) -> dict[int, np.ndarray | None]:
-    """Return the box at every key frame, and None from where the target is gone."""
+def _count(result: dict[str, Any], video: Sequence) -> int:
+    """Return the number of frames that Label Studio counted; the video's where it is one off."""
+    told = int(result["value"].get("framesCount") or len(video))
+    return told if abs(told - len(video)) > 1 else len(video)
+
+
+def _keys(
+    sequence: list[dict[str, Any]], size: tuple[int, int], counts: tuple[int, int]
+) -> dict[int, np.ndarray | None]:
+    """Return the box at every key frame, and None from where the target is gone.
+
+    counts  frames as Label Studio counts them, and those of the video
+    """
     keys: dict[int, np.ndarray | None] = {}
     for key in sorted(sequence, key=lambda key: key["frame"]):
         try:
-            keys[int(key["frame"]) - 1] = _box(key, *size)
+            index = (int(key["frame"]) - 1) * counts[1] // counts[0]
+            keys[index] = _box(key, *size)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"expected a key frame with {PARTS}, got {key}") from error
         if not key.get("enabled", True):
-            keys[int(key["frame"])] = None  # it is there in the key frame itself
+            keys[index + 1] = None  # it is there in the key frame itself
     return keys
 
 
@@ -104,20 +140,26 @@ def _tasks(path: Path) -> list[dict[str, Any]]:
 
 def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
     annotations = task.get("annotations") or task.get("completions")
-    annotations = annotations if isinstance(annotations, list) else []
-    kept = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
-    found = kept[0].get("result") if kept else []
-    found = found if isinstance(found, list) else []
-    found = [one for one in found if isinstance(one, dict) and one.get("type") == KIND]
+    if isinstance(annotations, list):
+        kept = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
+        found = kept[0].get("result") if kept else []
+        found = found if isinstance(found, list) else []
+        found = [one for one in found if isinstance(one, dict) and one.get("type") == KIND]
+    else:  # of JSON-MIN
+        lists = (value for value in task.values() if isinstance(value, list))
+        found = [{"value": value} for values in lists for value in values]
     return [one for one in found if isinstance(one.get("value"), dict) and one["value"].get(KEYS)]
 
 
 def _file(task: dict[str, Any]) -> str:
     """Return the name of a task's video, as its address ends."""
-    data = task.get("data")
-    values = [task.get("file_upload"), *(data.values() if isinstance(data, dict) else ())]
-    address = unquote(next((text for text in values if isinstance(text, str) and text), ""))
-    return PurePosixPath(address.rpartition("?d=")[2].partition("?")[0]).name
+    data = task.get("data", task)
+    values = [*(data.values() if isinstance(data, dict) else ()), task.get("file_upload")]
+    texts = (unquote(text) for text in values if isinstance(text, str))
+    names = [PurePosixPath(text.rpartition("?d=")[2].partition("?")[0]).name for text in texts]
+    # Beside the video's address, a task may have any text, and the name of a list of tasks.
+    is_video = [name.lower().endswith(VIDEO_ENDINGS) for name in names]
+    return names[is_video.index(True)] if any(is_video) else next(filter(None, names), "")
 
 
 def _labels(results: list[dict[str, Any]]) -> list[str]:
@@ -130,9 +172,4 @@ def _labels(results: list[dict[str, Any]]) -> list[str]:
 def _box(key: dict[str, Any], width: int, height: int) -> np.ndarray:
     x, y, w, h = (float(key[part]) for part in PARTS)
     box = np.array([x * width, y * height, w * width, h * height]) / 100
-    angle = np.deg2rad(float(key.get("rotation") or 0))
-    if not angle:
-        return box
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * box[2:]
-    return polygon_to_xywh((box[:2] + corners @ turn.T).ravel())
+    return turned(box, float(key.get("rotation") or 0), (0.0, 0.0))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from trackerlib.boxes import polygon_to_xywh
 from trackerlib.data.rows import truth_notes
 from trackerlib.data.sequence import Sequence
 
@@ -22,12 +23,14 @@ __all__ = [
     "VIDEO_ENDINGS",
     "Target",
     "Videos",
+    "around_ellipse",
     "between_keys",
     "find_video",
     "from_known",
     "named",
     "read_json",
     "split_targets",
+    "turned",
 ]
 
 Videos = dict[str, Callable[[], list[Sequence]]]  # name of a video -> what reads its targets
@@ -173,6 +176,27 @@ def find_video(folder: Path, names: Ordered[str]) -> Path:
         f"{folder}: expected a video or folder of images of the name "
         f"{' or '.join(filter(None, names))}, found {found}; put it there"
     )
+
+
+def turned(box: np.ndarray, degrees: float, pivot: tuple[float, float]) -> np.ndarray:
+    """Return the box around a box (4,) that is turned clockwise.
+
+    pivot  about which it turns, as shares of its width and height: (0.5, 0.5) is the centre
+    """
+    if not degrees:
+        return box
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    corners = (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) - pivot) * box[2:]
+    return polygon_to_xywh((box[:2] + box[2:] * pivot + corners @ turn.T).ravel())
+
+
+def around_ellipse(centre: np.ndarray, radii: np.ndarray, degrees: float = 0) -> np.ndarray:
+    """Return the box (4,) around an ellipse of two radii that is turned about its centre."""
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    half = np.sqrt((turn * radii) ** 2 @ np.ones(2))
+    return np.concatenate((centre - half, 2 * half))
 
 
 def named(video: Sequence, name: str) -> Sequence:

@@ -2,12 +2,13 @@
 
     <root>/street.json or street.csv     VIA 2: rectangles and polygons by the names of images
     <root>/street/ or images/            the images, or beside the file
-    <root>/street.json                   VIA 3: rectangles by seconds of the video that it names
+    <root>/street.json or street.csv     VIA 3: rectangles by seconds of the video that it names
 
 A target is told by the first of the attributes track, id, target, name and label that a region
 has, in VIA 3 by all its attributes; regions without any are one target. A target's sequence goes
 from its first to its last annotated frame; nothing is known of those between that are not
-annotated, whose box is NaN. Boxes are 0-based.
+annotated, whose box is NaN. Boxes are 0-based; polygons, circles and ellipses become the box
+around them.
 
 Dutta, Zisserman: The VIA annotation software for images, audio and video. ACM MM 2019.
 """
@@ -27,6 +28,7 @@ from trackerlib.data.sequence import Sequence
 from trackerlib.data.targets import (
     MALFORMED,
     Videos,
+    around_ellipse,
     find_video,
     from_known,
     named,
@@ -39,6 +41,8 @@ __all__ = ["read", "videos"]
 
 IDENTITIES = ("track", "id", "target", "name", "label")
 COLUMN = "region_shape_attributes"
+TIMED = ("metadata_id", "file_list", "flags", "z", "xy", "av")  # columns of VIA 3's CSV
+TIMED_HEADER = "# CSV_HEADER = metadata_id,file_list"
 RECTANGLE = 2  # VIA 3's number of this shape
 
 
@@ -98,8 +102,11 @@ def _entries(path: Path) -> Any:
     if path.suffix.lower() == ".csv":
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         try:
-            return list(csv.DictReader(text.splitlines())) if COLUMN in text[:4096] else None
-        except csv.Error:
+            if TIMED_HEADER in text:
+                return _project(text.splitlines())
+            rows = csv.DictReader(text.removeprefix("#").splitlines())  # of VIA 1: #filename
+            return list(rows) if COLUMN in text[:4096] else None
+        except (csv.Error, *MALFORMED):
             return None
     content = read_json(path)
     if not isinstance(content, dict):
@@ -110,6 +117,25 @@ def _entries(path: Path) -> Any:
     first = next(iter(entries.values()), None) if isinstance(entries, dict) else None
     is_ours = isinstance(first, dict) and {"filename", "regions"} <= first.keys()
     return {"images": entries} if is_ours else None
+
+
+def _project(lines: list[str]) -> dict[str, Any]:
+    """Return what VIA 3 exports as CSV as it saves it in a project."""
+    told = [line.partition("ATTRIBUTE = ")[2] for line in lines if line.startswith("#")]
+    rows = list(csv.DictReader((one for one in lines if one[:1] != "#"), TIMED))
+    metadata = {
+        str(number): {"vid": str(number)} | {key: json.loads(row[key]) for key in TIMED[3:]}
+        for number, row in enumerate(rows)
+    }
+    return {
+        "metadata": metadata,
+        "attribute": json.loads(next(filter(None, told), "{}")),
+        "view": {number: {"fid_list": [number]} for number in metadata},
+        "file": {
+            number: {"fname": json.loads(row["file_list"])[0]}
+            for number, row in zip(metadata, rows, strict=True)
+        },
+    }
 
 
 def _regions(entries: Any) -> Iterator[Region]:
@@ -148,8 +174,10 @@ def _timed(project: dict[str, Any]) -> Iterator[Region]:
 
 
 def _label(attributes: dict[str, Any]) -> str:
-    found = (attributes[key] for key in IDENTITIES if attributes.get(key) not in (None, ""))
-    return _plain(str(next(found, "")))
+    found = (attributes[key] for key in IDENTITIES if attributes.get(key) not in (None, "", {}))
+    value = next(found, "")
+    # Of check boxes, those that are ticked.
+    return _plain("+".join(value) if isinstance(value, dict) else str(value))
 
 
 def _plain(text: str) -> str:
@@ -162,7 +190,12 @@ def _box(shape: dict[str, Any]) -> np.ndarray:
     if shape["name"] in ("polygon", "polyline"):
         corners = np.stack((shape["all_points_x"], shape["all_points_y"]), -1)
         return _finite(polygon_to_xywh(corners.astype(np.float64).ravel()))
-    raise ValueError(f"a region of shape {shape['name']}, neither rectangle nor polygon")
+    if shape["name"] in ("circle", "ellipse"):
+        centre = np.array([shape["cx"], shape["cy"]], dtype=np.float64)
+        radii = [shape.get("rx", shape.get("r")), shape.get("ry", shape.get("r"))]
+        degrees = np.rad2deg(float(shape.get("theta", 0)))
+        return _finite(around_ellipse(centre, np.array(radii, dtype=np.float64), degrees))
+    raise ValueError(f"a region of shape {shape['name']}, around which there is no box")
 
 
 def _finite(numbers: np.ndarray) -> np.ndarray:
