@@ -15,6 +15,7 @@ import pytest
 from small_otb import write_otb
 
 from trackerlib.__main__ import main
+from trackerlib.data import open_dataset
 from trackerlib.data.video import open_video
 from trackerlib.trackers import Measured
 
@@ -305,6 +306,21 @@ def test_an_address(images, tmp_path):
     np.testing.assert_allclose(
         [float(row["time"]) for row in rows(boxes)], [0, 1 / 6, 1 / 3], atol=1e-6
     )
+
+
+def test_a_sequence_of_a_data_set_begins_with_its_box(images, tmp_path, capsys):
+    root, boxes, out = images.parents[1], tmp_path / "boxes.txt", tmp_path / "out.mp4"
+    command = ["track", str(root), "--format", "otb", "--tracker", "identity"]
+    assert main(command) == 2
+    assert "expected one sequence, got 2 of" in (told := capsys.readouterr().err)
+    assert "Left, Right; choose one with --split NAME" in told
+    command += ["--split", "Left", "--boxes", str(boxes), "--out", str(out)]
+    assert main([*command, "--start", "3", "--stride", "2"]) == 0
+    truth = open_dataset(root, "Left", "otb").sequences[0].boxes
+    np.testing.assert_array_equal(np.loadtxt(boxes, delimiter=","), [truth[2]] * 3)
+    assert [time for time, _ in frames(out)] == [0, 80, 160]
+    assert main([*command, "--box", BOX]) == 0
+    assert boxes.read_text().startswith("20,14,16,16\n")
 
 
 def test_a_bar_on_a_terminal_alone(images, monkeypatch, capsys):

@@ -141,6 +141,8 @@ def track_options(parser: argparse.ArgumentParser) -> None:
     add("--out", type=output, metavar="VIDEO", help="to write: .mp4, .webm, .gif, .mkv, ...")
     add("--boxes", type=output, metavar="FILE", help="to write: .csv, .json, .mot.txt, .txt")
     add("--boxes-format", choices=BOXES, help="whatever the name ends in")
+    add("--format", choices=FORMATS, help="VIDEO is a data set, which has the first box too")
+    add("--split", default="all", metavar="NAME", help="the sequence of that data set")
     add("--preview", action="store_true", help="show the tracking on a page, as it goes")
     add("--start", type=int, metavar="FRAME", help="number of the first, to which --box belongs")
     add("--end", type=int, metavar="FRAME", help="number of the last")

@@ -24,6 +24,7 @@ from trackerlib.paths import expanded
 __all__ = [
     "FINE_CLOCK",
     "VideoFile",
+    "chosen_frames",
     "clock_of",
     "frames_per_second",
     "open_folder",
@@ -112,14 +113,20 @@ def open_video(
 
     Raises what `read_video` and `Live` raise, and ValueError if there are no such frames.
     """
-    if stride < 1 or (start is not None and end is not None and start > end):
-        raise ValueError(
-            "open_video: expected a stride of 1 or more and an end that is not before the start, "
-            f"got start {start}, end {end}, stride {stride}"
-        )
+    _check_part(start, end, stride)
     if isinstance(video, int) or "://" in str(video):
         return Live(video if isinstance(video, int) else str(video), start or 1, end, stride)
-    sequence = read_unannotated(video)
+    return chosen_frames(read_unannotated(video), start, end, stride)
+
+
+def chosen_frames(
+    sequence: Sequence, start: int | None = None, end: int | None = None, stride: int = 1
+) -> Sequence:
+    """Return the frames of a sequence from number `start` to `end`, every `stride`-th of them.
+
+    Raises ValueError if there are no such frames.
+    """
+    _check_part(start, end, stride)
     numbers = sequence.frame_numbers
     first = 0 if start is None else int(np.searchsorted(numbers, start))
     last = len(numbers) if end is None else int(np.searchsorted(numbers, end, "right"))
@@ -130,6 +137,14 @@ def open_video(
         )
     picks = range(first, last, stride)
     return sequence if len(picks) == len(numbers) else sequence.part(picks)
+
+
+def _check_part(start: int | None, end: int | None, stride: int) -> None:
+    if stride < 1 or (start is not None and end is not None and start > end):
+        raise ValueError(
+            "open_video: expected a stride of 1 or more and an end that is not before the start, "
+            f"got start {start}, end {end}, stride {stride}"
+        )
 
 
 def frames_per_second(source: Path) -> tuple[float, str]:

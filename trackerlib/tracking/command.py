@@ -4,15 +4,23 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from trackerlib.data import open_dataset
 from trackerlib.data.annotated_video import AnnotatedVideo
 from trackerlib.data.live import Live
-from trackerlib.data.sequence import Sequence
-from trackerlib.data.video import FINE_CLOCK, clock_of, frames_per_second, open_video
+from trackerlib.data.sequence import UNTIMED_FPS, Sequence
+from trackerlib.data.video import (
+    FINE_CLOCK,
+    chosen_frames,
+    clock_of,
+    frames_per_second,
+    open_video,
+)
 from trackerlib.eval.box_files import BoxFile
 from trackerlib.eval.runner import resolve_device
 from trackerlib.eval.video import Followed, Result, follow_video
@@ -37,7 +45,8 @@ def follow(arguments: Namespace, warn: Callable[..., None]) -> Followed:
     boxes = checked_boxes(np.stack(arguments.box)) if arguments.box else None
     spec = parse(arguments.tracker) if arguments.tracker else None
     _box_file(arguments, 1)  # whose name cannot be used: said before anything is drawn
-    source = open_video(arguments.source, arguments.start, arguments.end, arguments.stride)
+    source, known = _opened(arguments)
+    boxes = known if boxes is None else boxes
     if isinstance(source, Live):
         source.held()  # a camera that is there, and gives no frame
     if boxes is None:
@@ -61,6 +70,26 @@ def follow(arguments: Namespace, warn: Callable[..., None]) -> Followed:
     warn(followed.track.warnings, early)
     print(followed.summary(spec.label, source.name))
     return followed
+
+
+def _opened(arguments: Namespace) -> tuple[Sequence | Live, np.ndarray | None]:
+    """Return what to track in, and the first box (1, 4), where a data set knows it."""
+    part = arguments.start, arguments.end, arguments.stride
+    if not arguments.format:
+        return open_video(arguments.source, *part), None
+    found = open_dataset(str(arguments.source), arguments.split, arguments.format).sequences
+    if len(found) > 1:
+        names = ", ".join(sequence.name for sequence in found[:8])
+        raise ValueError(
+            f"track: expected one sequence, got {len(found)} of {arguments.source}: {names}"
+            f"{' ...' if len(found) > 8 else ''}; choose one with --split NAME"
+        )
+    sequence = found[0]
+    if sequence.times is None:
+        sequence = replace(sequence, times=np.arange(len(sequence)) / UNTIMED_FPS)
+    sequence = chosen_frames(sequence, *part)
+    first = sequence.boxes[:1]
+    return sequence, first if np.isfinite(first).all() else None
 
 
 def _box_file(arguments: Namespace, targets: int) -> BoxFile | None:
@@ -107,7 +136,7 @@ def _annotated(arguments: Namespace, source: Sequence | Live) -> tuple[Annotated
         return AnnotatedVideo(arguments.out, source.fps / arguments.stride, FINE_CLOCK), ""
     fps, note = frames_per_second(arguments.source)
     times = source.times
-    assert times is not None  # open_video finds some always
+    assert times is not None  # _opened finds some always
     clock = clock_of(times, fps)
     length = times[-1] - times[0]
     mean = (len(times) - 1) / length if length > 0 else fps
