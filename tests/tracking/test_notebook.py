@@ -58,6 +58,14 @@ def test_an_upload_is_written_and_stays_in_its_folder(tmp_path):
         assert path == tmp_path / "clip.mp4" and path.read_bytes() == b"video"
 
 
+def test_an_upload_of_ipywidgets_7_is_written_too(tmp_path):
+    """Which Colab has, in place of 8."""
+    value = {"clip.mp4": {"metadata": {"name": "clip.mp4", "size": 5}, "content": b"video"}}
+    path = uploaded(SimpleNamespace(value=value), tmp_path)
+    assert path == tmp_path / "clip.mp4" and path.read_bytes() == b"video"
+    assert uploaded(SimpleNamespace(value={}), tmp_path) is None
+
+
 def test_results_are_passed_on_and_shown(monkeypatch):
     shown = []
     module = sys.modules["trackerlib.tracking.notebook"]

@@ -52,7 +52,10 @@ class BoxDrawing(anywidget.AnyWidget):
 
 def uploaded(upload: Any, folder: Path) -> Path | None:
     """Write what an `ipywidgets.FileUpload` has into a folder -> the file, None if nothing."""
-    for file in upload.value:
+    value = upload.value
+    if isinstance(value, dict):  # ipywidgets 7, which Colab has: content by name
+        value = [{"name": name, **file} for name, file in value.items()]
+    for file in value:
         path = folder / Path(file["name"].replace("\\", "/")).name
         path.write_bytes(file["content"])
         return path
