@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from pybtex.database import Entry, parse_file
+from pybtex.richtext import Text
 
 from book.extensions.plain_text import address
 
@@ -35,8 +36,7 @@ FIGURE_LINK = re.compile(r"\[Fig\. [\w.]+\]\([^)#]*#(fig-[\w-]+)\)")
 
 def surnames(entry: Entry) -> str:
     """Return who wrote a paper, as it is cited."""
-    last = [str(" ".join(p.last_names)).replace("{", "") for p in entry.persons["author"]]
-    last = [name.replace("}", "").replace("\\", "") for name in last]
+    last = [str(Text.from_latex(" ".join(p.last_names))) for p in entry.persons["author"]]
     if len(last) > 2:
         return f"{last[0]} et al."
     return " and ".join(last)
