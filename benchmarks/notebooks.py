@@ -20,13 +20,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from benchmarks import plain_text
+from benchmarks import ops, plain_text
 from book.conftest import own_cache
 
 # Another environment, other last bits: what is stored is a CPU's, in the mode that every CPU has.
 STEADY = {"CUDA_VISIBLE_DEVICES": "", "TRACKERLIB_MODE": "float32", "OMP_NUM_THREADS": "1"}
 TIMEOUT = 1800  # seconds for a cell
-KEPT = ("kernelspec", "language_info", "minutes")  # of a notebook's metadata
+KEPT = ("kernelspec", "language_info", "machine", "minutes")  # of a notebook's metadata
 
 
 class Client(NotebookClient):
@@ -60,6 +60,7 @@ def execute(path: Path, environment: dict[str, str]) -> NotebookNode:
         )
         client.execute(env=os.environ | STEADY | cache | environment)
     notebook.metadata.minutes = round((time.monotonic() - began) / 60, 1)  # the book tells them
+    notebook.metadata.machine = f"one thread of {ops.machine('cpu')}"
     return notebook
 
 

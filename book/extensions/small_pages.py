@@ -3,8 +3,11 @@
 MathJax, Font Awesome and Thebe come whole with their packages: 25 MB, of
 which a page uses a tenth. What no page loads is left out.
 
-    book_repository  the project's address, for links to edit a page and to
-                     report a mistake; none where it is empty
+    book_repository  the project's address, for links to edit a page, to report
+                     a mistake, and to open a notebook in Binder's JupyterLab
+                     or in Colab; none where it is empty
+
+A link to JupyterLab on the reader's own machine is on every notebook's page.
 """
 
 import json
@@ -26,6 +29,12 @@ USED = re.compile(r"\bfa-([a-z0-9-]+)")
 FONT_AWESOME = "_static/scripts/fontawesome.js"
 COMMITS = ("git", "log", "--format=commit %h %cs", "--name-only")
 CARD = "_static/card.png"
+LAUNCHED = {  # where notebooks of the repository can be opened
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+    "notebook_interface": "jupyterlab",
+}
+LAB = "http://localhost:8888/lab/tree/"  # where `make lab` serves the book
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -39,6 +48,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("config-inited", set_links)
     app.connect("doctree-resolved", load_late)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", open_in_lab, priority=502)
     app.connect("build-finished", trim, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -51,6 +61,7 @@ def set_links(app: Any, config: Any) -> None:
             "use_edit_page_button": True,
             "use_issues_button": True,
             "use_source_button": True,
+            "launch_buttons": LAUNCHED,
         }
 
 
@@ -84,22 +95,51 @@ def describe(
     context["last_updated"] = state(app, page)
 
 
+def open_in_lab(
+    app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Let a notebook's page be opened in the JupyterLab of `make lab`."""
+    if page not in app.env.all_docs or not is_notebook(app, page):
+        return
+    button = {
+        "type": "link",
+        "text": "JupyterLab",
+        "tooltip": "Open in the JupyterLab that `make lab` has started",
+        "icon": "fas fa-flask",
+        "url": f"{LAB}{page.removeprefix('book/')}.ipynb",
+    }
+    groups = context["header_buttons"]
+    known = [g for g in groups if g.get("label") == "launch-buttons"]
+    if known:
+        known[0]["buttons"].append(button)
+    else:
+        groups.insert(0, {**button, "label": "open-in-lab"})
+
+
+def is_notebook(app: Any, page: str) -> bool:
+    """Return whether a page is made from a notebook."""
+    return Path(app.env.doc2path(page)).suffix == ".ipynb"
+
+
 def state(app: Any, page: str) -> str | None:
     """Return when a page's source was last changed, by which commit."""
     if page not in app.env.all_docs:
         return None
     source = Path(app.env.doc2path(page))
     known = commits(app).get(f"{page}{source.suffix}")
-    if known and source.suffix == ".ipynb":
+    if known and is_notebook(app, page):
         known += time_to_run(source)
     return known
 
 
 def time_to_run(notebook: Path) -> str:
-    """Return how long a notebook's last run took, "" if it does not say."""
+    """Return how long a notebook's last run took, and on what, if it says."""
     metadata = json.loads(notebook.read_text("utf-8"))["metadata"]
-    minutes = metadata.get("minutes")
-    return f"; its cells run in {minutes} minutes" if minutes else ""
+    if not metadata.get("minutes"):
+        return ""
+    machine = metadata.get("machine")
+    ran = f"; its cells run in {metadata['minutes']} minutes"
+    return f"{ran} on {machine}" if machine else ran
 
 
 def commits(app: Any) -> dict[str, str]:

@@ -2,6 +2,10 @@
 
 import json
 import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from book.extensions import reading_time, small_pages
 
@@ -53,6 +57,47 @@ def test_a_page_has_the_date_and_commit_of_its_last_change(tmp_path):
 def test_without_a_repository_nothing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert small_pages.read_commits(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({}, ""),
+        ({"minutes": 2.1}, "; its cells run in 2.1 minutes"),
+        ({"minutes": 2.1, "machine": "a CPU"}, "; its cells run in 2.1 minutes on a CPU"),
+    ],
+)
+def test_a_page_says_how_long_its_cells_run_and_on_what(tmp_path, metadata, said):
+    path = tmp_path / "page.ipynb"
+    path.write_text(json.dumps({"cells": [], "metadata": metadata}))
+    assert small_pages.time_to_run(path) == said
+
+
+def config(repository: str) -> SimpleNamespace:
+    return SimpleNamespace(book_repository=repository, html_theme_options={})
+
+
+def test_one_line_gives_every_page_its_links():
+    here, nowhere = config("https://github.com/a/b"), config("")
+    small_pages.set_links(None, here)
+    small_pages.set_links(None, nowhere)
+    options = here.html_theme_options
+    assert options["repository_url"] == "https://github.com/a/b"
+    assert {"binderhub_url", "colab_url"} < set(options["launch_buttons"])
+    assert nowhere.html_theme_options == {}
+
+
+@pytest.mark.parametrize("groups", [[], [{"label": "launch-buttons", "buttons": []}]])
+def test_a_notebooks_page_opens_in_jupyterlab(groups):
+    files = {"book/chapters/01": "01.ipynb", "book/index": "index.md"}
+    env = SimpleNamespace(all_docs=files, doc2path=lambda page: Path(files[page]))
+    for page in ("book/index", "search", "book/chapters/01"):
+        small_pages.open_in_lab(
+            SimpleNamespace(env=env), page, "", {"header_buttons": groups}, None
+        )
+    (shown,) = groups
+    (button,) = shown.get("buttons", [shown])
+    assert button["url"] == "http://localhost:8888/lab/tree/chapters/01.ipynb"
 
 
 def test_minutes_are_counted_and_measured():
