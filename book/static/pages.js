@@ -1,4 +1,7 @@
-// Tables of results sort by a click on a column's head; the search needs no server.
+// Tables of results sort by a click on a column's head; wide figures scroll; the search needs no
+// server.
+
+const WIDE = 1.8; // width of a figure relative to its height
 
 function value(row, column) {
   const text = row.cells[column].textContent.trim();
@@ -32,7 +35,25 @@ function sortable(table) {
   return heads.length === 1 && !spans && table.tBodies.length === 1;
 }
 
+// A figure that is much wider than high gets a frame of its own, which scrolls on telephones.
+function frame(image) {
+  if (image.naturalWidth <= WIDE * image.naturalHeight || image.closest(".wide")) {
+    return;
+  }
+  const box = document.createElement("div");
+  box.className = "wide";
+  image.replaceWith(box);
+  box.append(image);
+  if (box.scrollWidth > box.clientWidth) {
+    box.tabIndex = 0;
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  for (const image of document.querySelectorAll(".cell_output img[src*='_images/']")) {
+    image.addEventListener("load", () => frame(image), { once: true });
+    frame(image);
+  }
   for (const table of document.querySelectorAll(".bd-article table")) {
     if (!sortable(table) || table.tBodies[0].rows.length < 3) {
       continue;
