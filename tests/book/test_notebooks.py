@@ -1,5 +1,7 @@
 """What every notebook of the book must be, whatever it says."""
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -10,6 +12,9 @@ from trackerlib.paths import cache_dir
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+CHAPTERS = [path for path in NOTEBOOKS if path.parent.name == "chapters"]
+MAX_AFTER_CODE, MAX_DRAWING = 0.2, 0.15  # shares: of code cells, of their visible lines
+DRAWS = re.compile(r"\b(?:plt|ax|axes|fig)\b(?:\[[^]]*\])*(?:\.| =|,)|\bplots\.\w+\(")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: str(path.relative_to(BOOK)))
@@ -47,6 +52,27 @@ def test_cells_can_be_read(notebook):
         lines = cell.source.splitlines()
         assert len(lines) <= 40, cell.source
         assert max(map(len, lines), default=0) <= 79, max(lines, key=len)
+
+
+def test_a_sentence_stands_before_most_cells(path, notebook):
+    kinds = [cell.cell_type for cell in notebook.cells]
+    after_code = sum(pair == ("code", "code") for pair in pairwise(kinds))
+    assert after_code <= MAX_AFTER_CODE * kinds.count("code")
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_little_of_the_shown_code_draws(path, notebook):
+    shown = [cell.source for cell in code_cells(notebook, "hide-input")]
+    lines = [line for source in shown for line in source.splitlines() if line.strip()]
+    assert sum(bool(DRAWS.search(line)) for line in lines) <= MAX_DRAWING * len(lines)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_exercises_are_boxes_with_folded_answers(path, notebook):
+    (text,) = (cell.source for cell in notebook.cells if "## Exercises\n" in cell.source)
+    parts = text.partition("## Exercises\n")[2].split("> **Exercise ")[1:]
+    assert len(parts) >= 3
+    assert all(part.count("<details><summary>Answer</summary>\n\n") == 1 for part in parts)
 
 
 def test_says_nothing_of_the_machine_it_ran_on(path):
