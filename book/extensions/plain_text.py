@@ -169,7 +169,7 @@ def to_boxes(doctree: nodes.document) -> None:
         first = quote.next_node(nodes.strong)
         title = first.astext().rstrip(".") if first else ""
         kind = BOXES.get(title.partition(" ")[0].lower())
-        if kind and quote.children[0].children[0] is first:
+        if kind and quote.astext().startswith(first.astext()):
             first.parent.remove(first)
             head = nodes.title("", title)
             box = nodes.admonition("", head, *quote.children)

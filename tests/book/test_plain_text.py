@@ -111,7 +111,8 @@ def test_a_caption_below_no_figure_is_refused():
 def test_quotations_that_begin_with_a_known_word_become_boxes():
     document = nodes.container()
     for word in ("Warning.", "Mind."):
-        paragraph = nodes.paragraph("", "", nodes.strong("", word), nodes.Text(" Text."))
+        parts = nodes.Text(""), nodes.strong("", word), nodes.Text(" Text.")  # as MyST has them
+        paragraph = nodes.paragraph("", "", *parts)
         document += nodes.block_quote("", paragraph)
     reader.to_boxes(document)
     box, quote = document.children
