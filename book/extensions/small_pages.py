@@ -113,7 +113,7 @@ def open_in_lab(
     if known:
         known[0]["buttons"].append(button)
     else:
-        groups.insert(0, {**button, "label": "open-in-lab"})
+        groups.insert(0, {**button, "text": None, "label": "open-in-lab"})
 
 
 def is_notebook(app: Any, page: str) -> bool:
