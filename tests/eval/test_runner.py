@@ -327,6 +327,17 @@ def test_a_complete_store_is_only_read(dataset, store, scheduler, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*")} == before
 
 
+def test_a_restart_reads_each_result_once(dataset, store, scheduler, monkeypatch):
+    jobs, reads = plan([Fake()], dataset, seeds=range(3), device="cpu"), list[str]()
+    run(jobs, store, scheduler=scheduler)
+    read = Store.read
+    monkeypatch.setattr(
+        Store, "read", lambda self, unit: reads.append(unit.stem) or read(self, unit)
+    )
+    assert run(jobs, store).skipped == len(jobs)
+    assert sorted(reads) == sorted(job.unit.stem for job in jobs)
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_sequence(tmp_path, store):
     sequences = [

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from trackerlib.eval.store import Store, Track, Unit
+from trackerlib.eval.store import Result, Store, Track, Unit
 from trackerlib.paths import draft_of, shipped
 
-__all__ = ["due", "keep", "mode", "other", "recorded", "replay"]
+__all__ = ["counted", "keep", "mode", "other", "recorded", "replay"]
 
 VARIABLE = "TRACKERLIB_RECORDED"
 NAME = re.compile(r"[\w-]+/[\w-]+")
@@ -65,10 +65,14 @@ def recorded(
     return arrays
 
 
-def due(unit: Unit, store: Store) -> bool:
-    """Return whether a unit is still to be run: a live run does not count a replayed result."""
+def counted(unit: Unit, store: Store) -> Result | None:
+    """Return a unit's result, None where it is still to be run.
+
+    A live run does not count a replayed result.
+    """
     result = store.read(unit)
-    return result is None or (mode() != "read" and "recorded" in result.environment)
+    replayed = result is not None and mode() != "read" and "recorded" in result.environment
+    return None if replayed else result
 
 
 def replay(unit: Unit, store: Store) -> bool:

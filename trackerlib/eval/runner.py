@@ -198,20 +198,32 @@ def run(jobs: list[Job], store: Store, workers: int = 1, scheduler: str | None =
     if workers < 1:
         raise ValueError(f"run: expected at least one worker, got {workers}")
     jobs, failed, notes = _once(jobs), 0, list[str]()
-    due = [job for job in jobs if recorded.due(job.unit, store)]
+    noted = _noted(jobs, store)
+    due = [job for job in jobs if job.unit.fingerprint not in noted]
     if due:
         with store.exclusive():
             # Another run may have computed some before this one got the store.
-            due = [job for job in due if recorded.due(job.unit, store)]
+            noted |= _noted(due, store)
+            due = [job for job in due if job.unit.fingerprint not in noted]
             notes = _cleared(due, store)
             live = [job for job in due if not recorded.replay(job.unit, store)]
             failed = _run_due(live, store, workers, scheduler) if live else 0
             for job in live:
                 recorded.keep(job.unit, store)
+        noted |= _noted(due, store)
     sequences = {id(job.sequence): job.sequence for job in jobs}.values()
-    results = filter(None, (store.read(job.unit) for job in jobs))
-    warnings = (*notes, *noticed(sequences, results))
+    tracked = (line for job in jobs for line in noted.get(job.unit.fingerprint, ()))
+    warnings = tuple(dict.fromkeys([*notes, *noticed(sequences, ()), *tracked]))
     return Summary(len(due) - failed, len(jobs) - len(due), failed, warnings)
+
+
+def _noted(jobs: Iterable[Job], store: Store) -> dict[str, tuple[str, ...]]:
+    """Return what was noticed in each unit whose result counts, by its fingerprint.
+
+    A result is read here and dropped, so that a store of any size takes little memory.
+    """
+    found = ((job.unit.fingerprint, recorded.counted(job.unit, store)) for job in jobs)
+    return {key: noticed((), [result]) for key, result in found if result}
 
 
 def _cleared(jobs: list[Job], store: Store) -> list[str]:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
 from urllib.parse import quote
@@ -80,10 +81,12 @@ class Unit:
         where = self.dataset, self.label, self.sequence, self.protocol, self.segment
         return *where, str(self.seed)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return the sha256 of all fields."""
-        return hash_bytes(json.dumps(asdict(self), sort_keys=True).encode())
+        # Not asdict: it copies settings deeply, which is most of the time that a restart takes.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return hash_bytes(json.dumps(values, sort_keys=True).encode())
 
     @property
     def stem(self) -> str:
