@@ -2,13 +2,14 @@
 
     python -m benchmarks.reproduce --data FOLDER --file build/reproduce/otb.npz
 
-Trackers are those of book/reproduction/results.yml, and those that the file has already. What is
-computed is kept in a store and then takes its place in the file; what the file has of the same
-settings, code, weights, device and frames stays. A file that is not there yet begins as that of
-data/results/.
+Trackers are those of book/reproduction/results.yml, and those that the file has already, the fast
+ones first; those that draw random numbers run with three seeds. What is computed is kept in a
+store and then takes its place in the file; what the file has of the same settings, code, weights,
+device and frames stays. A file that is not there yet begins as that of data/results/.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +23,11 @@ from trackerlib.eval.runner import Job, plan, run
 from trackerlib.eval.store import Result, Store
 from trackerlib.paths import shipped
 from trackerlib.results import origin_of
-from trackerlib.trackers import SpecLike, parse
+from trackerlib.trackers import SpecLike, parse, table
 
 MANIFEST = Path(__file__).resolve().parents[1] / "book" / "reproduction" / "results.yml"
+SEEDS = {0, 1, 2}  # of trackers that draw random numbers; these draw none:
+STEADY = re.compile(r"(identity|kcf|hcf|msdat|opencv:algorithm=(csrt|kcf))\b(?!.*random)")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def update(
     """Compute what a file lacks, and put it there -> 0, or 1 where a unit crashed.
 
     trackers  specifications; empty: the manifest's and the file's
-    seeds     of each; empty: those that the file has of it, else 0
+    seeds     of each; empty: those that the file has of it, and `default_seeds`
     root      of the store that keeps what is computed
     """
     archive = read_whole(file) if file.exists() else Archive({}, ())
@@ -83,7 +86,7 @@ def update(
     listed = [spec for item in read_items(MANIFEST) for spec in item.specs]
     jobs = []
     for spec in runnable(trackers or [*listed, *known]):
-        chosen = seeds or sorted(known.get(spec.label, {0}))
+        chosen = seeds or sorted(known.get(spec.label, set()) | default_seeds(spec.label))
         jobs += plan([spec], dataset, seeds=chosen, device=how.device)
     late = due(jobs, archive)
     print(f"{len(jobs) - len(late)} of {len(jobs)} units are in {file}, {len(late)} to run")
@@ -98,6 +101,11 @@ def update(
     return 1 if summary.failed else 0
 
 
+def default_seeds(label: str) -> set[int]:
+    """Return the seeds with which a tracker is run: one where it draws no random numbers."""
+    return {0} if STEADY.match(label) else SEEDS
+
+
 def results(jobs: Iterable[Job], store: Store, dataset: Dataset) -> list[Row]:
     """Return the rows of the jobs that a store has results of."""
     found = filter(None, (store.read(job.unit) for job in jobs))
@@ -105,14 +113,17 @@ def results(jobs: Iterable[Job], store: Store, dataset: Dataset) -> list[Row]:
 
 
 def runnable(texts: Iterable[str]) -> list[SpecLike]:
-    """Return the specifications that can be built here; print why the others cannot."""
+    """Return the specifications that can be built here, fast trackers first.
+
+    It prints why the others cannot.
+    """
     specs = []
     for text in dict.fromkeys(texts):
         if reason := hindrance(text):
             print(f"left out: {text}: {reason}", file=sys.stderr)
         else:
             specs.append(parse(text))
-    return specs
+    return sorted(specs, key=_slowness)
 
 
 def hindrance(text: str) -> str:
@@ -122,6 +133,12 @@ def hindrance(text: str) -> str:
     except (FileNotFoundError, ValueError) as error:
         return str(error)
     return ""
+
+
+def _slowness(spec: SpecLike) -> float:
+    """Return minus the frames per second of a tracker's default, 0 where it was not timed."""
+    fps = {one.tracker.partition(":")[0]: one.fps for one in table()}
+    return -fps.get(spec.label.partition(":")[0], 0.0)
 
 
 def _version(row: Row) -> tuple:
@@ -136,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="embedded", help="or a folder of OTB sequences")
     parser.add_argument("--split", default="all")
     parser.add_argument("--trackers", nargs="+", default=[], help="else all, see above")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="else the file's, or 0")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="else those above")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--scheduler")

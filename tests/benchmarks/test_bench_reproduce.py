@@ -56,6 +56,23 @@ def test_seeds_of_the_file_are_run_on_new_sequences(update, dataset):
     assert {seed for _, name, seed in runs(found) if name == "Dark"} == {0, 3}
 
 
+@pytest.mark.parametrize(
+    ("label", "count"),
+    [
+        *(("kcf:features=gray", 1), ("msdat", 1), ("msdat:adaptation=random", 3)),
+        *(("mdnet", 3), ("opencv:algorithm=csrt", 1), ("opencv:algorithm=mil", 3)),
+    ],
+)
+def test_trackers_that_draw_random_numbers_have_three_seeds(label, count):
+    assert len(reproduce.default_seeds(label)) == count
+
+
+def test_fast_trackers_are_run_first():
+    specs = ["identity", "hcf", "opencv:algorithm=csrt", "kcf"]
+    found = [one.label for one in reproduce.runnable(specs)]
+    assert found == ["kcf", "opencv:algorithm=csrt", "hcf", "identity"]
+
+
 def test_other_code_other_frames_and_crashes_are_due(dataset):
     jobs = plan([parse("identity")], dataset, device="cpu")
     crash = Archive({}, tuple(reproduce.Row(Failure(job.unit, "no")) for job in jobs))
