@@ -29,10 +29,6 @@ def empty():
         yield made
 
 
-def add_worker(made):
-    made.scale(1)
-
-
 def test_no_worker_is_told_and_then_an_error(quick, empty, dataset, tmp_path, capsys):
     address = empty.scheduler_address
     jobs, store = plan([Fake()], dataset, device="cpu"), Store(tmp_path / "store")
@@ -44,13 +40,22 @@ def test_no_worker_is_told_and_then_an_error(quick, empty, dataset, tmp_path, ca
 
 
 def test_a_worker_that_comes_late_is_waited_for(monkeypatch, empty, dataset, tmp_path, capsys):
+    say = cluster._say_absent
     monkeypatch.setattr(cluster, "ABSENCE", 0.2)
-    timer = threading.Timer(0.5, add_worker, [empty])
-    timer.start()
+    monkeypatch.setattr(cluster, "_say_absent", lambda *a: (say(*a), empty.scale(1)))
     jobs, store = plan([Fake()], dataset, device="cpu"), Store(tmp_path / "store")
     assert run(jobs, store, scheduler=empty.scheduler_address).done == 2
-    timer.join()
     assert "no worker at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("there", "count"), [(True, 1), (None, 0)])
+def test_the_dashboard_is_told_where_bokeh_draws_it(monkeypatch, empty, capsys, there, count):
+    empty.scale(1)
+    monkeypatch.setattr(cluster, "find_spec", {"bokeh": there}.get)
+    with cluster.connected(1, empty.scheduler_address):
+        pass
+    link = f"the dashboard is at {empty.dashboard_link}"
+    assert capsys.readouterr().err.count(link) == count
 
 
 def test_the_death_of_the_last_worker_is_told_and_then_an_error(quick, empty, capsys):

@@ -1,7 +1,8 @@
 """Where units are computed: a local cluster of processes, or a running dask scheduler's workers.
 
 Workers may go and come back. As long as there is none, a line says so every ABSENCE seconds; after
-MAX_ABSENCE the run ends with an error.
+MAX_ABSENCE the run ends with an error. Where bokeh is installed, which draws it, the address of
+dask's dashboard is printed.
 """
 
 import logging
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
         _check_certificates(scheduler)
         with Client(scheduler) as client:
             _await_worker(client)
+            _say_dashboard(client)
             yield client
         return
     with (
@@ -71,7 +74,15 @@ def connected(workers: int, scheduler: str | None) -> Iterator["Client"]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        _say_dashboard(client)
         yield client
+
+
+def _say_dashboard(client: "Client") -> None:
+    from tqdm.auto import tqdm
+
+    if find_spec("bokeh"):
+        tqdm.write(f"run: the dashboard is at {client.dashboard_link}", file=sys.stderr)
 
 
 def _check_certificates(scheduler: str) -> None:
