@@ -5,7 +5,7 @@ import pytest
 from made_archive import NAMES, archive
 
 from trackerlib.eval.archived import collect_archive
-from trackerlib.eval.overview import disagreement, overview
+from trackerlib.eval.overview import disagreement, finished, on_shared, overview, tracks
 from trackerlib.eval.published import published_by_sequence, published_scores
 
 
@@ -47,3 +47,24 @@ def test_targets_of_most_disagreement_are_first(report):
     assert table.loc["Man", "KCF (published)"] == published_by_sequence(["Man"])["KCF"]["Man"][0]
     pair = table.loc["Couple", ["near", "lost"]]
     assert table.loc["Couple", "spread"] == pytest.approx(pair.std())
+
+
+def test_trackers_without_all_targets_stand_on_the_shared_ones():
+    runs = {"all": [{}], "eight": [{"names": NAMES[:8]}], "two": [{"names": NAMES[:2]}]}
+    report = collect_archive(archive(runs), "otb")
+    assert finished(report) == ["all"]
+    shared = on_shared(report)
+    assert [one.name for one in shared.dataset.sequences] == NAMES[:8]
+    table = overview(shared)
+    assert table.loc[["all", "eight", "two"], "sequences"].to_list() == ["8/8", "8/8", "2/8"]
+    assert table.loc["KCF (published)", "AUC"] == published_scores(NAMES[:8])["KCF"][0]
+    assert set(shared.missing["sequence"]) == set(NAMES[2:8])
+
+
+def test_tracks_are_of_the_first_seed_and_of_trackers_that_were_run():
+    made = archive({"near": [{"off": 1.0}, {"off": 9.0}], "far": [{"names": NAMES[1:]}]})
+    found = tracks(made, "otb", NAMES[0], ["far", "near"])
+    assert list(found) == ["near"]
+    boxes, iou = found["near"]
+    assert boxes[1].tolist() == [11, 10, 20, 20] and iou[1] == pytest.approx(19 / 21)
+    assert tracks(made, "other", NAMES[0], ["near"]) == {}

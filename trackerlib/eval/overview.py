@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
+from trackerlib.eval.archive import Archive
 from trackerlib.eval.found import speed
 from trackerlib.eval.published import published_by_sequence
-from trackerlib.eval.report import Report, scales, sequences, table
+from trackerlib.eval.report import Report, on_targets, scales, sequences, table
+from trackerlib.eval.reproduction import TARGETS
+from trackerlib.eval.store import Result
 
-__all__ = ["PUBLISHED", "disagreement", "overview"]
+__all__ = ["PUBLISHED", "disagreement", "finished", "on_shared", "overview", "tracks"]
 
 PUBLISHED = "(published)"  # behind the name of a tracker whose boxes others published
 
@@ -29,6 +33,38 @@ def overview(report: Report) -> pd.DataFrame:
     fastest = speeds.drop_duplicates("tracker").set_index("tracker")
     found["fps"], found["machine"] = fastest["fps"], fastest["device"]
     return found
+
+
+def finished(report: Report) -> list[str]:
+    """Return the trackers that finished every target of a report."""
+    count = len(report.dataset.sequences)
+    return [one for one in report.trackers if len(report.by_sequence(one)) == count]
+
+
+def on_shared(report: Report) -> Report:
+    """Return what a report has of the targets that all trackers share.
+
+    Trackers that finished fewer than `reproduction.TARGETS` take no part in that.
+    """
+    known = [report.by_sequence(one).keys() for one in report.trackers]
+    names = {one.name for one in report.dataset.sequences}
+    return on_targets(report, names.intersection(*(k for k in known if len(k) >= TARGETS)))
+
+
+def tracks(
+    archive: Archive, dataset: str, target: str, trackers: Iterable[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return each tracker's boxes (n, 4) on a target and their IoU (n,), of its first seed.
+
+    Trackers that were not run on it by one pass are left out.
+    """
+    found = {}
+    for row in sorted(archive.rows, key=lambda row: -row.unit.seed):
+        unit, outcome, measures = row.unit, row.outcome, row.measures
+        is_asked = (unit.dataset, unit.sequence, unit.protocol) == (dataset, target, "ope")
+        if is_asked and isinstance(outcome, Result) and measures is not None:
+            found[unit.label] = outcome.track.boxes, measures.ious
+    return {name: found[name] for name in trackers if name in found}
 
 
 def disagreement(report: Report, trackers: Iterable[str], beside: str = "") -> pd.DataFrame:

@@ -23,7 +23,7 @@ from trackerlib.eval.archived import collect_archive
 from trackerlib.eval.items import Item, Row, read_items
 from trackerlib.eval.places import read_whole
 from trackerlib.eval.published import published_by_sequence, published_items, published_table
-from trackerlib.eval.report import Report, curves
+from trackerlib.eval.report import Report, curves, on_targets
 from trackerlib.eval.reproduction import (
     BOUNDS,
     CURVES,
@@ -191,15 +191,7 @@ def _on_shared(item: Item, report: Report) -> tuple[list[str], Report, dict[str,
     }
     used = [spec for spec in item.specs if spec not in left_out]
     shared = {name for name in asked if all(name in finished[spec] for spec in used)}
-    sequences = tuple(one for one in report.dataset.sequences if one.name in shared)
-    part = replace(
-        report,
-        scores={key: score for key, score in report.scores.items() if key[1] in shared},
-        results=tuple(one for one in report.results if one.unit.sequence in shared),
-        frames={key: counts for key, counts in report.frames.items() if key[1] in shared},
-        dataset=replace(report.dataset, sequences=sequences),
-    )
-    return used, part, left_out
+    return used, on_targets(report, shared), left_out
 
 
 def _printed(item: Item) -> Iterator[Cell]:

@@ -1,8 +1,8 @@
 """From a store to tables: what was scored, what is missing, what went wrong."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ __all__ = [
     "attributes",
     "collect",
     "curves",
+    "on_targets",
     "papers",
     "rounded",
     "scales",
@@ -101,6 +102,19 @@ class Report:
         """Return one tracker's measure by seed (rows) and sequence (columns)."""
         found = {key: getattr(scored, measure) for key, scored in self.of(tracker).items()}
         return pd.Series(found).unstack(0)
+
+
+def on_targets(report: Report, names: Collection[str]) -> Report:
+    """Return what a report has of some of its sequences."""
+    sequences = tuple(one for one in report.dataset.sequences if one.name in names)
+    return replace(
+        report,
+        scores={key: score for key, score in report.scores.items() if key[1] in names},
+        results=tuple(one for one in report.results if one.unit.sequence in names),
+        missing=report.missing[report.missing["sequence"].isin(names)],
+        frames={key: counts for key, counts in report.frames.items() if key[1] in names},
+        dataset=replace(report.dataset, sequences=sequences),
+    )
 
 
 def collect(
