@@ -126,6 +126,11 @@ def test_ours_has_its_interval_and_the_spread_over_seeds():
     kcf = line(reproduction.compare(TABLE, runs), "kcf")
     seeds = runs.by_seed("kcf").mean(axis="columns")
     assert_allclose([kcf["ours"], kcf["seed spread"]], [seeds.mean(), seeds.std()])
+    shown = reproduction.shown(reproduction.compare(TABLE, runs))
+    of_kcf = shown[(shown["ours, as"] == "kcf") & (shown["measure"] == "auc")].iloc[0]
+    assert of_kcf["95 % interval"] == f"{kcf['95 % from']:.3f} to {kcf['to']:.3f}"
+    assert of_kcf["expected"] == f"{kcf['expected']:.3f} ± {kcf['margin']:.3f}"
+    assert of_kcf["targets"] == "10"
     assert kcf["95 % from"] == pytest.approx(kcf["ours"]) == kcf["to"]  # all targets are alike
 
 
@@ -151,7 +156,7 @@ def test_attributes_are_over_their_targets_and_apart():
     found = reproduction.compare(item, report({"dlst": [{}]}, attributes=attributes))
     clutter = line(found, "dlst", "precision20", subset="BC")
     assert clutter["targets"] == 3 and clutter["verdict"] == reproduction.UNCOMPARED
-    assert not reproduction.shown(found)["of"].str.contains("BC").any()
+    assert not reproduction.shown(found)["paper's set"].str.contains("BC").any()
     table = reproduction.by_attribute(found).set_index("measure")
     paper, _ = published_number("DLST", "Table 1", "DLST", "precision20", "BC")
     assert table.loc["precision20", "BC (3)"] == f"{paper:.3f} | 1.000"

@@ -176,21 +176,25 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
     lines = found[(found["verdict"] != NOT_RUN) & ~found["subset"].str.isupper()]
     blank = lines["specification"] == ""
     lines = lines[~blank | lines[["authors' boxes", "paper"]].notna().any(axis="columns")]
+    written = {name: _written(lines, name) for name in COLUMNS}
+    counts = lines["ours"].notna() | lines["authors' boxes"].notna()
     table = pd.DataFrame(
         {
             "tracker": lines["tracker"],
             "ours, as": lines["specification"],
             "measure": lines["measure"],
-            "of": (lines["split"] + " " + lines["subset"]).str.strip(),
+            "paper": written["paper"],
+            "paper's set": (lines["split"] + " " + lines["subset"]).str.strip(),
+            "authors' boxes": written["authors' boxes"],
+            "expected": _paired(written["expected"], " \N{PLUS-MINUS SIGN} ", written["margin"]),
+            "ours": written["ours"],
+            "verdict": lines["verdict"],
+            "95 % interval": _paired(written["95 % from"], " to ", written["to"]),
+            "seed spread": written["seed spread"],
+            "targets": written["targets"].where(counts, ""),
+            "why": lines["why"],
         }
     )
-    for name in ("paper", "authors' boxes", "expected", "margin", "ours", "95 % from", "to"):
-        table[name] = _written(lines, name)
-    table["seed spread"] = _written(lines, "seed spread")
-    counts = lines["ours"].notna() | lines["authors' boxes"].notna()
-    table["targets"] = lines["targets"].astype(str).where(counts, "")
-    table["verdict"] = lines["verdict"]
-    table["why"] = lines["why"]
     return table.loc[:, (table != "").any()]
 
 
@@ -209,12 +213,17 @@ def by_attribute(found: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(index=["ours, as", "measure"], columns=None).reset_index()
 
 
+def _paired(first: pd.Series, between: str, second: pd.Series) -> pd.Series:
+    """Return two columns of text as one, nothing where either has nothing."""
+    return (first + between + second).where((first != "") & (second != ""), "")
+
+
 def _written(lines: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as text: rates with three decimals, others with fewer, nothing for NaN."""
 
     def text(value: object, measure: str) -> str:
-        if isinstance(value, str):
-            return value
+        if isinstance(value, str | int):
+            return str(value)
         digits = 1 if measure.startswith(SPEEDS) else 0 if measure.endswith("count") else 3
         return "" if pd.isna(value) else f"{value:.{digits}f}"
 
