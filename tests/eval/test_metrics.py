@@ -170,6 +170,10 @@ def test_normalised_error_is_in_units_of_the_target():
                  Conventions(first_frame="tracked")).normalised == curve.mean()  # fmt: skip
 
 
+def test_precision_thresholds_are_whole_pixels_up_to_fifty():
+    assert_array_equal(metrics.PRECISION_THRESHOLDS, range(51))
+
+
 def test_normalised_thresholds_are_hundredths_up_to_a_half():
     assert_array_equal(NORMALISED_THRESHOLDS, [k / 100 for k in range(51)])
 
@@ -233,6 +237,24 @@ def test_one_number_that_is_missing_is_no_annotation():
         assert_array_equal(valid(truth), [True, True, False, True])
 
 
+@pytest.mark.parametrize(("name", "error"), [("otb", -1), ("pytracking", np.inf)])
+def test_measures_mark_misses_hits_and_frames_that_do_not_count(name, error):
+    """The second frame's ground truth leaves the image, the third has none."""
+    truth = TRUTH.copy()
+    truth[1, 0], truth[2] = -5, np.nan
+    found = metrics.measure(TRUTH, truth, CONVENTIONS[name])
+    assert_array_equal(found.ious, [1, -1, np.nan, 1])
+    assert_array_equal(found.errors, [0, error, np.nan, 0])
+    assert_array_equal(found.relative, [0, -1, np.nan, 0])
+    assert_array_equal(found.scales, [1, np.nan, np.nan, 1])
+
+
+def test_a_miss_counts_zero_in_a_mean_iou():
+    truth = TRUTH.copy()
+    truth[1, 0] = -5
+    assert score(TRUTH, truth, Conventions(area="exact")).auc == 3 / 4
+
+
 def test_the_toolkits_of_uav123_count_frames_without_annotation():
     truth = np.where(np.array(HALF)[:, None], TRUTH, np.nan)
     found = score(TRUTH, truth, replace(OTB, unannotated="invalid"))
@@ -241,10 +263,11 @@ def test_the_toolkits_of_uav123_count_frames_without_annotation():
 
 @pytest.mark.parametrize("name", ["otb", "pysot", "pytracking"])
 @pytest.mark.parametrize("rest", [np.nan, 0.0, -7.0])
-def test_a_run_is_not_scored_on_its_first_frame_alone(name, rest):
-    truth = np.where(np.arange(4)[:, None] < 1, TRUTH, rest)
-    with pytest.raises(NothingToScoreError, match="not the first alone, got 4 and"):
-        score(TRUTH, truth, CONVENTIONS[name])
+@pytest.mark.parametrize("frames", [2, 4])
+def test_a_run_is_not_scored_on_its_first_frame_alone(name, rest, frames):
+    truth = np.where(np.arange(frames)[:, None] < 1, TRUTH[:frames], rest)
+    with pytest.raises(NothingToScoreError, match=f"not the first alone, got {frames} and"):
+        score(TRUTH[:frames], truth, CONVENTIONS[name])
     assert score(TRUTH[:1], truth[:1], CONVENTIONS[name]).precision20 == 1  # it is all there is
 
 

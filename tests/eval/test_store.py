@@ -48,7 +48,7 @@ CHANGES = {
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "store")
+    return Store(tmp_path / "some" / "store")
 
 
 def boxes_file(store):
@@ -62,6 +62,7 @@ def test_a_result_is_two_files_named_after_the_unit(store):
     assert text.name == "Jogging.1.ope.seed3.txt" and record.name == "Jogging.1.ope.seed3.json"
     assert folder.startswith("made up/kcf-kernel=linear-") and folder.endswith("/ope")
     assert text.read_text().splitlines()[0] == "11,21,30,40.5"
+    assert len(dataclasses.replace(UNIT, label="x" * 99).stem.split("/")[1]) == 60 + 1 + 8
 
 
 def test_a_result_reads_back(store):

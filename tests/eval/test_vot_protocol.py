@@ -105,9 +105,23 @@ def test_an_interval_of_few_sequences(lengths):
     assert 1 <= low <= high <= max(lengths)
 
 
-def test_no_lengths_and_no_runs_are_refused():
+def test_an_interval_grows_to_the_denser_side():
+    """Each length adds 1, 0.61, 0.14, 0.01 at distances 0, 1, 2, 3 with its bandwidth of 1."""
+    assert vot.eao_interval([5]) == (5, 5)  # 0.57 of the density
+    assert vot.eao_interval([5], share=0.9) == (4, 5)  # 0.92
+    assert vot.eao_interval([5, 5], share=0.95) == (3, 5)
+    assert vot.eao_interval([5], share=2) == (1, 5)  # all that there is
+    assert vot.eao_interval([2, 2, 2, 8]) == (1, 3)  # 0.21, 0.28, 0.21: down to the first
+    assert vot.eao_interval([4, 4, 5], share=0.7) == (1, 5)  # the last length comes last
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [5, -1]])
+def test_no_lengths_are_refused(lengths):
     with pytest.raises(ValueError, match="expected lengths of sequences"):
-        vot.eao_interval([])
+        vot.eao_interval(lengths)
+
+
+def test_no_runs_are_refused():
     with pytest.raises(ValueError, match="at least one run"):
         vot.eao_curve([])
 
@@ -121,6 +135,18 @@ def test_a_curve_by_hand():
     longer = vot.eao_curve([failed, vot.ResetRun(np.full(5, 0.6), (0,), (), np.zeros(5, bool))])
     np.testing.assert_allclose(longer, [0, 0.7, 0.6, (0.4 + 0.6) / 2, (0.3 + 0.6) / 2])
     assert np.isnan(vot.eao(shorter, (5, 9)))
+
+
+def test_a_curve_is_averaged_over_lengths_with_both_ends():
+    curve = np.array([0, 0.8, 0.6, 0.1])
+    assert vot.eao(curve, (1, 2)) == pytest.approx(0.7)
+    assert vot.eao(curve, (2, 2)) == 0.6
+    assert vot.eao(curve, (3, 9)) == 0.1
+
+
+def test_a_run_without_a_frame_that_counts_has_an_accuracy_of_zero():
+    none = vot.ResetRun(np.full(3, 0.6), (0,), (), np.zeros(3, bool))
+    assert vot.accuracy(none) == 0
 
 
 def test_burn_in_begins_with_every_start():

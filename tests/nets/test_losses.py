@@ -229,6 +229,15 @@ def test_small_errors_are_cut_and_those_of_the_target_later(threshold, factor):
     assert cut.any() == (threshold > 0) and not cut.all()
 
 
+def test_norms_that_are_not_squared_are_cut_as_they_are():
+    errors = torch.tensor([[[0.3, -0.4], [0.03, 0.04]], [[0.3, 0.4], [0.06, 0.08]]])
+    labels = torch.tensor([[[0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
+    found = truncated_l2(errors, labels, 0.2, 1.0, squared=False)
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.0], [0.5, 0.0]]))
+    found = truncated_l2(errors, labels, 0.06, 1.0, squared=False)
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.0], [0.5, 0.1]]))
+
+
 def test_what_is_cut_has_no_gradient():
     errors = torch.tensor([[0.01, 0.02], [0.3, -0.1]], requires_grad=True)
     truncated_l2(errors, torch.tensor([[0.0, 1.0], [0.0, 1.0]]), 0.0025, 3.0).sum().backward()

@@ -1,11 +1,14 @@
 """What is drawn from videos to train on: positives, negatives, the order of the videos."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import torch
 from made_videos import VIDEOS, first_batches
 
 from trackerlib.boxes import box_iou, centres
+from trackerlib.trackers.mdnet.samplers import over, with_iou
 from trackerlib.trackers.rtmdnet import reachable_centres
 from trackerlib.train import samples
 from trackerlib.train.samples import Samples, draw_boxes
@@ -20,6 +23,34 @@ def test_what_is_drawn_overlaps_as_it_should():
         assert frame is shown[0] and len(positives) == 4 and len(negatives) == 12
         assert box_iou(positives, target).min() >= samples.POSITIVE_IOU
         assert box_iou(negatives, target).max() <= samples.NEGATIVE_IOU
+
+
+def test_boxes_are_drawn_by_the_constants_of_the_authors_code():
+    """Positives, then a half of the negatives around the target and a half anywhere."""
+    frame, target = VIDEOS[0](np.random.default_rng(0))
+    drawn = draw_boxes(
+        lambda _: (frame, target),
+        np.random.default_rng(0),
+        torch.Generator().manual_seed(0),
+        positives=8 * 30,
+        negatives=8 * 30,
+    )
+    target = torch.from_numpy(target)
+    sampler = over(frame, samples.MIN_BOX_SIDE, torch.Generator().manual_seed(0))
+    draws = (
+        (partial(sampler.gaussian, target, 0.1, 1.3), 30, 0.7, 1),
+        (partial(sampler.uniform, target, 2.0, 1.6), 15, 0, 0.5),
+        (partial(sampler.everywhere, target, 1.6), 15, 0, 0.5),
+    )
+    by_hand = [with_iou(draw, target, *rest) for draw, *rest in draws]
+    torch.testing.assert_close(drawn.positives, by_hand[0], rtol=0, atol=0)
+    torch.testing.assert_close(drawn.negatives, torch.cat(by_hand[1:]), rtol=0, atol=0)
+
+
+def test_negatives_are_mined_from_several_times_as_many():
+    one, three = (Samples(VIDEOS, seed=0, mined=mined).draw(0, 0) for mined in (1, 3))
+    assert [len(frame.negatives) for frame in one] == [12] * 8
+    assert [len(frame.negatives) for frame in three] == [36] * 8
 
 
 def test_every_video_comes_once_a_round():

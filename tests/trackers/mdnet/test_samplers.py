@@ -33,6 +33,48 @@ def test_offsets_and_scales_fill_their_range(sampler, kind, deviation):
         assert abs(values.std() - deviation) < 0.05  # cutting takes 0.04 off the gaussian's
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "uniform", "everywhere"])
+def test_boxes_are_formulas_of_the_random_numbers(sampler, kind):
+    """In the order in which they are drawn. BOX has its centre at (120, 90)."""
+    numbers, expected = torch.Generator().manual_seed(0), []
+
+    def drawn(of, axes):
+        return of(50, axes, generator=numbers, dtype=torch.float64).tolist()
+
+    if kind == "gaussian":
+        found = sampler.gaussian(BOX, 0.6, 1.5, 50)
+        for shift, [normal] in zip(drawn(torch.randn, 2), drawn(torch.randn, 1), strict=True):
+            x, y, power = (min(max(value / 2, -1), 1) for value in (*shift, normal))
+            size = 40 * 1.5**power, 20 * 1.5**power
+            expected.append((120 + 0.6 * 30 * x, 90 + 0.6 * 30 * y, *size))
+    elif kind == "uniform":
+        found = sampler.uniform(BOX, 0.6, 1.5, 50, aspect=1.1)
+        several = drawn(torch.rand, 1), drawn(torch.rand, 2), drawn(torch.rand, 2)
+        for rows in zip(*several, strict=True):
+            power, w, h, x, y = (2 * value - 1 for row in rows for value in row)
+            size = 40 * 1.5**power * 1.1**w, 20 * 1.5**power * 1.1**h
+            expected.append((120 + 0.6 * 30 * x, 90 + 0.6 * 30 * y, *size))
+    else:
+        found = sampler.everywhere(BOX, 1.5, 50)
+        for (x, y), [value] in zip(drawn(torch.rand, 2), drawn(torch.rand, 1), strict=True):
+            size = 40 * 1.5 ** (2 * value - 1), 20 * 1.5 ** (2 * value - 1)
+            expected.append((320 * x, 240 * y, *size))
+    by_corner = [(x - w / 2, y - h / 2, w, h) for x, y, w, h in expected]
+    torch.testing.assert_close(found, torch.tensor(by_corner, dtype=torch.float64))
+
+
+def test_a_frames_own_sides_are_the_limits_unless_a_region_lies_within(sampler):
+    frame = torch.zeros(240, 320, 3).numpy()
+    found = samplers.over(frame, 5.0, sampler.generator)
+    torch.testing.assert_close(found.region, FRAME)
+    assert found.sizes.tolist() == [[5, 5], [320, 240]]
+    region = torch.tensor([[-9.0, 20.0], [100.0, 999.0]], dtype=torch.float64)
+    assert samplers.over(frame, 5.0, sampler.generator, region).region.tolist() == [
+        [0, 20],
+        [100, 240],
+    ]
+
+
 def test_everywhere_fills_the_region(sampler):
     centre = B.centres(sampler.everywhere(BOX, 1.6, 4000))
     torch.testing.assert_close(centre.amin(0), FRAME[0], rtol=0, atol=2)
@@ -57,6 +99,22 @@ def test_only_boxes_that_overlap_as_asked_are_kept(sampler):
 
 def test_what_cannot_be_drawn_is_left_out(sampler):
     assert with_iou(partial(sampler.uniform, BOX, 0.01, 1.0), BOX, 10, 0, 0.5).shape == (0, 4)
+
+
+def test_a_range_of_iou_holds_its_ends_and_draws_stop_when_there_are_enough():
+    box, half = torch.tensor([0.0, 0, 10, 10]), torch.tensor([[0.0, 0, 10, 5]])
+    calls = []
+
+    def draw(count):
+        calls.append(count)
+        return half.repeat(count, 1)
+
+    assert (
+        len(with_iou(draw, box, 3, min_iou=0.5)) == len(with_iou(draw, box, 3, max_iou=0.5)) == 3
+    )
+    assert calls == [3, 3]
+    assert len(with_iou(draw, box, 3, min_iou=0.6)) == 0
+    assert calls[2:] == [3] * 16
 
 
 def test_the_named_draws_keep_their_constants(sampler):
