@@ -76,11 +76,12 @@ test: $(READY) ## run everything that is tested; the slowest tests: DURATIONS=20
 	$(UNIT_TESTS) -n auto
 	$(NBVAL)
 
-trust: $(READY) ## search longer for input that breaks it, and make the table of hostile situations again
+trust: $(READY) ## search longer for input that breaks it, repeat the hostile situations, put faults into the code
 	mkdir -p $(BUILD)
 	$(UNIT_TESTS) -n auto --hypothesis-profile=trust tests/fuzz
 	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.hostile --json $(BUILD)/hostile.json
 	diff data/hostile.json $(BUILD)/hostile.json
+	TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants --json $(BUILD)/mutants.json
 
 test-arithmetic: $(READY) ## compare the notebooks' outputs under another processor's arithmetic
 	$(BIN)/python -m trackerlib data render

@@ -99,6 +99,11 @@ def test_the_interval_is_the_published_one_of_vot2015():
     assert vot.eao_interval(LENGTHS_2015) == vot.INTERVALS["vot2015"] == (108, 371)
 
 
+def test_years_with_the_same_sequences_have_the_same_interval():
+    assert vot.INTERVALS["vot2016"] == vot.INTERVALS["vot2015"]
+    assert vot.INTERVALS["vot2018"] == vot.INTERVALS["vot2017"]
+
+
 @pytest.mark.parametrize("lengths", [[5], [3, 3], [1, 2], [10, 12, 50]])
 def test_an_interval_of_few_sequences(lengths):
     low, high = vot.eao_interval(lengths)

@@ -230,12 +230,12 @@ def test_small_errors_are_cut_and_those_of_the_target_later(threshold, factor):
 
 
 def test_norms_that_are_not_squared_are_cut_as_they_are():
-    errors = torch.tensor([[[0.3, -0.4], [0.03, 0.04]], [[0.3, 0.4], [0.06, 0.08]]])
+    """Norms of 10 and 5, of background and of the target, for which the threshold is half."""
+    errors = torch.tensor([[[6.0, -8.0], [3.0, 4.0]], [[6.0, 8.0], [3.0, 4.0]]])
     labels = torch.tensor([[[0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
-    found = truncated_l2(errors, labels, 0.2, 1.0, squared=False)
-    torch.testing.assert_close(found, torch.tensor([[0.5, 0.0], [0.5, 0.0]]))
-    found = truncated_l2(errors, labels, 0.06, 1.0, squared=False)
-    torch.testing.assert_close(found, torch.tensor([[0.5, 0.0], [0.5, 0.1]]))
+    for threshold, expected in ((10, [[0, 0], [10, 0]]), (8, [[10, 0], [10, 5]])):
+        found = truncated_l2(errors, labels, threshold, 1.0, squared=False)
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32))
 
 
 def test_what_is_cut_has_no_gradient():
