@@ -4,6 +4,7 @@ import errno
 import glob
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 __all__ = [
     "cache_dir",
     "disk_cure",
+    "draft_folder",
     "draft_of",
     "expanded",
     "hash_bytes",
@@ -98,6 +100,20 @@ def draft_of(path: Path, suffix: str = "") -> Iterator[Path]:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def draft_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, which is not there yet, to become it when all went well.
+
+    A killed process leaves a hidden folder beside it. Raises what making folders raises.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.draft-", dir=path.parent) as made:
+        draft = Path(made, path.name)
+        draft.mkdir()
+        yield draft
+        draft.rename(path)
 
 
 def remove_drafts(path: Path) -> None:

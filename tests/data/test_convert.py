@@ -5,6 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from faults import FAULTS, contents, disturbed
 from made import frame, write_image, write_sequence
 
 from trackerlib.__main__ import main
@@ -114,3 +115,18 @@ def test_a_real_polygon_becomes_the_box_around_it(shared, tmp_path):
     (again,) = open_dataset(tmp_path / "otb").sequences
     np.testing.assert_allclose(again.boxes, bag.boxes, atol=1e-9)
     assert len(again) == len(bag) > 100
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_whatever_stops_it_on_the_disk_a_sequence_is_whole_or_absent(kind, tmp_path):
+    sequences = open_dataset(mot(tmp_path / "mot")).sequences
+
+    def convert(root):
+        for sequence in sequences:
+            if not (root / sequence.name).exists():
+                write_otb(sequence, root, copy=True)
+
+    def found(root):
+        return [one.name for one in open_dataset(root).sequences], contents(root)
+
+    assert disturbed(kind, tmp_path, convert, result=found) > 10

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import FAULTS, disturbed
 from made import write_sequence
 
 from trackerlib.data import fetch as fetching
@@ -87,6 +88,15 @@ def long_zip(tmp_path, tiny_manifest) -> bytes:
     return zipped(folder, **{"__MACOSX/Long/._img": "x"})
 
 
+@pytest.fixture
+def pair_zip(tmp_path, tiny_manifest) -> bytes:
+    """The archive of Pair, a video of two targets."""
+    for target in (1, 2):
+        text, name = tiny_manifest[f"Pair-{target}"], f"groundtruth_rect.{target}.txt"
+        write_sequence(tmp_path / "host" / "Pair", text, name=name)
+    return zipped(tmp_path / "host" / "Pair")
+
+
 def test_a_sequence_is_put_in_place(tmp_path, host, long_zip):
     host.files["Long.zip"] = long_zip
     root = tmp_path / "otb"
@@ -97,11 +107,8 @@ def test_a_sequence_is_put_in_place(tmp_path, host, long_zip):
     assert len(host.ranges) == 1, "what is there is not fetched again"
 
 
-def test_two_targets_are_one_download(tmp_path, host, tiny_manifest):
-    for target in (1, 2):
-        text, name = tiny_manifest[f"Pair-{target}"], f"groundtruth_rect.{target}.txt"
-        write_sequence(tmp_path / "host" / "Pair", text, name=name)
-    host.files["Pair.zip"] = zipped(tmp_path / "host" / "Pair")
+def test_two_targets_are_one_download(tmp_path, host, pair_zip):
+    host.files["Pair.zip"] = pair_zip
     root = tmp_path / "otb"
     assert fetch(root, ["Pair.1", "Pair-2"], host.address) == [root / "Pair"]
     assert len(host.ranges) == 1
@@ -299,3 +306,17 @@ def test_too_many_entries_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"at most 3 entries, got 4 in .*a.zip; delete it"):
         unpack(tmp_path / "a.zip", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_whatever_stops_it_on_the_disk_the_next_gives_the_same(kind, tmp_path, host, pair_zip):
+    host.files["Pair.zip"] = pair_zip
+
+    def whole_or_absent(root):
+        if (root / "Pair").exists():
+            assert not manifest.check(root, [manifest.load()[f"Pair-{n}"] for n in (1, 2)])
+
+    steps = disturbed(
+        kind, tmp_path, lambda root: fetch(root, ["Pair-1"], host.address), whole_or_absent
+    )
+    assert steps > 10  # a download, 3 frames and 2 annotations

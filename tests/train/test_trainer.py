@@ -5,6 +5,8 @@ from itertools import repeat
 
 import pytest
 import torch
+from faults import FAULTS, contents, disturbed
+from safetensors.torch import load_file
 from torch import nn
 
 from trackerlib.train import trainer
@@ -270,3 +272,24 @@ def test_metadata_are_in_the_file(tmp_path):
     export({"w": torch.ones(2)}, tmp_path / "a.safetensors", {"licence": "MIT"})
     with safe_open(tmp_path / "a.safetensors", "pt") as file:
         assert json.loads(file.metadata()["trackerlib"]) == {"licence": "MIT"}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_whatever_stops_it_on_the_disk_it_resumes_to_the_same(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "plot_history", lambda *_: None)  # it takes long to draw
+
+    def train(root):
+        training = Trainer(Line(), root, Config(0.0, 1, validate_every=2, steps=4))
+        if not training.resume():
+            training.validate()
+        training.fit(repeat(BATCH))
+
+    def whole_or_absent(root):
+        Trainer(Line(), root, Config(0.0, 1, 2)).resume()
+        for path in root.glob("*.safetensors"):
+            assert load_file(path).keys() == {"weight"}
+
+    def weights(root):
+        return contents(root)["line.safetensors"]
+
+    assert disturbed(kind, tmp_path, train, whole_or_absent, weights) > 10

@@ -14,7 +14,6 @@ around it. A frame that cannot be read has its row and no image.
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -22,6 +21,7 @@ import numpy as np
 
 from trackerlib.boxes import xywh_to_otb
 from trackerlib.data.sequence import FrameError, ImageFiles, Sequence
+from trackerlib.paths import draft_folder
 
 __all__ = ["write_otb"]
 
@@ -39,14 +39,8 @@ def write_otb(sequence: Sequence, target: Path, copy: bool = False) -> Path:
         raise FileExistsError(
             f"write_otb: expected no {folder} yet; remove it, or give another target"
         )
-    target.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{sequence.name}.", dir=target))
-    try:
-        draft.chmod(0o755)
+    with draft_folder(folder) as draft:
         _write(sequence, draft, copy)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

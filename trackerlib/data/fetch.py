@@ -66,10 +66,11 @@ def _fetch_video(root: Path, video: str, host: str, limit: int) -> Path:
     folder = locate(root, entries[0])
     if not folder and (root / video).exists():  # one's own, where capitals make no difference
         folder = root / video
+    archive = root / f"{video}.zip"
     if folder:
         _verify(folder, entries, f"{folder} is there but not the benchmark's; move it away")
+        archive.unlink(missing_ok=True)  # of a run that was killed just before it did
         return folder
-    archive = root / f"{video}.zip"
     if not archive.is_file():
         by_hand = (
             f"download {archive.name} elsewhere (a copy may be at {ARCHIVED}/{archive.name}), "
