@@ -34,6 +34,8 @@ NB ?= $(shell find book -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
 BOOK := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*') _config.yml _toc.yml
 TABLE := $(BUILD)/otb_table.ipynb
 HTML := $(BUILD)/_build/html/index.html
+# Pages are there before the book is whole.
+BUILT := $(BUILD)/book.built
 
 # Every file that is installed is one whose hash is known; --no-deps, since the locks name them all.
 LOCKED := --no-deps --require-hashes
@@ -58,7 +60,7 @@ NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeo
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: $(HTML) ## run the reproduction on the embedded benchmark, render the book
+book: $(BUILT) ## run the reproduction on the embedded benchmark, render the book
 	@echo "The book is built: open $(abspath $(HTML))"
 
 check: $(READY) ## style, types and the fast tests
@@ -185,10 +187,14 @@ lock: $(READY) ## write the locks anew from requirements.txt, with the hash of e
 $(TABLE): book/reproduction/otb_table.ipynb $(LIBRARY) $(READY)
 	mkdir -p $(BUILD)
 	$(BIN)/python -m trackerlib data render
-	$(BIN)/papermill $< $@
+	$(BIN)/papermill $< $(BUILD)/draft.ipynb
+	mv $(BUILD)/draft.ipynb $@
 
-# The book is built from a copy in which the table is the one just computed.
-$(HTML): $(TABLE) $(BOOK)
+# The book is built from a copy in which the table is the one just computed; from nothing where
+# the last build did not end: Sphinx would keep half a page, and not repeat what it warned of.
+$(BUILT): $(TABLE) $(BOOK)
+	test -e $@ || rm -rf $(BUILD)/_build
+	rm -f $@
 	mkdir -p $(BUILD)/source
 	cp -Rp book _config.yml _toc.yml $(BUILD)/source/
 	cp -p $(TABLE) $(BUILD)/source/book/reproduction/

@@ -1,7 +1,9 @@
 """The book builds without a warning, and opens without a network."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,40 @@ def test_pages_fetch_nothing_from_elsewhere(pages):
         for match in FETCHED.finditer(page.read_text())
     }
     assert not found
+
+
+STUBS = {  # of what make calls; $FATAL is killed halfway, and make with it
+    "python": "exit 0",
+    "papermill": 'echo half > "$2"; end papermill; echo whole > "$2"',
+    # As Sphinx does, it leaves a page alone that is newer than its source.
+    "jupyter-book": """page="$4/_build/html/index.html"; mkdir -p "${page%/*}"
+test -e "$page" && exit 0
+echo half > "$page"; end jupyter-book; cp "$2/book/reproduction/otb_table.ipynb" "$page" """,
+}
+END = '#!/bin/sh\nend() { if test "$FATAL" = "$1"; then kill -9 $PPID; exit 1; fi; }\n'
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("fatal", ["papermill", "jupyter-book"])
+def test_a_build_that_is_killed_is_done_again(fatal, tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name, script in STUBS.items():
+        (tmp_path / "bin" / name).write_text(END + script)
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "ready").touch()
+    places = [f"BIN={tmp_path}/bin", f"BUILD={tmp_path}/build", f"READY={tmp_path}/ready"]
+
+    def build(**settings):
+        command = ["make", "book", *places]
+        return subprocess.run(
+            command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True
+        )
+
+    assert build(FATAL=fatal).returncode == -signal.SIGKILL
+    done = build()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "build/_build/html/index.html").read_text() == "whole\n"
+    assert "jupyter-book" not in build().stdout, "what is whole is not built again"
 
 
 def test_a_name_without_a_link_is_seen():
