@@ -21,7 +21,7 @@ from trackerlib.eval.items import read_items
 from trackerlib.eval.places import dataset_facts, read_whole
 from trackerlib.eval.runner import Job, plan, run
 from trackerlib.eval.store import Result, Store
-from trackerlib.paths import shipped
+from trackerlib.paths import draft_of, shipped
 from trackerlib.results import origin_of
 from trackerlib.trackers import SpecLike, parse, table
 
@@ -165,7 +165,8 @@ def main(argv: list[str] | None = None) -> int:
     start = shipped("results") / f"{name}.npz"
     if not given.file.exists() and start.exists():
         given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_bytes(start.read_bytes())
+        with draft_of(given.file) as draft:
+            draft.write_bytes(start.read_bytes())
     dataset = replace(open_dataset(given.data, given.split), name=name)
     trackers = " ".join(given.trackers).split()
     return update(given.file, dataset, trackers, given.seeds, how, given.store)

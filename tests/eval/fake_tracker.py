@@ -1,6 +1,7 @@
 """A tracker whose behaviour is chosen, and small sequences for it to track."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class FakeTracker:
         self.box += 0.1  # in place: neither the first box nor a prediction may follow
         if self.behaviour == "crashes" and frame.mean() > 150:
             raise RuntimeError("the frame is too bright")
+        if self.behaviour == "slow":
+            time.sleep(0.2)
         if self.behaviour == "dies" and frame.mean() > 150:
             os._exit(1)
         predictions = {

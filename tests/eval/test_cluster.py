@@ -1,13 +1,19 @@
 """Workers that go away: a line while they are gone, an error when they stay away."""
 
+import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import dask
 import pytest
 from distributed import Client, LocalCluster, Security
 from fake_tracker import Fake
+from faults import contents
 
 from trackerlib.eval import cluster
 from trackerlib.eval.runner import plan, run
@@ -72,6 +78,72 @@ def test_a_scheduler_that_goes_away_is_told(empty):
         threading.Timer(0.2, future.cancel).start()
         with pytest.raises(ConnectionError, match="the dask scheduler went away; what was"):
             cluster.finished(client, [future])
+
+
+SCHEDULER = """
+import sys, time
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(1, processes=False, protocol="tcp://", dashboard_address=None) as made:
+        print(made.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def mortal():
+    """A scheduler and its worker in a process of their own."""
+    settings = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    }
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", SCHEDULER], env=settings, stdin=pipe, stdout=pipe, text=True
+    ) as process:
+        yield process, process.stdout.readline().strip()
+        process.kill()
+
+
+def test_a_run_whose_scheduler_is_killed_goes_on_with_another(
+    mortal, scheduler, dataset, tmp_path
+):
+    class Fatal(Store):
+        def write(self, *result):
+            super().write(*result)
+            process.kill()
+
+    process, address = mortal
+    jobs, store = plan([Fake("slow")], dataset, device="cpu"), Store(tmp_path / "store")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(ConnectionError, match="what was computed is kept, run again to go on"),
+    ):
+        run(jobs, Fatal(store.root), scheduler=address)
+    assert not list(store.damages()) and len(list(store.results())) == 1
+    assert run(jobs, store, scheduler=scheduler).done == 1
+    run(jobs, Store(tmp_path / "undisturbed"), scheduler=scheduler)
+    found, expected = (contents(tmp_path / name) for name in ("store", "undisturbed"))
+    assert found.keys() == expected.keys() and not list(store.damages())
+    assert all(found[name] == expected[name] for name in found if name.endswith(".txt"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals of Unix")
+def test_a_worker_that_was_paused_while_the_clock_jumped_goes_on(monkeypatch):
+    """As after a sleep of the machine: the unit in its hands is not begun again."""
+    with (
+        dask.config.set({"distributed.scheduler.worker-ttl": "100 ms"}),
+        cluster.connected(1, None) as client,
+    ):
+        worker = client.submit(os.getpid, pure=False).result()
+        unit = client.submit(time.sleep, 0.2)
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            monkeypatch.setattr("distributed.scheduler.time", lambda: time.time() + 3600)
+            time.sleep(0.5)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert unit.result(timeout=300) is None
+        assert client.submit(os.getpid, pure=False).result() == worker
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from faults import FAULTS, disturbed
 from made_results import made
 from numpy.testing import assert_array_equal
 from scipy.io import loadmat
@@ -141,3 +142,12 @@ def test_pytrackings_parameters_are_in_the_name(tmp_path):
         3,
         (5, 4),
     )
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_whatever_stops_it_on_the_disk_the_folder_is_whole_or_absent(kind, results, tmp_path):
+    def export(root):
+        if not (root / "raw").exists():
+            write_runs(results, "got10k", root / "raw", None)
+
+    assert disturbed(kind, tmp_path, export) > 4

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import ClassVar
 
 import cv2
@@ -13,7 +14,9 @@ import dask
 import numpy as np
 import pytest
 import torch
+from distributed import Client
 from fake_tracker import BOX, Fake, replace_frame, sequence, shade
+from faults import FAULTS, contents, disturbed
 
 from trackerlib.data import Dataset
 from trackerlib.data.sequence import Sequence
@@ -365,3 +368,22 @@ def test_code_is_parsed_by_one_thread_at_a_time(monkeypatch):
         patched.setattr(ast, "parse", slow)
         codes = list(pool.map(runner.code_of, [Fake()] * 3))
     assert len(set(codes)) == 1 and not overlaps
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_whatever_stops_a_run_on_the_disk_the_next_gives_the_same(
+    kind, dataset, tmp_path, scheduler, monkeypatch
+):
+    def boxes(root):
+        return {name: text for name, text in contents(root).items() if name.endswith(".txt")}
+
+    def undamaged(root):
+        assert not list(Store(root).damages())
+        held = {f"{result.unit.stem}.txt" for result in Store(root).results()}
+        assert held <= boxes(root).keys() and not list(Store(root).failures())
+
+    jobs = plan([Fake()], dataset, device="cpu")
+    with Client(scheduler) as client:  # one for all runs
+        monkeypatch.setattr(runner, "connected", lambda *_: nullcontext(client))
+        steps = disturbed(kind, tmp_path, lambda root: run(jobs, Store(root)), undamaged, boxes)
+    assert steps > 10  # a lock, its holder, two files for each of two units

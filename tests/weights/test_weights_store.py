@@ -12,6 +12,7 @@ from pathlib import Path
 import made_weights as made
 import pytest
 import torch
+from faults import FAULTS, disturbed
 from safetensors.torch import save_file
 
 from trackerlib import weights
@@ -383,3 +384,14 @@ def test_a_file_that_changes_while_it_is_copied(served, folder, good, monkeypatc
     with pytest.raises(ValueError, match="changed while it was copied"):
         weights.add(good)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_whatever_stops_a_download_on_the_disk_the_next_gives_the_same(
+    kind, served, tmp_path, monkeypatch
+):
+    def fetch(root):
+        monkeypatch.setenv("TRACKERLIB_WEIGHTS", str(root))
+        weights.fetch("made")
+
+    assert disturbed(kind, tmp_path, fetch) > 1

@@ -26,6 +26,8 @@ GONE = "run: the dask scheduler went away; what was computed is kept, run again 
 TLS = "distributed.comm.tls"  # of dask's configuration, which every client reads
 UNDISTURBED = {  # dask samples its workers' stacks and has them return freed memory at once
     "distributed.worker.profile.enabled": False,
+    # Where a machine slept or its clock jumped, workers seem silent; the dead are noticed anyway.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.worker.preload": ["trackerlib.eval.cluster"],  # calls dask_setup
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1},
 }

@@ -25,6 +25,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ import numpy as np
 from trackerlib.boxes import xywh_to_otb
 from trackerlib.data.rows import parse_rows, read_rows
 from trackerlib.eval.store import Result, rows_text
+from trackerlib.paths import draft_folder
 
 __all__ = ["FORMATS", "IMPORTED", "RawRun", "default_base", "read_runs", "write_runs"]
 
@@ -147,7 +149,7 @@ def read_runs(folder: Path, layout: str, sequences: Iterable[str] = ()) -> Itera
 
 
 def write_runs(results: Iterable[Result], layout: str, folder: Path, base: int | None) -> int:
-    """Write results as a toolkit has them -> how many files of boxes.
+    """Write results as a toolkit has them, a new folder whole or not at all -> files of boxes.
 
     base  number of the first pixel; None: `default_base`
 
@@ -158,23 +160,26 @@ def write_runs(results: Iterable[Result], layout: str, folder: Path, base: int |
         raise ValueError(f"{folder}: expected a new or empty folder; give another")
     files: dict[Path, list[Result]] = {}
     for result in results:
-        files.setdefault(folder / _path(result, layout, "boxes"), []).append(result)
+        files.setdefault(Path(_path(result, layout, "boxes")), []).append(result)
     for path, several in files.items():
         labels = {one.unit.label for one in several}
         if len(labels) > 1 or (len(several) > 1 and layout != "otb-mat"):
             raise ValueError(
-                f"{path}: expected one result for this file, got {len(several)}: "
+                f"{folder / path}: expected one result for this file, got {len(several)}: "
                 f"{'; '.join(one.unit.where for one in several[:2])}; export fewer trackers, or "
                 "one protocol, or --to compact"
             )
-    for path, several in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if layout == "otb-mat":
-            _write_mat(path, several, base)
-        else:
-            _write_text(path, several[0], layout, base)
-    if layout != "otb-mat":
-        _write_seconds([one for several in files.values() for one in several], layout, folder)
+    # An empty folder may be the one that the user is in, which nothing can replace.
+    with nullcontext(folder) if folder.exists() else draft_folder(folder) as draft:
+        for path, several in files.items():
+            place = draft / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if layout == "otb-mat":
+                _write_mat(place, several, base)
+            else:
+                _write_text(place, several[0], layout, base)
+        if layout != "otb-mat":
+            _write_seconds([one for several in files.values() for one in several], layout, draft)
     return len(files)
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from pathlib import Path
@@ -258,7 +259,10 @@ def _keep(future: "Future", units: list[Unit], store: Store, workers: int) -> in
         for unit in units:
             store.write_failure(unit, _traceback(future))
         return len(units)
-    computed, environment = future.result()
+    try:
+        computed, environment = future.result()
+    except (OSError, CancelledError) as error:  # the scheduler was killed as it handed them over
+        raise ConnectionError(GONE) from error
     for unit in units:
         store.write(unit, computed, {**environment, "workers": workers})
     return 0
