@@ -26,6 +26,8 @@ PAGES := five_trackers paper_and_reproduction $(addprefix paper_,msdat fdn rtmdn
 
 # make test: how many of the slowest to list
 DURATIONS ?=
+# make trust: of the processor, for all trackers in turn
+MINUTES ?= 30
 
 comma := ,
 space := $(subst ,, )
@@ -36,6 +38,7 @@ TABLE := $(BUILD)/otb_table.ipynb
 HTML := $(BUILD)/_build/html/index.html
 # Pages are there before the book is whole.
 BUILT := $(BUILD)/book.built
+LOWEST := $(BUILD)/lowest
 
 # Every file that is installed is one whose hash is known; --no-deps, since the locks name them all.
 LOCKED := --no-deps --require-hashes
@@ -54,7 +57,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-backbones bench-trackers doctor lock clean
+.PHONY: help book check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-backbones bench-trackers doctor lock lower-bounds licences clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -78,12 +81,13 @@ test: $(READY) ## run everything that is tested; the slowest tests: DURATIONS=20
 	$(UNIT_TESTS) -n auto
 	$(NBVAL)
 
-trust: $(READY) ## search longer for input that breaks it, repeat the hostile situations, put faults into the code
+trust: $(READY) ## what takes long: fuzzing, the hostile table, faults put into the code, all trackers for MINUTES=30
 	mkdir -p $(BUILD)
-	$(UNIT_TESTS) -n auto --hypothesis-profile=trust tests/fuzz
+	$(UNIT_TESTS) -n auto --hypothesis-profile=trust tests/fuzz tests/eval/test_kill.py
 	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.hostile --json $(BUILD)/hostile.json
 	diff data/hostile.json $(BUILD)/hostile.json
 	TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants --json $(BUILD)/mutants.json
+	TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 test-arithmetic: $(READY) ## compare the notebooks' outputs under another processor's arithmetic
 	$(BIN)/python -m trackerlib data render
@@ -159,6 +163,16 @@ bench-trackers: $(READY) ## every tracker's speed beside an earlier checkout's: 
 
 doctor: $(READY) ## what is there, what is missing, how fast this machine is, and what to do
 	$(BIN)/python -m trackerlib doctor
+
+lower-bounds: $(READY) ## the core's tests with the oldest versions that pyproject.toml admits
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct -e ".[eval,video]" \
+	  $(shell grep -E '^(pytest|hypothesis)==' requirements.txt)
+	TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m "not slow" \
+	  $(addprefix tests/,test_boxes.py data eval nets ops trackers weights)
+
+licences: $(READY) ## what the installed packages say of theirs; fails where one may not go with MIT
+	$(BIN)/python tests/licences.py
 
 clean: ## remove what was built (not the environment, nor the rendered benchmark)
 	rm -rf $(BUILD)

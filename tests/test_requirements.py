@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 from pathlib import Path
 
+import licences
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -82,7 +83,7 @@ def test_what_cuda_needs_is_for_linux_alone_and_apart():
 
 def test_every_installation_asks_for_hashes():
     lines = (ROOT / "Makefile").read_text().splitlines()
-    installs = [line for line in lines if "pip install" in line]
+    installs = [line for line in lines if "pip install" in line and "$(LOWEST)" not in line]
     ours = "--no-deps --no-build-isolation -e ."
     assert installs and all("$(LOCKED)" in line or ours in line for line in installs)
     assert "LOCKED := --no-deps --require-hashes" in lines
@@ -90,3 +91,25 @@ def test_every_installation_asks_for_hashes():
     built_with = {str(pin) for pin in requirements()}
     assert builder in built_with, "what builds the project is locked too"
     assert any(pin.startswith("editables==") for pin in built_with)  # hatchling asks for it late
+
+
+def test_every_licence_goes_with_this_projects(capsys):
+    assert licences.main() == 0, capsys.readouterr().err
+    listed = capsys.readouterr().out
+    assert re.search(r"^torch .*BSD-3-Clause", listed, re.MULTILINE)
+    assert len(listed.splitlines()) > 150
+
+
+@pytest.mark.parametrize(
+    ("text", "strange"),
+    [
+        ("MIT OR Apache-2.0", []),
+        ("", [""]),
+        ("GPL-3.0-only AND MIT", ["GPL-3.0-only"]),
+        ("MIT License; GNU General Public License (GPL)", ["GNU General Public License (GPL)"]),
+        ("LicenseRef-NVIDIA-Proprietary", ["LicenseRef-NVIDIA-Proprietary"]),
+    ],
+)
+def test_a_licence_that_does_not_is_seen(text, strange):
+    assert licences.unknown("some", text) == strange
+    assert licences.unknown("docutils", text) == [s for s in strange if "(GPL)" not in s]
