@@ -62,6 +62,13 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def trust(pytestconfig: pytest.Config) -> None:
+    """What only `make trust` runs."""
+    if pytestconfig.getoption("--hypothesis-profile") != "trust":
+        pytest.skip("takes long: make trust runs it")
+
+
 def _texture(rng: np.random.Generator, height: int, width: int, blur: float) -> np.ndarray:
     noise = rng.normal(size=(height, width, 3)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), blur)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import nbformat
 import numpy as np
 import psutil
 import pytest
@@ -20,6 +21,7 @@ from trackerlib.eval.store import Store
 from trackerlib.trackers import parse
 
 SEQUENCES, FRAMES, SEEDS = 4, 60, 6
+TEMPLATE = Path(__file__).resolve().parents[2] / "book/reproduction/otb_table.ipynb"
 PATIENCE = 300  # seconds; far more than a busy machine needs
 
 
@@ -154,3 +156,33 @@ def test_a_run_that_is_interrupted_says_so_and_nothing_else(otb, tmp_path, signa
     assert b"the same command goes on from there" in printed
     lines = errors.decode().replace("\r", "\n").splitlines()
     assert [line for line in lines if line.strip() and "%|" not in line] == ["interrupted"]
+
+
+def test_a_killed_notebook_leaves_its_results_and_goes_on(trust, otb, undisturbed, tmp_path):
+    notebook = nbformat.read(TEMPLATE, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"][:4]  # the run
+    nbformat.write(notebook, tmp_path / "template.ipynb")
+    places = {"data": otb, "store": tmp_path / "store", "trackers": "kcf", "device": "cpu"}
+    given = [word for name, value in places.items() for word in ("-r", name, str(value))]
+    given += ["-y", f"seeds: {[*range(SEEDS)]}"]
+    files = tmp_path / "template.ipynb", tmp_path / "out.ipynb"
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        *files,
+        *given,
+        "-y",
+        f"seeds: {[*range(SEEDS)]}",
+    ]
+
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wait_for(tmp_path / "store", 2, process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(children, timeout=60)[1], "a killed notebook leaves its kernel"
+    assert not list(Store(tmp_path / "store").damages())
+    assert 2 <= len(boxes(tmp_path / "store")) < len(undisturbed)
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, timeout=PATIENCE).returncode == 0
+    assert boxes(tmp_path / "store") == undisturbed
