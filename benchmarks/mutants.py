@@ -316,7 +316,7 @@ def _in_copy(tree: Path, run: Callable[[], int], limit: float | None) -> int:
         with open(tree / "output.txt", "w") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
-        os._exit(run())
+        sys.exit(run())
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
