@@ -72,7 +72,6 @@ GIVEN: dict[str, dict[str, tuple[float | None, str]]] = {
     },
     "08_dlst": {
         "1.05": (_DLST.scale, "base of the candidates' scale"),
-        "250": (_DLST.positives + _DLST.negatives, "boxes that a frame is fine-tuned on"),
     },
     "09_deeptrack": {
         "32 pixels": (PATCH_SIDE, "of a patch"),
