@@ -1,5 +1,6 @@
 """trackerlib/data/numbering.py: the order of images by their names, and gaps in it."""
 
+import cv2
 import pytest
 
 from trackerlib.data.numbering import fill_gaps, image_files, image_suffixes, order_notes
@@ -221,3 +222,16 @@ def test_codecs_that_were_not_built_in_are_not_decoded(monkeypatch):
     assert image_suffixes() == {".png", ".apng"}
     monkeypatch.undo()
     image_suffixes.cache_clear()
+
+
+def test_a_codec_that_opencv_has_switched_off_is_none(monkeypatch):
+    def raising(name):
+        if name.endswith(".exr"):
+            raise cv2.error("OpenEXR codec is disabled")  # as OpenCV 4.11 does
+        return True
+
+    monkeypatch.setattr("cv2.haveImageWriter", raising)
+    image_suffixes.cache_clear()
+    found = image_suffixes()
+    image_suffixes.cache_clear()
+    assert ".exr" not in found and ".jpg" in found

@@ -55,8 +55,15 @@ SHOWN = 3  # files that a message names
 @lru_cache
 def image_suffixes() -> frozenset[str]:
     """Return the endings of the images that the installed OpenCV decodes: {".jpg", ...}."""
-    built = [suffixes for codec, suffixes in CODECS.items() if cv2.haveImageWriter("x" + codec)]
+    built = [suffixes for codec, suffixes in CODECS.items() if _has(codec)]
     return frozenset(" ".join(built).split())
+
+
+def _has(codec: str) -> bool:
+    try:
+        return cv2.haveImageWriter("x" + codec)
+    except cv2.error:  # OpenCV 4.11 raises it of OpenEXR, which it has switched off
+        return False
 
 
 def image_files(folder: Path) -> dict[int, Path]:
