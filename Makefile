@@ -86,6 +86,8 @@ trust: $(READY) ## what takes long: fuzzing, the hostile table, faults put into 
 	$(UNIT_TESTS) -n auto --hypothesis-profile=trust tests/fuzz tests/eval/test_kill.py
 	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.hostile --json $(BUILD)/hostile.json
 	diff data/hostile.json $(BUILD)/hostile.json
+	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.repeatable --json $(BUILD)/repeatable.json
+	diff data/repeatable.json $(BUILD)/repeatable.json
 	TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants --json $(BUILD)/mutants.json
 	TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
