@@ -39,6 +39,11 @@ HTML := $(BUILD)/_build/html/index.html
 # Pages are there before the book is whole.
 BUILT := $(BUILD)/book.built
 LOWEST := $(BUILD)/lowest
+ONE_PAGE := $(BUILD)/single/_build/singlehtml/index.html
+PDF := $(BUILD)/book.pdf
+CHROMIUM := $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))
+# Chromium's sandbox refuses root; the pages are our own.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--no-sandbox)
 
 # Every file that is installed is one whose hash is known; --no-deps, since the locks name them all.
 LOCKED := --no-deps --require-hashes
@@ -57,7 +62,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(DURATIONS),--durations=$(DURATIONS))
 UNIT_TESTS := TRACKERLIB_MODE=float32 OMP_NUM_THREADS=1 $(PYTEST) --dist loadfile --no-loadscope-reorder
 NBVAL := $(ON_CPU) TRACKERLIB_RECORDED=read $(PYTEST) --nbval --nbval-cell-timeout 600 -n auto --dist loadfile book
 
-.PHONY: help book check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-backbones bench-trackers doctor lock lower-bounds licences clean
+.PHONY: help book pdf check test trust test-arithmetic lab reproduce reproduce-smoke notebooks record bands bench bench-backbones bench-trackers doctor lock lower-bounds licences clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -65,6 +70,17 @@ help: ## show this list
 
 book: $(BUILT) ## run the reproduction on the embedded benchmark, render the book
 	@echo "The book is built: open $(abspath $(HTML))"
+
+pdf: $(if $(CHROMIUM),$(BUILT)) ## the whole book as one PDF, printed by Chromium
+	$(if $(CHROMIUM),$(PRINT),@echo "No PDF: no chromium on the path; apt-get install chromium brings it")
+
+define PRINT
+$(BIN)/jupyter-book build $(BUILD)/source --path-output $(BUILD)/single --builder singlehtml
+	cp $(dir $(ONE_PAGE))book/index.html $(ONE_PAGE)
+	"$(CHROMIUM)" --headless $(AS_ROOT) --no-pdf-header-footer --virtual-time-budget=60000 \
+	  --print-to-pdf="$(abspath $(PDF))" "file://$(abspath $(ONE_PAGE))"
+	@echo "The book is printed: open $(abspath $(PDF))"
+endef
 
 check: $(READY) ## style, types and the fast tests
 	$(BIN)/python -m trackerlib data render
@@ -84,6 +100,7 @@ test: $(READY) ## run everything that is tested; the slowest tests: DURATIONS=20
 trust: $(READY) ## what takes long: fuzzing, the hostile table, faults put into the code, all trackers for MINUTES=30
 	mkdir -p $(BUILD)
 	$(UNIT_TESTS) -n auto --hypothesis-profile=trust tests/fuzz tests/eval/test_kill.py
+	LAB_CHAPTERS=whole $(UNIT_TESTS) tests/book/test_lab.py
 	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.hostile --json $(BUILD)/hostile.json
 	diff data/hostile.json $(BUILD)/hostile.json
 	TRACKERLIB_MODE=float32 $(BIN)/python -m benchmarks.repeatable --json $(BUILD)/repeatable.json

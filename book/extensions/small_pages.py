@@ -67,6 +67,8 @@ def set_links(app: Any, config: Any) -> None:
 
 def load_late(app: Any, doctree: nodes.document, docname: str) -> None:
     """Let images load when they are about to be seen, all but the first."""
+    if app.builder.name != "html":
+        return  # what is printed is never seen
     for image in list(doctree.findall(nodes.image))[1:]:
         image["loading"] = "lazy"
 
