@@ -41,8 +41,9 @@ def test_outputs_are_stored_and_what_differs_from_run_to_run_is_not(store):
     )
     assert notebooks.main(["read", str(path)]) == 0
     found = nbformat.read(path, as_version=4)
-    assert set(found.metadata) <= {"kernelspec", "language_info", "minutes"}
+    assert set(found.metadata) <= {"kernelspec", "language_info", "machine", "minutes"}
     assert 0 <= found.metadata.minutes < 2
+    assert found.metadata.machine.startswith("one thread of ")
     assert found.metadata.language_info == {"name": "python"}
     numbers, widget, last = found.cells
     assert [output.text for output in numbers.outputs] == ["1\n2\n"]
