@@ -95,10 +95,10 @@ def test_a_chapter_runs_and_its_widget_answers(lab, page, name):
     page.wait_for_function(IDLE)
     page.evaluate(RUN_ALL)
     assert page.evaluate(FAILED) == []
-    page.locator(".widget-interact").first.scroll_into_view_if_needed()
-    assert page.locator(".widget-interact [role=slider]").count() >= CHAPTERS[name]
     before = page.locator(PICTURE).first.get_attribute("src")
-    page.locator(".widget-interact [role=slider]").first.press("ArrowRight")
+    sliders = page.locator(".widget-interact [role=slider]")
+    assert sliders.count() >= CHAPTERS[name]
+    sliders.first.press("ArrowRight")
     page.wait_for_function(
         "([picture, before]) => ![null, before].includes(document.querySelector(picture)?.src)",
         arg=[PICTURE, before],
