@@ -91,7 +91,7 @@ def page(lab):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_runs_and_its_widget_answers(lab, page, name):
     page.set_default_timeout(RUN * 1000)
-    page.goto(f"{lab}/lab/tree/{name}.ipynb")
+    page.goto(f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb")  # no other chapter is open
     page.wait_for_function(IDLE)
     page.evaluate(RUN_ALL)
     assert page.evaluate(FAILED) == []
