@@ -354,12 +354,13 @@ def test_a_store_that_refuses_is_named(store, monkeypatch, code):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_named(store):
-    store.root.mkdir(mode=0o555)
+    store.root.mkdir(mode=0o555, parents=True)
     with pytest.raises(StoreError, match=f"{store.root}, it is not yours to write"):
         store.exclusive().__enter__()
 
 
-def test_an_unknown_error_of_the_disk_comes_through(store, tmp_path):
+def test_an_unknown_error_of_the_disk_comes_through(store):
+    store.root.parent.mkdir()
     store.root.write_text("a file")
     with pytest.raises(FileExistsError, match="store"):
         store.exclusive().__enter__()

@@ -23,9 +23,9 @@ PLAYER = """
     const context = canvas.getContext("2d", { willReadFrequently: true });
     const levels = [];
     for (let frame = 0; frame < FRAMES; frame++) {
-      const sought = new Promise((resolve) => { video.onseeked = resolve; });
+      const shown = new Promise((resolve) => { video.requestVideoFrameCallback(resolve); });
       video.currentTime = (frame + 0.5) / FPS;
-      await sought;
+      await shown;
       context.drawImage(video, 0, 0);
       levels.push(context.getImageData(40, 30, 1, 1).data[1]);
     }
