@@ -359,11 +359,10 @@ def test_a_read_only_folder_is_named(store):
         store.exclusive().__enter__()
 
 
-def test_an_unknown_error_of_the_disk_comes_through(store):
-    store.root.parent.mkdir()
-    store.root.write_text("a file")
+def test_an_unknown_error_of_the_disk_comes_through(tmp_path):
+    (tmp_path / "store").write_text("a file")
     with pytest.raises(FileExistsError, match="store"):
-        store.exclusive().__enter__()
+        Store(tmp_path / "store").exclusive().__enter__()
 
 
 def test_the_fingerprint_does_not_depend_on_the_process():
